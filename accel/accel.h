@@ -1,0 +1,117 @@
+/*
+ * accel/accel.h: what a machine sees of an accelerator, and the vCPU object.
+ *
+ * A Cpu is created by the machine with a CPU type ("qemu64-x86_64-cpu"); cpu_realize asks the
+ * accelerator to set it up and starts its thread, stopped. The thread runs
+ *     while (!quit) { wait until runnable; accel->cpu_exec(cpu); handle the exit; }
+ * Machines and devices never ask which accelerator runs; they ask for capabilities.
+ *
+ * Locking: cpu_kick, cpu_interrupt_set and cpu_request are safe from any thread. A vCPU thread holds
+ * the big lock except while executing guest code.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#pragma once
+#include "util/osdep.h"
+#include "hw/core/device.h"
+
+typedef struct Cpu Cpu;
+typedef struct CpuClass CpuClass;
+typedef struct Accel Accel;
+
+/* Bits of Cpu.interrupt_request. Targets define the rest from CPU_INTERRUPT_TARGET up. */
+#define CPU_INTERRUPT_HARD   (1u << 0) /* an external interrupt is pending */
+#define CPU_INTERRUPT_EXIT   (1u << 1) /* leave the execution loop (see exit_request) */
+#define CPU_INTERRUPT_TARGET (1u << 8)
+
+struct Cpu {
+    Device dev;
+    unsigned index;
+    const CpuClass *cc;
+    struct CpuArchState *env;      /* the target's state, inside the subclass instance */
+    AddressSpace *as;
+
+    /* thread and run control; guarded by the big lock unless atomic */
+    GThread *thread;
+    int thread_id;                 /* host tid */
+    GCond *halt_cond;              /* waits with the big lock */
+    bool created, stop, stopped, unplug;
+    bool halted;                   /* guest is in HLT/WFI: wait for an interrupt */
+    uint32_t interrupt_request;    /* atomic */
+    uint32_t exit_request;         /* atomic; non-zero makes generated code return soon */
+    GQueue *work;                  /* see cpu_run_on */
+    void *accel_data;              /* the accelerator's own */
+};
+#define CPU(o) ((Cpu *)(o))
+
+/* What a target provides. All targets live in one binary; nothing else is compiled per target. */
+struct CpuClass {
+    const char *arch;              /* "x86_64" */
+    bool (*init)(Cpu *cpu, GError **error);         /* after properties, before the thread starts */
+    void (*destroy)(Cpu *cpu);
+    void (*reset)(Cpu *cpu);                        /* power-on state */
+    bool (*has_work)(Cpu *cpu);                     /* a halted vCPU must wake */
+    void (*set_pc)(Cpu *cpu, uint64_t pc);
+    uint64_t (*get_pc)(Cpu *cpu);
+    void (*dump)(Cpu *cpu, GString *out);           /* info registers */
+    const StateDesc *state;                         /* of env */
+    /* guest virtual → physical for debuggers; false if unmapped */
+    bool (*debug_translate)(Cpu *cpu, uint64_t va, hwaddr *pa);
+    const struct TcgCpuOps *tcg;                    /* accel/tcg/tcg.h; NULL: not under TCG */
+    const char *gdb_arch, *gdb_core_xml;
+};
+
+struct Accel {
+    const char *name, *summary;
+    bool (*available)(GError **error);              /* can it run here? the reason if not */
+    bool (*init)(GError **error);                   /* once per VM; properties were set */
+    bool (*cpu_init)(Cpu *cpu, GError **error);
+    void (*cpu_destroy)(Cpu *cpu);
+    /* Run guest code until there is a reason to come back. Called and returns with the big lock
+     * held; releases it inside. */
+    void (*cpu_exec)(Cpu *cpu);
+    void (*cpu_kick)(Cpu *cpu);                     /* make cpu_exec return soon; any thread */
+    void (*cpu_sync_out)(Cpu *cpu);                 /* make cpu->env current (vCPU stopped) */
+    void (*cpu_sync_in)(Cpu *cpu);                  /* env was changed */
+    void (*set_running)(bool running);
+    bool kernel_irqchip;                            /* capability, valid after init */
+    PropertyList props;
+};
+#define ACCEL_TYPE(ident, ...) \
+    static const Accel ident##_accel = { __VA_ARGS__ }; \
+    static const Accel *const ident##_accel_entry_ __attribute__((section("rhea_accels"), used, retain)) = &ident##_accel
+/* Choose by "-accel kvm:tcg" style list, falling back with one clear line. */
+bool accel_select(const char *list, GError **error) WARN_UNUSED;
+const Accel *accel_current(void);
+void accel_list_help(FILE *out);
+
+/* ---- vCPUs ---- */
+extern GPtrArray *cpus;                 /* of Cpu*, by index; changed under the big lock */
+extern __thread Cpu *current_cpu;
+bool cpu_realize(Cpu *cpu, GError **error) WARN_UNUSED;
+/* Make the vCPU look at interrupt_request and exit_request soon. */
+void cpu_kick(Cpu *cpu);
+void cpu_interrupt_set(Cpu *cpu, uint32_t bits);   /* set bits, then kick */
+void cpu_interrupt_clear(Cpu *cpu, uint32_t bits);
+static inline uint32_t cpu_interrupt_pending(const Cpu *cpu) { return __atomic_load_n(&cpu->interrupt_request, __ATOMIC_ACQUIRE); }
+/* Run fn in the vCPU's thread, outside guest code; wait = until done. Caller holds the big lock. */
+void cpu_run_on(Cpu *cpu, void (*fn)(Cpu *cpu, void *data), void *data, bool wait);
+/* Run fn while no vCPU executes guest code; from a vCPU thread or any other. */
+void cpu_run_exclusive(void (*fn)(void *data), void *data);
+void cpus_pause(void);   /* returns when all stopped */
+void cpus_resume(void);
+/* Called around guest code by the accelerator, for cpu_run_exclusive. */
+void cpu_exec_start(Cpu *cpu);
+void cpu_exec_end(Cpu *cpu);
+
+/* ---- requests from guests to the machine; the main loop acts. Any thread. ---- */
+typedef enum { SHUTDOWN_NONE, SHUTDOWN_GUEST_SHUTDOWN, SHUTDOWN_GUEST_RESET, SHUTDOWN_GUEST_PANIC,
+               SHUTDOWN_HOST_SIGNAL, SHUTDOWN_HOST_QMP_QUIT, SHUTDOWN_HOST_QMP_RESET, SHUTDOWN_HOST_ERROR,
+               SHUTDOWN_HOST_UI, SHUTDOWN_SUBSYSTEM_RESET } ShutdownCause;
+void system_reset_request(ShutdownCause cause);
+void system_shutdown_request(ShutdownCause cause);
+void system_shutdown_with_code(ShutdownCause cause, int exit_code); /* isa-debug-exit */
+void system_powerdown_request(void);                                /* press the power button */
+void system_debug_request(Cpu *cpu);                                /* breakpoint hit */
+/* registered by the machine: ACPI power button */
+void powerdown_notifier_add(void (*fn)(void *opaque), void *opaque);

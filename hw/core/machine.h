@@ -1,0 +1,90 @@
+/*
+ * hw/core/machine.h: machine types and the configuration a machine is built from.
+ *
+ * A machine is a type under "machine" (OBJECT_TYPE with .parent = "machine") whose .ops is a
+ * MachineOps. The command line fills MachineConfig and the machine object's properties, then calls
+ * machine_start: create → build (devices from the machine's table) → load the kernel → first reset.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#pragma once
+#include "hw/core/device.h"
+#include "accel/accel.h"
+#include "chardev/chardev.h"
+
+#define MAX_SERIAL_PORTS 4
+
+/* What the command line asked for; owned by system/, read by machines. */
+typedef struct MachineConfig {
+    uint64_t ram_size;                 /* bytes; -m */
+    unsigned cpus, max_cpus;           /* -smp */
+    unsigned sockets, dies, cores, threads;
+    const char *cpu_model;             /* "-cpu" text: "max,+avx2,-pku"; NULL: the machine's default */
+    const char *kernel, *initrd, *append, *dtb, *bios; /* NULL if not given */
+    Chardev *serial[MAX_SERIAL_PORTS]; /* NULL: port not present */
+    bool no_defaults;
+    const char *name;                  /* -name */
+    uint8_t uuid[16];
+    bool uuid_set;
+    int64_t rtc_offset_s;              /* guest RTC minus host UTC at start */
+    bool rtc_localtime;
+    ClockKind rtc_clock;
+    bool no_acpi, no_hpet;
+    bool no_graphics;                  /* -nographic / -display none */
+} MachineConfig;
+extern MachineConfig machine_config;
+
+typedef struct Machine Machine;
+typedef struct MachineOps {
+    const char *arch;                  /* "x86_64"; CpuClass arch; argv0 qemu-system-ARCH selects */
+    const char *default_cpu;           /* "qemu64" */
+    const char *default_ram_id;        /* "pc.ram" */
+    uint64_t default_ram_size;
+    unsigned max_cpus;
+    bool is_default;                   /* of its arch */
+    const char *deprecated;
+    /* Build everything: RAM, CPUs, devices, tables, kernel. */
+    bool (*build)(Machine *m, GError **error);
+    /* After machine_reset_devices: e.g. put the boot CPU at the kernel's entry. */
+    void (*reset)(Machine *m);
+    /* Resolve "-cpu" text into a new, unrealized Cpu. */
+    Cpu *(*cpu_new)(const char *model, GError **error);
+    void (*cpu_help)(FILE *out);       /* "-cpu help" */
+} MachineOps;
+
+struct Machine {
+    Object obj;
+    const MachineOps *ops;
+    MachineConfig *config;
+    MemoryRegion system_memory, system_io; /* roots of address_space_memory / _io */
+    MemoryRegion ram;                      /* all of -m, mapped by the machine through aliases */
+};
+#define MACHINE(o) ((Machine *)(o))
+
+/* `options` is the -machine text: "pc,accel=tcg,hpet=off". Unknown machine or property: error that
+ * lists what is valid. */
+Machine *machine_new(const char *type_name, GError **error);
+bool machine_build(Machine *m, GError **error) WARN_UNUSED;
+void machine_reset(Machine *m); /* devices, CPUs, then ops->reset; caller: big lock, vCPUs stopped */
+Machine *machine_current(void);
+void machine_list_help(const char *arch, FILE *out);
+
+/* ---- declarative wiring: one row per device ---- */
+typedef struct MachineDeviceRow {
+    const char *name;          /* child name under /machine, e.g. "pit" */
+    const char *type;
+    struct { bool io; uint64_t addr; } map[4]; /* region i → address; unused: addr 0 and io false */
+    unsigned nmap;
+    int irq[4];                /* output i → the machine's interrupt input number, -1: none */
+    unsigned nirq;
+    const char *props;         /* "iobase=0x3f8,chardev=serial0" applied before realize, or NULL */
+} MachineDeviceRow;
+/* Create, wire and realize each row; `irqs` maps numbers to lines. */
+bool machine_add_devices(Machine *m, const MachineDeviceRow *rows, unsigned n, Irq **irqs, GError **error) WARN_UNUSED;
+
+/* ---- file loading (hw/core/loader.c) ---- */
+/* Whole file into memory; NULL + error naming path. limit 0: none. */
+uint8_t *load_file(const char *path, uint64_t limit, size_t *size, GError **error);
+/* Bytes that are placed in guest memory at every reset. Takes a copy if `copy`. Refuses overlaps. */
+bool rom_add_blob(const char *name, const void *data, size_t size, hwaddr addr, GError **error) WARN_UNUSED;
+void rom_reset_all(void);

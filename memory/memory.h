@@ -1,0 +1,193 @@
+/*
+ * memory/memory.h: memory regions, address spaces and guest RAM.
+ *
+ * A MemoryRegion is a node of a tree: RAM, ROM, MMIO (callbacks), alias, container. Containers hold
+ * subregions at offsets with priorities (higher wins). An AddressSpace has a root region; from the
+ * tree a FlatView is computed: a sorted array of non-overlapping FlatRanges. Views are rebuilt once
+ * per outermost memory_transaction_commit and published RCU-style: readers never lock.
+ *
+ * Locking: tree changes need the big lock (bql). Reads (address_space_*) may come from any thread:
+ * they find a range lock-free and take the big lock themselves around MMIO callbacks unless the
+ * region says `lockless` or the caller already holds it.
+ *
+ * Guest addresses are uint64_t (`hwaddr`); sizes in bytes. A region of size 2^64 has size UINT64_MAX.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#pragma once
+#include "util/osdep.h"
+
+typedef uint64_t hwaddr;
+typedef struct MemoryRegion MemoryRegion;
+typedef struct AddressSpace AddressSpace;
+typedef struct FlatView FlatView;
+typedef struct RamBlock RamBlock;
+
+/* Result of a bus access. Errors are facts about the guest, not host failures. */
+typedef enum {
+    MEMTX_OK = 0,
+    MEMTX_ERROR = 1,        /* device refused */
+    MEMTX_DECODE_ERROR = 2, /* nothing there */
+} MemTxResult;
+
+/* Attributes of one access. */
+typedef struct {
+    uint16_t requester_id; /* PCI RID or vCPU's APIC id */
+    bool secure, user, debug;
+} MemTxAttrs;
+#define MEMTXATTRS_NONE ((MemTxAttrs){0})
+
+typedef enum { DEVICE_LITTLE_ENDIAN, DEVICE_BIG_ENDIAN } DeviceEndian;
+
+/*
+ * Callbacks of an MMIO region. `addr` is the offset in the region, `size` 1, 2, 4 or 8 bytes, values
+ * in host order. Accesses outside valid sizes/alignment answer MEMTX_ERROR; accesses outside
+ * implemented sizes are split or widened by the dispatcher. Zeros mean 1..4 bytes (both pairs),
+ * aligned only.
+ */
+typedef struct {
+    uint64_t (*read)(void *opaque, hwaddr addr, unsigned size);
+    void (*write)(void *opaque, hwaddr addr, uint64_t value, unsigned size);
+    DeviceEndian endian;
+    struct { uint8_t min, max; bool unaligned; } valid, impl;
+    bool lockless; /* the device guards itself: called without the big lock */
+} MemoryRegionOps;
+
+typedef enum { REGION_CONTAINER, REGION_RAM, REGION_ROM, REGION_MMIO, REGION_ALIAS, REGION_RESERVATION } RegionKind;
+
+struct MemoryRegion {
+    const char *name; /* owned copy */
+    RegionKind kind;
+    uint64_t size;
+    bool enabled, mapped;
+    bool readonly;               /* RAM seen read-only through this region (ROM; alias of RAM) */
+    int priority;
+    hwaddr addr;                 /* offset in the parent */
+    MemoryRegion *parent;
+    GPtrArray *children;         /* containers: MemoryRegion*, unsorted */
+    const MemoryRegionOps *ops;  /* MMIO */
+    void *opaque;
+    RamBlock *ram;               /* RAM, ROM */
+    MemoryRegion *alias;         /* alias target */
+    uint64_t alias_offset;
+    GPtrArray *ioeventfds;       /* see memory_region_add_eventfd */
+};
+
+/* ---- construction. `name` is copied. Regions are embedded in their owner; destroy detaches. ---- */
+void memory_region_init(MemoryRegion *mr, const char *name, uint64_t size);
+void memory_region_init_io(MemoryRegion *mr, const MemoryRegionOps *ops, void *opaque, const char *name, uint64_t size);
+/* Anonymous or memfd RAM of `size` bytes, zero-filled, never touched until used. */
+bool memory_region_init_ram(MemoryRegion *mr, const char *name, uint64_t size, GError **error) WARN_UNUSED;
+bool memory_region_init_rom(MemoryRegion *mr, const char *name, uint64_t size, GError **error) WARN_UNUSED;
+void memory_region_init_alias(MemoryRegion *mr, const char *name, MemoryRegion *target, uint64_t offset, uint64_t size);
+void memory_region_destroy(MemoryRegion *mr);
+
+void memory_region_add_subregion(MemoryRegion *parent, hwaddr offset, MemoryRegion *child);
+void memory_region_add_subregion_overlap(MemoryRegion *parent, hwaddr offset, MemoryRegion *child, int priority);
+void memory_region_del_subregion(MemoryRegion *parent, MemoryRegion *child);
+void memory_region_set_enabled(MemoryRegion *mr, bool enabled);
+void memory_region_set_address(MemoryRegion *mr, hwaddr offset);
+void memory_region_set_readonly(MemoryRegion *mr, bool readonly);
+/* Host pointer of RAM/ROM contents (size bytes). Valid while the region lives. */
+void *memory_region_ram_ptr(MemoryRegion *mr);
+/* Changes between begin and commit become visible at once at the outermost commit. */
+void memory_transaction_begin(void);
+void memory_transaction_commit(void);
+
+/* ---- RAM blocks ---- */
+struct RamBlock {
+    char *id;        /* stable name, as migration and monitors show it: "pc.ram" */
+    uint8_t *host;   /* mapping base */
+    uint64_t size;   /* used length */
+    int fd;          /* memfd or file, -1 if anonymous */
+    uint64_t ram_addr; /* unique offset in the flat space of all RAM blocks, page aligned */
+    /* One bit per guest page and client; set by DIRTY writers, test-and-clear by the client. */
+    unsigned long *dirty[3];
+    RamBlock *next;
+};
+typedef enum { DIRTY_MIGRATION, DIRTY_DISPLAY, DIRTY_CODE } DirtyClient;
+RamBlock *ram_block_first(void);
+/* The block and offset of a host pointer into guest RAM, or NULL. Lock-free. */
+RamBlock *ram_block_from_host(const void *host, uint64_t *offset);
+/* Mark written bytes for migration and display. Called by every writer that is not the vCPU's own
+ * fast path. Also tells the translator that code in the range may have changed. */
+void ram_set_dirty(RamBlock *block, uint64_t offset, uint64_t length);
+/* The translator's hook for writes that come from devices; NULL when it does not run. */
+extern void (*ram_code_write_hook)(RamBlock *block, uint64_t offset, uint64_t length);
+
+/* ---- flat view ---- */
+typedef struct {
+    hwaddr start, size;  /* guest-physical [start, start+size) */
+    MemoryRegion *mr;    /* leaf: RAM, ROM or MMIO */
+    uint64_t offset;     /* offset in mr of `start` */
+    bool readonly;
+} FlatRange;
+struct FlatView {
+    unsigned count;
+    FlatRange *ranges; /* sorted by start */
+    MemoryRegion *root;
+};
+/* Binary search. NULL when nothing is there. The caller is in an RCU read section (any vCPU or main
+ * loop code is; see rcu_read_lock) and must not keep the pointer across it. */
+const FlatRange *flat_view_find(const FlatView *view, hwaddr addr);
+
+struct AddressSpace {
+    const char *name;
+    MemoryRegion *root;
+    FlatView *view; /* RCU-published */
+    GPtrArray *listeners;
+    AddressSpace *next;
+};
+void address_space_init(AddressSpace *as, MemoryRegion *root, const char *name);
+void address_space_destroy(AddressSpace *as);
+const FlatView *address_space_view(AddressSpace *as); /* RCU dereference */
+extern AddressSpace address_space_memory; /* system memory, root created by the machine */
+extern AddressSpace address_space_io;     /* x86 port space, 64 KiB; present on all targets, empty elsewhere */
+
+/* Told about ranges of the new view: del for what went, add for what came, commit at the end. Called
+ * under the big lock. On registration every present range is added. */
+typedef struct MemoryListener MemoryListener;
+struct MemoryListener {
+    const char *name;
+    void (*begin)(MemoryListener *l);
+    void (*region_add)(MemoryListener *l, const FlatRange *range);
+    void (*region_del)(MemoryListener *l, const FlatRange *range);
+    void (*commit)(MemoryListener *l);
+    void (*log_start)(MemoryListener *l, const FlatRange *range);
+    void (*log_stop)(MemoryListener *l, const FlatRange *range);
+    void (*log_sync)(MemoryListener *l, const FlatRange *range);
+    void (*eventfd_add)(MemoryListener *l, const FlatRange *range, bool match, uint64_t data, int fd);
+    void (*eventfd_del)(MemoryListener *l, const FlatRange *range, bool match, uint64_t data, int fd);
+};
+void memory_listener_register(MemoryListener *l, AddressSpace *as);
+void memory_listener_unregister(MemoryListener *l, AddressSpace *as);
+
+/* ---- access ---- */
+/* Any length; splits over ranges. Reads of nothing fill with ones and answer MEMTX_DECODE_ERROR. */
+MemTxResult address_space_read(AddressSpace *as, hwaddr addr, MemTxAttrs attrs, void *buf, uint64_t len);
+MemTxResult address_space_write(AddressSpace *as, hwaddr addr, MemTxAttrs attrs, const void *buf, uint64_t len);
+/* One naturally dispatched access of 1, 2, 4 or 8 bytes, little-endian view of memory. */
+uint64_t address_space_ld(AddressSpace *as, hwaddr addr, unsigned size, MemTxAttrs attrs, MemTxResult *result);
+void address_space_st(AddressSpace *as, hwaddr addr, uint64_t value, unsigned size, MemTxAttrs attrs, MemTxResult *result);
+/* MMIO access to a region found already (the translator's slow path): splits, swaps, locks. */
+MemTxResult memory_region_dispatch_read(MemoryRegion *mr, hwaddr offset, uint64_t *value, unsigned size, MemTxAttrs attrs);
+MemTxResult memory_region_dispatch_write(MemoryRegion *mr, hwaddr offset, uint64_t value, unsigned size, MemTxAttrs attrs);
+/* Map guest memory for DMA: *len is shortened to what is contiguous. NULL if not RAM. After writing
+ * call address_space_unmap with the number of bytes written. */
+void *address_space_map(AddressSpace *as, hwaddr addr, uint64_t *len, bool write);
+void address_space_unmap(AddressSpace *as, void *buffer, uint64_t len, bool write, uint64_t written);
+/* Loader use: writes to RAM and ROM alike. */
+MemTxResult address_space_write_rom(AddressSpace *as, hwaddr addr, const void *buf, uint64_t len);
+
+/* ioeventfd: writes of `size` bytes (0 any) to `addr`, equal to `data` when match, signal `fd`. */
+void memory_region_add_eventfd(MemoryRegion *mr, hwaddr addr, unsigned size, bool match, uint64_t data, int fd);
+void memory_region_del_eventfd(MemoryRegion *mr, hwaddr addr, unsigned size, bool match, uint64_t data, int fd);
+
+/* "info mtree": the tree of each address space, and with flat=true the flat views. Caller frees. */
+char *memory_describe(bool flat);
+
+/* ---- the big lock ---- */
+/* Lock order: big lock, then tb_lock (translator), then leaf locks. Recursive taking is a bug. */
+void bql_lock(void);
+void bql_unlock(void);
+bool bql_locked(void); /* by this thread */
