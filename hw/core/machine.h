@@ -11,6 +11,7 @@
 #include "hw/core/device.h"
 #include "accel/accel.h"
 #include "chardev/chardev.h"
+#include "hw/core/clock.h"
 
 #define MAX_SERIAL_PORTS 4
 

@@ -1,0 +1,52 @@
+/*
+ * accel/tcg/cpu_state.h: the part of the translator's per-vCPU state that generated code touches. It
+ * sits directly before the target's CpuArchState, so that code reaches it at negative offsets from the
+ * env register. Owned by the vCPU's thread; exit_request is written by others.
+ *
+ * Soft TLB. One table per MMU index for the current address space; tlb[idx] points to TLB_SIZE read
+ * entries followed by TLB_SIZE write entries. Entry i for va: i = (va >> 12) & (TLB_SIZE - 1).
+ *   hit: (uint64_t)(va - entry.page) <= 4096 - size   then host address = va + entry.addend
+ * An empty slot i holds the page ((i ^ 1) << 12), which no address with index i can match; so there is
+ * no separate valid bit. Only plain RAM is ever entered; writes only when the page holds no translated
+ * code and needs no dirty logging. All else goes to the slow path.
+ *
+ * Jump cache: jc points to JC_SIZE entries. For a target address pc (the PC variable) in a block whose
+ * mode constant is jc_xor:  i = ((pc ^ ror64(pc, 8)) >> 4) & (JC_SIZE - 1);
+ *   hit: entry.key == (pc ^ jc_xor)   then jump to entry.code
+ * Empty: key = 0 with code = the miss stub.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#pragma once
+#include "util/osdep.h"
+
+#define TLB_BITS 10
+#define TLB_SIZE (1u << TLB_BITS)
+#define TLB_MMU_MODES 4
+typedef struct {
+    uint64_t page;    /* guest virtual page address */
+    uint64_t addend;  /* host = va + addend */
+} TlbEntry;
+
+#define JC_BITS 12
+#define JC_SIZE (1u << JC_BITS)
+typedef struct {
+    uint64_t key;
+    const void *code;
+} JumpCacheEntry;
+static inline unsigned jc_index(uint64_t pc)
+{
+    return ((pc ^ (pc >> 8 | pc << 56)) >> 4) & (JC_SIZE - 1);
+}
+
+typedef struct TcgCpuState {
+    struct TcgCpu *priv;           /* the runtime's own (accel/tcg/runtime.h) */
+    void *frame;                   /* host stack frame of the running generated code */
+    uint64_t scratch[4];           /* for thunks */
+    uint32_t host_mxcsr;           /* C code's MXCSR while guest code runs */
+    uint32_t guest_mxcsr;          /* MXCSR to load when entering guest code; saved on leaving */
+    JumpCacheEntry *jc;
+    TlbEntry *tlb[TLB_MMU_MODES];
+    uint32_t pad;
+    uint32_t exit_request;         /* atomic: non-zero makes the next block entry return */
+} __attribute__((aligned(64))) TcgCpuState;
