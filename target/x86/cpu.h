@@ -171,9 +171,22 @@ typedef struct {
 #define HF_DB           (1u << 26) /* code/data breakpoints armed in DR7 */
 #define HF_FSGSBASE     (1u << 27)
 #define HF_OSXSAVE      (1u << 28)
+#define HF_FSGSCHECK    (1u << 29) /* FS or GS is not flat: check limits and rights of accesses by them.
+                                    * (HF_SEGCHECK looks at CS, SS, DS, ES.) Neither in 64-bit code. */
 
 /* mmu indexes */
 enum { MMU_KSMAP_IDX = 0, MMU_USER_IDX = 1, MMU_KNOSMAP_IDX = 2 };
+/* of an explicit data access; KSMAP only when SMAP protects (CR4.SMAP and not EFLAGS.AC) */
+static inline unsigned x86_mmu_index(uint32_t hflags)
+{
+    return (hflags & HF_CPL_MASK) == 3 ? MMU_USER_IDX
+           : (hflags & (HF_SMAP | HF_AC)) == HF_SMAP ? MMU_KSMAP_IDX : MMU_KNOSMAP_IDX;
+}
+/* of an implicit supervisor access: descriptor tables, TSS, stacks of a more privileged level */
+static inline unsigned x86_mmu_index_system(uint32_t hflags)
+{
+    return hflags & HF_SMAP ? MMU_KSMAP_IDX : MMU_KNOSMAP_IDX;
+}
 
 typedef union {
     uint8_t b[32]; uint16_t w[16]; uint32_t l[8]; uint64_t q[4]; float s[8]; double d[4];
@@ -217,6 +230,10 @@ struct X86State {
     uint64_t pdpte[4];        /* PAE */
     uint64_t smbase, spec_ctrl;
     uint64_t monitor_addr;
+    uint64_t debugctl, feature_control, syscfg, hwcr, patch_level;
+    uint64_t mce_banks[4 * 10]; /* CTL, STATUS, ADDR, MISC of each bank */
+    uint32_t dr6_pending;       /* data breakpoints hit by the instruction so far */
+    bool pkru_live, pkrs_live;  /* the TLB may hold rights of a page with a protection key */
 
     /* exception in flight: set by x86_raise, consumed by deliver_exception */
     int32_t exception;        /* vector, -1 none */
@@ -267,7 +284,7 @@ enum { /* IrVarId */
 };
 extern const IrVar x86_vars[V_COUNT];
 
-/* ---- flags ---- */
+/* ---- flags (flags.c; x86_update_hflags: cpu.c) ---- */
 uint32_t x86_compute_cc(uint32_t cc_op, uint64_t dst, uint64_t src, uint64_t src2); /* CC_ALL image */
 uint32_t x86_get_eflags(X86State *env);                 /* complete EFLAGS from lazy state */
 void x86_set_eflags(X86State *env, uint32_t value, uint32_t mask); /* updates cc, df, hflags */
