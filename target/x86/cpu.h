@@ -299,9 +299,9 @@ void x86_deliver_exception(Cpu *cpu);
 bool x86_handle_interrupt(Cpu *cpu, uint32_t request);
 
 /* ---- local APIC, called by the CPU (hw/intc/apic.c) ---- */
-int apic_get_interrupt(Device *apic);      /* vector, or -1: none deliverable; acknowledges */
+int apic_get_interrupt(Device *apic);      /* vector (ExtINT of the PIC included), or -1: none deliverable; acknowledges */
 bool apic_has_interrupt(Device *apic);
-int pic_get_interrupt(void);               /* 8259 pair INTA (hw/intc/i8259.c) */
+int pic_get_interrupt(void);               /* 8259 pair INTA (hw/intc/i8259.c); only for CPUs without an APIC */
 uint64_t apic_get_base(Device *apic);
 bool apic_set_base(Device *apic, uint64_t value); /* false: #GP */
 uint8_t apic_get_tpr(Device *apic);        /* CR8: bits 7:4 of TPR */
