@@ -1,0 +1,306 @@
+/*
+ * accel/tcg/exec.c: the translator as an accelerator: the execution loop of a vCPU, leaving generated
+ * code, statistics.
+ *
+ * The loop finds the block for the current state, enters it, and comes back when a block is not
+ * chained yet, a lookup missed, a mode changed, or exit_request is set. Helpers and slow paths leave
+ * by siglongjmp to the top of the loop, with precise state in env.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "util/osdep.h"
+#include "accel/tcg/runtime.h"
+#include "util/report.h"
+#include <xmmintrin.h>
+
+#define DEFAULT_CACHE_SIZE (48 * MiB)
+
+/* ---- leaving generated code ---- */
+void tcg_restore_state(Cpu *cpu, uintptr_t ra)
+{
+    TcgCpu *t = tcg_cpu(cpu);
+    Tb *tb = ra ? tb_from_host_pc(ra) : NULL;
+    if (tb) {
+        tcg_backend_restore(tb_rx(tb), tb->map_offset, ra, cpu->env, &t->ops->vars);
+        if (t->ops->state_restored) {
+            t->ops->state_restored(cpu);
+        }
+    }
+}
+
+void tcg_cpu_loop_exit(Cpu *cpu, uintptr_t ra)
+{
+    TcgCpu *t = tcg_cpu(cpu);
+    tcg_restore_state(cpu, ra ? ra : t->fill_ra);
+    siglongjmp(t->jump, 1);
+}
+
+/* ---- the loop ---- */
+static void fp_enter(TcgCpu *t)
+{
+    t->state->guest_mxcsr = t->ops->host_fp_control ? t->ops->host_fp_control(t->cpu) : 0x1f80;
+}
+
+static void fp_leave(TcgCpu *t)
+{
+    if (t->ops->host_fp_status) {
+        t->ops->host_fp_status(t->cpu, t->state->guest_mxcsr);
+    }
+}
+
+static void after_jump(TcgCpu *t)
+{
+    /* generated code was left by a jump: its MXCSR is still the guest's */
+    if (t->in_code_lock) {
+        t->in_code_lock = false;
+        tb_lock_drop();
+    }
+    t->fill_ra = 0;
+    if (bql_locked()) {
+        bql_unlock();
+    }
+}
+
+static uintptr_t enter(TcgCpu *t, const void *code)
+{
+    t->in_code = true;
+    uintptr_t ret = tcg_backend_enter(t->cpu->env, code);
+    t->in_code = false;
+    return ret;
+}
+
+static void run_one(TcgCpu *t, const TbKey *key)
+{
+    /* outside the cache: translated, run once, forgotten */
+    t->one_insn = false;
+    tb_lock_take();
+    t->in_code_lock = true;
+    Tb *tb = tb_translate(t->cpu, key, 1, false);
+    t->in_code_lock = false;
+    tb_lock_drop();
+    if (!tb) {
+        t->need_evict = true;
+        t->one_insn = true;
+        return;
+    }
+    t->temp = tb;
+    enter(t, tb_entry(tb));
+    t->temp = NULL;
+}
+
+static void log_exec(TcgCpu *t, const TbKey *key)
+{
+    if (log_enabled(LOG_CPU)) {
+        g_autoptr(GString) s = g_string_new(NULL);
+        t->cpu->cc->dump(t->cpu, s);
+        log_print("%s", s->str);
+    }
+    if (log_enabled(LOG_EXEC)) {
+        log_print("exec cpu %u pc %016" PRIx64 " flags %x\n", t->cpu->index, key->pc, key->flags);
+    }
+}
+
+/* True: leave cpu_exec. */
+static bool check_requests(TcgCpu *t)
+{
+    Cpu *cpu = t->cpu;
+    if (__atomic_load_n(&t->state->exit_request, __ATOMIC_RELAXED)) {
+        __atomic_store_n(&t->state->exit_request, 0, __ATOMIC_SEQ_CST);
+    }
+    if (unlikely(__atomic_load_n(&t->flush_pending, __ATOMIC_ACQUIRE))) {
+        __atomic_store_n(&t->flush_pending, 0, __ATOMIC_RELAXED);
+        tlb_flush_all(cpu);
+    }
+    if (__atomic_load_n(&cpu->exit_request, __ATOMIC_ACQUIRE) || cpu->halted) {
+        return true;
+    }
+    uint32_t request = cpu_interrupt_pending(cpu);
+    if (request) {
+        fp_leave(t);
+        bql_lock();
+        t->ops->handle_interrupt(cpu, request);
+        bool leave = cpu->halted || __atomic_load_n(&cpu->exit_request, __ATOMIC_ACQUIRE);
+        bql_unlock();
+        fp_enter(t);
+        return leave;
+    }
+    return false;
+}
+
+static void exec_loop(TcgCpu *t)
+{
+    Cpu *cpu = t->cpu;
+    Tb *last = NULL;
+    unsigned slot = 0;
+
+    while (!check_requests(t)) {
+        TbKey key;
+        if (t->need_evict) {
+            t->need_evict = false;
+            cpu_exec_end(cpu);
+            cpu_run_exclusive(tb_evict_oldest, NULL);
+            cpu_exec_start(cpu);
+            last = NULL;
+        }
+        t->ops->get_key(cpu, &key);
+        jc_set_mode(t, t->ops->mmu_index(cpu, true) == USER_MMU_IDX);
+        if (unlikely(log_items & (LOG_EXEC | LOG_CPU))) {
+            log_exec(t, &key);
+        }
+        if (unlikely(t->one_insn)) {
+            run_one(t, &key);
+            last = NULL;
+            continue;
+        }
+        uint64_t jc_xor;
+        JumpCacheEntry *e = &t->state->jc[jc_index(key.pc)];
+        const void *code;
+        if (last || !tb_mode_xor(&key, &jc_xor) || e->key != (key.pc ^ jc_xor)) {
+            Tb *tb = tb_find(cpu, &key);
+            if (unlikely(!tb)) {
+                t->need_evict = true;
+                continue;
+            }
+            if (last && last->jump_offset[slot]) {
+                tb_chain(last, slot, tb);
+            }
+            code = tb_entry(tb);
+        } else {
+            code = e->code;
+        }
+        t->n_exits++;
+        uintptr_t ret = enter(t, code);
+        unsigned exit = ret & TB_EXIT_MASK;
+        last = (Tb *)(ret & ~(uintptr_t)TB_EXIT_MASK);
+        slot = exit;
+        if (exit == TB_EXIT_REQUESTED) {
+            last = NULL;
+        }
+    }
+}
+
+static void tcg_exec(Cpu *cpu)
+{
+    TcgCpu *t = tcg_cpu(cpu);
+    if (cpu->halted) {
+        if (!cpu->cc->has_work(cpu)) {
+            return;
+        }
+        cpu->halted = false;
+    }
+    bql_unlock();
+    cpu_exec_start(cpu);
+    unsigned host_mxcsr = _mm_getcsr();
+    if (sigsetjmp(t->jump, 0)) {
+        if (t->in_code) {
+            t->in_code = false;
+            t->state->guest_mxcsr = _mm_getcsr();
+        }
+        _mm_setcsr(host_mxcsr);
+        fp_leave(t);
+        t->temp = NULL;
+        after_jump(t);
+        t->ops->deliver_exception(cpu);
+    }
+    fp_enter(t);
+    exec_loop(t);
+    fp_leave(t);
+    cpu_exec_end(cpu);
+    bql_lock();
+    __atomic_store_n(&cpu->exit_request, 0, __ATOMIC_RELEASE);
+}
+
+/* ---- accelerator ---- */
+static bool tcg_available(GError **error)
+{
+    return tcg_backend_init(error);
+}
+
+static bool tcg_init(GError **error)
+{
+    if (!tcg_backend_init(error)) {
+        return false;
+    }
+    tlb_listener_init();
+    return true;
+}
+
+static bool tcg_cpu_init(Cpu *cpu, GError **error)
+{
+    TcgCpu *t = g_new0(TcgCpu, 1);
+    if (!cpu->cc->tcg) {
+        g_free(t);
+        return error_set(error, "the translator does not support %s CPUs yet", cpu->cc->arch);
+    }
+    if (!code_cache.rw) {
+        tb_init(DEFAULT_CACHE_SIZE, &cpu->cc->tcg->vars);
+    }
+    t->cpu = cpu;
+    t->ops = cpu->cc->tcg;
+    t->state = &((TcgCpuState *)cpu->env)[-1];
+    t->state->priv = t;
+    t->state->host_mxcsr = 0x1f80;
+    t->state->guest_mxcsr = 0x1f80;
+    tlb_cpu_init(t);
+    cpu->accel_data = t;
+    return true;
+}
+
+static void tcg_cpu_destroy(Cpu *cpu)
+{
+    TcgCpu *t = tcg_cpu(cpu);
+    cpu->accel_data = NULL;
+    if (t) {
+        tlb_cpu_destroy(t);
+        g_free(t);
+    }
+}
+
+static void tcg_kick(Cpu *cpu)
+{
+    TcgCpu *t = tcg_cpu(cpu);
+    if (t) {
+        __atomic_store_n(&t->state->exit_request, 1, __ATOMIC_SEQ_CST);
+    }
+}
+
+static void tcg_sync_in(Cpu *cpu)
+{
+    TcgCpu *t = tcg_cpu(cpu);
+    if (t) {
+        __atomic_store_n(&t->flush_pending, 1, __ATOMIC_RELEASE);
+        tcg_kick(cpu);
+    }
+}
+
+static void tcg_sync_out(Cpu *cpu)
+{
+}
+
+ACCEL_TYPE(tcg, .name = "tcg", .summary = "just-in-time translation; any guest CPU", .available = tcg_available,
+           .init = tcg_init, .cpu_init = tcg_cpu_init, .cpu_destroy = tcg_cpu_destroy, .cpu_exec = tcg_exec,
+           .cpu_kick = tcg_kick, .cpu_sync_in = tcg_sync_in, .cpu_sync_out = tcg_sync_out)
+
+/* ---- statistics ---- */
+void tcg_describe_jit(GString *out)
+{
+    uint64_t insns = MAX(stat_tb_insns, 1), guest = MAX(stat_tb_guest_bytes, 1);
+    g_string_append_printf(out, "blocks translated   %" PRIu64 "\n", stat_tb_count);
+    g_string_append_printf(out, "guest instructions  %" PRIu64 " (%.2f a block)\n", stat_tb_insns,
+                           (double)insns / MAX(stat_tb_count, 1));
+    g_string_append_printf(out, "host code           %" PRIu64 " bytes (%.2f × guest)\n", stat_tb_host_bytes,
+                           (double)stat_tb_host_bytes / guest);
+    g_string_append_printf(out, "translation time    %.1f ms (%.3f us an instruction)\n", stat_translate_ns / 1e6,
+                           stat_translate_ns / 1e3 / insns);
+    g_string_append_printf(out, "invalidated         %" PRIu64 "\n", stat_tb_invalidated);
+    g_string_append_printf(out, "evictions           %" PRIu64 "\n", stat_tb_evictions);
+    for (unsigned i = 0; i < cpus->len; i++) {
+        TcgCpu *t = tcg_cpu(g_ptr_array_index(cpus, i));
+        g_string_append_printf(out,
+                               "cpu %u: loop entries %" PRIu64 ", block lookups %" PRIu64 ", TLB fills %" PRIu64
+                               ", slow loads %" PRIu64 ", slow stores %" PRIu64 ", flushes %" PRIu64
+                               ", page flushes %" PRIu64 ", address-space switches %" PRIu64 ", stores beside code %" PRIu64 "\n",
+                               i, t->n_exits, t->n_lookups, t->n_tlb_fills, t->n_slow_ld, t->n_slow_st, t->n_flush,
+                               t->n_flush_page, t->n_switch, t->n_smc);
+    }
+}

@@ -1,0 +1,160 @@
+/*
+ * accel/tcg/runtime.h: private data structures of the translator's runtime: translation blocks, the
+ * code cache, per-vCPU soft TLBs. Public interfaces are tcg.h (targets) and backend.h (host back end).
+ *
+ * Lock order: big lock → tb_lock. tb_lock guards blocks, the block hash, code pages, the code cache and
+ * insertion into jump caches. A vCPU's TLB tables are changed by its own thread only, or in an
+ * exclusive section.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#pragma once
+#include "accel/tcg/backend.h"
+#include "accel/tcg/cpu_state.h"
+#include "accel/tcg/tcg.h"
+#include <setjmp.h>
+
+#define PAGE_BITS TARGET_PAGE_BITS_MIN
+#define PAGE_SIZE (UINT64_C(1) << PAGE_BITS)
+#define PAGE_MASK (~(PAGE_SIZE - 1))
+/* MMU index 1 is the user mode of every target: its jump cache is per address space, the others'
+ * is shared by all address spaces as long as only global pages are in it. */
+#define USER_MMU_IDX 1
+
+/* ---- translation blocks ---- */
+typedef struct Tb Tb;
+struct Tb {
+    TbKey key;
+    uint64_t phys[2];      /* RAM address (RamBlock.ram_addr space) of the first byte; page of the second
+                            * page's code, or NO_PAGE */
+    Tb *hash_next;
+    Tb *page_next[2];      /* in CodePage lists */
+    uint8_t page_slot[2];  /* which of the next block's page_next the link goes to */
+    uint8_t in_slot[2];    /* same for in_next */
+    Tb *in_first;          /* blocks that jump here: list through in_next of the source's slot */
+    uint8_t in_first_slot;
+    bool invalid;
+    uint16_t size, n_insns;
+    Tb *in_next[2];
+    Tb *target[2];         /* where slot i is chained to */
+    uint64_t jump_pc[2];
+    uint32_t jump_offset[2], jump_stub[2];
+    uint32_t rx_offset;    /* of the compiled bytes in the code cache */
+    uint32_t entry_offset, map_offset, code_size; /* relative to rx_offset */
+};
+#define NO_PAGE UINT64_MAX
+
+/* Code in one guest RAM page. Granules of 64 bytes: bit g is set when a block covers one of them. */
+typedef struct CodePage {
+    Tb *first;
+    uint8_t first_slot;
+    uint64_t granules;
+} CodePage;
+
+/* The code cache is a ring of generations; the oldest is evicted as a whole. */
+#define CODE_GENERATIONS 8
+typedef struct {
+    uint32_t begin, end;   /* offsets in the cache */
+    GPtrArray *tbs;        /* of Tb*, in address order */
+} CodeGeneration;
+
+typedef struct {
+    uint8_t *rw;
+    const uint8_t *rx;
+    size_t size;
+    uint32_t used;         /* next free offset in the current generation */
+    unsigned current;
+    CodeGeneration gen[CODE_GENERATIONS];
+} CodeCache;
+extern CodeCache code_cache;
+extern GRecMutex tb_lock;
+
+static inline const uint8_t *tb_rx(const Tb *tb) { return code_cache.rx + tb->rx_offset; }
+static inline const void *tb_entry(const Tb *tb) { return tb_rx(tb) + tb->entry_offset; }
+
+void tb_init(size_t cache_size, const IrVarTable *vars);
+/* Find or translate; NULL: the code cache is full and an eviction is needed (call tb_evict_oldest in an
+ * exclusive section), or the block may not be cached: then *temp is set and used once. */
+Tb *tb_find(Cpu *cpu, const TbKey *key);
+Tb *tb_translate(Cpu *cpu, const TbKey *key, unsigned max_insns, bool cached);
+void tb_evict_oldest(void *unused);
+void tb_chain(Tb *from, unsigned slot, Tb *to);
+Tb *tb_from_host_pc(uintptr_t pc);
+/* Invalidate blocks that overlap RAM bytes [ram_addr, +len). True if `current` was among them. */
+bool tb_invalidate_ram(uint64_t ram_addr, uint64_t len, const Tb *current);
+/* Would a write there hit `current`? */
+bool tb_write_hits(uint64_t ram_addr, uint64_t len, const Tb *current);
+bool tb_page_has_code(uint64_t ram_addr);
+static inline void tb_lock_take(void) { g_rec_mutex_lock(&tb_lock); }
+static inline void tb_lock_drop(void) { g_rec_mutex_unlock(&tb_lock); }
+/* Mode constant for jump cache keys; false if the table is full. */
+bool tb_mode_xor(const TbKey *key, uint64_t *jc_xor);
+
+/* ---- soft TLB ---- */
+/* Everything known about an entry; same index as the fast tables. */
+typedef struct {
+    uint64_t page;         /* guest virtual page; ~0 when empty */
+    uint64_t pa;           /* guest-physical page */
+    uint8_t *host;         /* of the page; NULL for devices */
+    uint64_t ram_addr;     /* of the page, when host */
+    MemoryRegion *mr;      /* devices */
+    uint64_t mr_offset;
+    MemTxAttrs attrs;
+    uint8_t prot, page_bits;
+    bool global, readonly; /* readonly: ROM; stores are dropped */
+} TlbFull;
+
+#define TLB_MODES 3
+#define TLB_SLOTS 6
+typedef struct {
+    uint32_t asid;
+    bool valid;
+    uint64_t last_used;
+    uint64_t large_filter;  /* Bloom filter of large-page numbers entered */
+    JumpCacheEntry *jc;     /* user mode */
+    bool jc_dirty;
+    TlbEntry *fast[TLB_MODES];  /* 2 * TLB_SIZE */
+    TlbFull *full[TLB_MODES];
+    uint16_t *used[TLB_MODES];
+    unsigned n_used[TLB_MODES];
+} TlbSlot;
+
+typedef struct TcgCpu {
+    Cpu *cpu;
+    const TcgCpuOps *ops;
+    TcgCpuState *state;
+    sigjmp_buf jump;
+    uintptr_t fill_ra;      /* retaddr of the access whose page walk is under way */
+    bool one_insn;          /* run the next instruction alone, outside the cache */
+    bool in_code;           /* inside tcg_backend_enter: the host's MXCSR is the guest's */
+    bool in_code_lock;      /* holds tb_lock while translating */
+    bool need_evict;
+    uint32_t flush_pending; /* atomic: flush everything at the next block boundary */
+    TlbSlot slots[TLB_SLOTS];
+    TlbSlot *slot;
+    uint64_t use_clock;
+    JumpCacheEntry *kernel_jc;
+    bool kernel_jc_dirty, kernel_jc_nonglobal;
+    Tb *temp;               /* block run once */
+    uint64_t n_exits, n_lookups, n_tlb_fills, n_slow_ld, n_slow_st, n_flush, n_flush_page, n_switch, n_smc;
+} TcgCpu;
+static inline TcgCpu *tcg_cpu(Cpu *cpu) { return cpu->accel_data; }
+static inline Cpu *env_cpu(void *env)
+{
+    return ((TcgCpuState *)env)[-1].priv->cpu;
+}
+
+void tlb_cpu_init(TcgCpu *t);
+void tlb_cpu_destroy(TcgCpu *t);
+void tlb_listener_init(void);
+/* Entry for va, filled if need be (faults through retaddr). */
+TlbFull *tlb_get(TcgCpu *t, uint64_t va, MmuAccess access, unsigned mmu_idx, uintptr_t ra);
+TlbFull *tlb_get_nofault(TcgCpu *t, uint64_t va, MmuAccess access, unsigned mmu_idx);
+/* Make stores to this RAM page take the slow path on every vCPU. tb_lock is held. */
+void tlb_protect_code(uint64_t ram_page);
+bool tlb_others_write(uint64_t ram_page);
+void jc_set_mode(TcgCpu *t, bool user);
+void jc_remove(TcgCpu *t, const Tb *tb);
+void jc_clear_all(TcgCpu *t);
+/* Which RAM block address a guest-physical address has, for code: false if not RAM. */
+extern uint64_t stat_tb_count, stat_tb_insns, stat_tb_guest_bytes, stat_tb_host_bytes, stat_tb_invalidated, stat_tb_evictions, stat_translate_ns;

@@ -1,0 +1,588 @@
+/*
+ * accel/tcg/tb.c: translation blocks: code cache, lookup, chaining, invalidation.
+ *
+ * A block is identified by the RAM address of its first byte, its virtual address and its mode. Blocks
+ * of one RAM page hang on a CodePage, which also knows which 64-byte granules hold code: a store beside
+ * code costs a slow-path store but no invalidation. A block covers at most two pages.
+ *
+ * The code cache is mapped twice, writable and executable. It is filled generation by generation;
+ * when the ring is full the oldest generation is evicted in an exclusive section.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "util/osdep.h"
+#include "accel/tcg/runtime.h"
+#include "hw/core/clock.h"
+#include "util/report.h"
+#include <sys/mman.h>
+
+CodeCache code_cache;
+GRecMutex tb_lock;
+uint64_t stat_tb_count, stat_tb_insns, stat_tb_guest_bytes, stat_tb_host_bytes, stat_tb_invalidated, stat_tb_evictions, stat_translate_ns;
+
+#define TB_HASH_BITS 16
+static Tb *tb_hash[1u << TB_HASH_BITS];
+
+/* CodePage pointers by RAM page number; reserved lazily, enough for 256 GiB of guest RAM. */
+#define CODE_PAGES (UINT64_C(1) << 26)
+static CodePage **code_pages;
+
+static IrBlock *ir_block; /* scratch, under tb_lock */
+
+/* ---- mode constants ---- */
+#define MAX_MODES 4096
+static struct { uint64_t cs_base; uint32_t flags; } modes[MAX_MODES];
+static unsigned n_modes;
+
+bool tb_mode_xor(const TbKey *key, uint64_t *jc_xor)
+{
+    static unsigned last;
+    if (last < n_modes && modes[last].flags == key->flags && modes[last].cs_base == key->cs_base) {
+        *jc_xor = (uint64_t)(last + 1) << 48;
+        return true;
+    }
+    for (unsigned i = 0; i < n_modes; i++) {
+        if (modes[i].flags == key->flags && modes[i].cs_base == key->cs_base) {
+            last = i;
+            *jc_xor = (uint64_t)(i + 1) << 48;
+            return true;
+        }
+    }
+    if (n_modes == MAX_MODES) {
+        return false;
+    }
+    modes[n_modes].flags = key->flags;
+    modes[n_modes].cs_base = key->cs_base;
+    last = n_modes++;
+    *jc_xor = (uint64_t)(last + 1) << 48;
+    return true;
+}
+
+/* ---- hash ---- */
+static unsigned hash_key(uint64_t phys, const TbKey *key)
+{
+    uint64_t h = (phys ^ (uint64_t)key->flags << 32 ^ key->pc << 7) * UINT64_C(0x9e3779b97f4a7c15);
+    return h >> (64 - TB_HASH_BITS);
+}
+
+static bool tb_matches(const Tb *tb, uint64_t phys, const TbKey *key)
+{
+    return tb->phys[0] == phys && tb->key.pc == key->pc && tb->key.flags == key->flags &&
+           tb->key.cs_base == key->cs_base;
+}
+
+static uint64_t key_va(const TbKey *key)
+{
+    return key->pc + key->cs_base;
+}
+
+/* ---- code pages ---- */
+static CodePage *code_page(uint64_t ram_addr, bool create)
+{
+    uint64_t n = ram_addr >> PAGE_BITS;
+    if (n >= CODE_PAGES) {
+        return NULL;
+    }
+    if (!code_pages[n] && create) {
+        code_pages[n] = g_new0(CodePage, 1);
+    }
+    return code_pages[n];
+}
+
+bool tb_page_has_code(uint64_t ram_addr)
+{
+    CodePage *p = code_page(ram_addr, false);
+    return p && __atomic_load_n(&p->granules, __ATOMIC_RELAXED);
+}
+
+/* Byte range of the block in its page i: [*lo, *hi). */
+static void tb_page_range(const Tb *tb, unsigned i, unsigned *lo, unsigned *hi)
+{
+    unsigned first = tb->phys[0] & (PAGE_SIZE - 1);
+    if (i == 0) {
+        *lo = first;
+        *hi = MIN(first + tb->size, PAGE_SIZE);
+    } else {
+        *lo = 0;
+        *hi = first + tb->size - PAGE_SIZE;
+    }
+}
+
+static uint64_t granule_mask(unsigned lo, unsigned hi)
+{
+    return MASK_ULL((hi - 1) >> 6, lo >> 6);
+}
+
+static void page_link(Tb *tb, unsigned i)
+{
+    CodePage *p = code_page(tb->phys[i], true);
+    tb->page_next[i] = p->first;
+    tb->page_slot[i] = p->first_slot;
+    p->first = tb;
+    p->first_slot = i;
+    unsigned lo, hi;
+    tb_page_range(tb, i, &lo, &hi);
+    __atomic_store_n(&p->granules, p->granules | granule_mask(lo, hi), __ATOMIC_RELEASE);
+}
+
+static void page_unlink(Tb *tb, unsigned i)
+{
+    CodePage *p = code_page(tb->phys[i], false);
+    Tb **link = &p->first;
+    uint8_t *slot = &p->first_slot;
+    uint64_t granules = 0;
+    while (*link) {
+        Tb *t = *link;
+        unsigned s = *slot;
+        if (t == tb && s == i) {
+            *link = t->page_next[s];
+            *slot = t->page_slot[s];
+            continue;
+        }
+        unsigned lo, hi;
+        tb_page_range(t, s, &lo, &hi);
+        granules |= granule_mask(lo, hi);
+        link = &t->page_next[s];
+        slot = &t->page_slot[s];
+    }
+    __atomic_store_n(&p->granules, granules, __ATOMIC_RELEASE);
+}
+
+/* ---- chaining ---- */
+static void slot_reset(Tb *from, unsigned slot)
+{
+    tcg_backend_patch(code_cache.rw + from->rx_offset, tb_rx(from), from->jump_offset[slot],
+                      tb_rx(from) + from->jump_stub[slot]);
+    from->target[slot] = NULL;
+}
+
+static void unchain_slot(Tb *from, unsigned slot)
+{
+    Tb *to = from->target[slot];
+    if (!to) {
+        return;
+    }
+    Tb **link = &to->in_first;
+    uint8_t *ls = &to->in_first_slot;
+    while (*link) {
+        Tb *t = *link;
+        unsigned s = *ls;
+        if (t == from && s == slot) {
+            *link = t->in_next[s];
+            *ls = t->in_slot[s];
+            break;
+        }
+        link = &t->in_next[s];
+        ls = &t->in_slot[s];
+    }
+    from->target[slot] = NULL;
+}
+
+void tb_chain(Tb *from, unsigned slot, Tb *to)
+{
+    tb_lock_take();
+    bool same_page = ((from->key.pc ^ to->key.pc) & PAGE_MASK) == 0;
+    if (!from->invalid && !to->invalid && !from->target[slot] && from->jump_offset[slot] && same_page &&
+        from->jump_pc[slot] == to->key.pc && to->phys[1] == NO_PAGE && from->key.flags == to->key.flags &&
+        from->key.cs_base == to->key.cs_base && (from->phys[0] & PAGE_MASK) == (to->phys[0] & PAGE_MASK)) {
+        from->target[slot] = to;
+        from->in_next[slot] = to->in_first;
+        from->in_slot[slot] = to->in_first_slot;
+        to->in_first = from;
+        to->in_first_slot = slot;
+        tcg_backend_patch(code_cache.rw + from->rx_offset, tb_rx(from), from->jump_offset[slot], tb_entry(to));
+    }
+    tb_lock_drop();
+}
+
+/* ---- invalidation ---- */
+static void tb_invalidate(Tb *tb)
+{
+    if (tb->invalid) {
+        return;
+    }
+    tb->invalid = true;
+    stat_tb_invalidated++;
+    for (Tb **l = &tb_hash[hash_key(tb->phys[0], &tb->key)]; *l; l = &(*l)->hash_next) {
+        if (*l == tb) {
+            *l = tb->hash_next;
+            break;
+        }
+    }
+    page_unlink(tb, 0);
+    if (tb->phys[1] != NO_PAGE) {
+        page_unlink(tb, 1);
+    }
+    for (unsigned i = 0; i < cpus->len; i++) {
+        TcgCpu *t = tcg_cpu(g_ptr_array_index(cpus, i));
+        if (t) {
+            jc_remove(t, tb);
+        }
+    }
+    unchain_slot(tb, 0);
+    unchain_slot(tb, 1);
+    Tb *from = tb->in_first;
+    unsigned slot = tb->in_first_slot;
+    while (from) {
+        Tb *next = from->in_next[slot];
+        unsigned next_slot = from->in_slot[slot];
+        slot_reset(from, slot);
+        from = next;
+        slot = next_slot;
+    }
+    tb->in_first = NULL;
+}
+
+static bool tb_overlaps(const Tb *tb, unsigned slot, unsigned lo, unsigned hi)
+{
+    unsigned tlo, thi;
+    tb_page_range(tb, slot, &tlo, &thi);
+    return tlo < hi && lo < thi;
+}
+
+bool tb_write_hits(uint64_t ram_addr, uint64_t len, const Tb *current)
+{
+    if (!current) {
+        return false;
+    }
+    unsigned lo = ram_addr & (PAGE_SIZE - 1), hi = lo + len;
+    for (unsigned i = 0; i < 2; i++) {
+        if (current->phys[i] != NO_PAGE && (current->phys[i] & PAGE_MASK) == (ram_addr & PAGE_MASK) &&
+            tb_overlaps(current, i, lo, hi)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void invalidate_in_page(uint64_t ram_addr, unsigned len)
+{
+    CodePage *p = code_page(ram_addr, false);
+    unsigned lo = ram_addr & (PAGE_SIZE - 1), hi = lo + len;
+    if (!p || !(p->granules & granule_mask(lo, hi))) {
+        return;
+    }
+    Tb *tb = p->first;
+    unsigned slot = p->first_slot;
+    while (tb) {
+        Tb *next = tb->page_next[slot];
+        unsigned next_slot = tb->page_slot[slot];
+        if (tb_overlaps(tb, slot, lo, hi)) {
+            /* a block of two aliased pages is in the list twice: start over when both go */
+            bool twice = tb->phys[1] != NO_PAGE && ((tb->phys[0] ^ tb->phys[1]) & PAGE_MASK) == 0;
+            tb_invalidate(tb);
+            if (twice) {
+                next = p->first;
+                next_slot = p->first_slot;
+            }
+        }
+        tb = next;
+        slot = next_slot;
+    }
+}
+
+bool tb_invalidate_ram(uint64_t ram_addr, uint64_t len, const Tb *current)
+{
+    tb_lock_take();
+    while (len) {
+        uint64_t n = MIN(len, PAGE_SIZE - (ram_addr & (PAGE_SIZE - 1)));
+        invalidate_in_page(ram_addr, n);
+        ram_addr += n;
+        len -= n;
+    }
+    tb_lock_drop();
+    return current && current->invalid;
+}
+
+static void device_wrote(RamBlock *block, uint64_t offset, uint64_t length)
+{
+    uint64_t a = block->ram_addr + offset, end = a + length;
+    for (uint64_t page = a & PAGE_MASK; page < end; page += PAGE_SIZE) {
+        if (tb_page_has_code(page)) {
+            uint64_t lo = MAX(a, page), hi = MIN(end, page + PAGE_SIZE);
+            tb_invalidate_ram(lo, hi - lo, NULL);
+        }
+    }
+}
+
+/* ---- code cache ---- */
+void tb_init(size_t size, const IrVarTable *vars)
+{
+    size_t common;
+    int fd = memfd_create("rhea-code", MFD_CLOEXEC);
+    if (fd < 0 || ftruncate(fd, size) < 0) {
+        report_error("code cache: cannot reserve %zu MiB: %s", size >> 20, g_strerror(errno));
+        exit(1);
+    }
+    code_cache.size = size;
+    code_cache.rw = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    code_cache.rx = mmap(NULL, size, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
+    close(fd);
+    code_pages = mmap(NULL, CODE_PAGES * sizeof(*code_pages), PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (code_cache.rw == MAP_FAILED || code_cache.rx == MAP_FAILED || code_pages == MAP_FAILED) {
+        report_error("code cache: cannot map %zu MiB: %s", size >> 20, g_strerror(errno));
+        exit(1);
+    }
+    common = ALIGN_UP(tcg_backend_emit_common(code_cache.rw, code_cache.rx, size, vars), 4096);
+    size_t each = ALIGN_DOWN((size - common) / CODE_GENERATIONS, 4096);
+    for (unsigned i = 0; i < CODE_GENERATIONS; i++) {
+        code_cache.gen[i].begin = common + i * each;
+        code_cache.gen[i].end = common + (i + 1) * each;
+        code_cache.gen[i].tbs = g_ptr_array_new();
+    }
+    code_cache.used = common;
+    ir_block = ir_block_new();
+    ram_code_write_hook = device_wrote;
+}
+
+/* All vCPUs are outside generated code. */
+void tb_evict_oldest(void *unused)
+{
+    tb_lock_take();
+    unsigned next = (code_cache.current + 1) % CODE_GENERATIONS;
+    CodeGeneration *g = &code_cache.gen[next];
+    for (unsigned i = 0; i < g->tbs->len; i++) {
+        tb_invalidate(g_ptr_array_index(g->tbs, i));
+    }
+    for (unsigned i = 0; i < cpus->len; i++) {
+        TcgCpu *t = tcg_cpu(g_ptr_array_index(cpus, i));
+        if (t) {
+            jc_clear_all(t);
+            t->temp = NULL;
+        }
+    }
+    for (unsigned i = 0; i < g->tbs->len; i++) {
+        g_free(g_ptr_array_index(g->tbs, i));
+    }
+    stat_tb_evictions += g->tbs->len != 0;
+    g_ptr_array_set_size(g->tbs, 0);
+    /* the writable view's pages need not stay resident */
+    CodeGeneration *old = &code_cache.gen[code_cache.current];
+    madvise(code_cache.rw + ALIGN_UP(old->begin, 4096), ALIGN_DOWN(old->end, 4096) - ALIGN_UP(old->begin, 4096),
+            MADV_DONTNEED);
+    code_cache.current = next;
+    code_cache.used = g->begin;
+    tb_lock_drop();
+}
+
+Tb *tb_from_host_pc(uintptr_t pc)
+{
+    uintptr_t off = pc - (uintptr_t)code_cache.rx;
+    if (off >= code_cache.size) {
+        return NULL;
+    }
+    for (unsigned i = 0; i < CODE_GENERATIONS; i++) {
+        CodeGeneration *g = &code_cache.gen[i];
+        if (off < g->begin || off >= g->end) {
+            continue;
+        }
+        unsigned lo = 0, hi = g->tbs->len;
+        while (lo < hi) {
+            unsigned mid = (lo + hi) / 2;
+            Tb *tb = g_ptr_array_index(g->tbs, mid);
+            if (tb->rx_offset <= off) {
+                lo = mid + 1;
+            } else {
+                hi = mid;
+            }
+        }
+        return lo ? g_ptr_array_index(g->tbs, lo - 1) : NULL;
+    }
+    return NULL;
+}
+
+/* ---- fetch while translating ---- */
+static bool code_page_open(TranslateCtx *tc, unsigned i, uint64_t va, bool may_fault)
+{
+    TcgCpu *t = tcg_cpu(tc->cpu);
+    unsigned idx = t->ops->mmu_index(tc->cpu, true);
+    TlbFull *f = may_fault ? tlb_get(t, va, MMU_INST_FETCH, idx, 0) : tlb_get_nofault(t, va, MMU_INST_FETCH, idx);
+    if (!f) {
+        return false;
+    }
+    tc->page_va[i] = va & PAGE_MASK;
+    tc->page_pa[i] = f->host ? f->ram_addr : f->pa;
+    tc->page_host[i] = f->host;
+    if (!f->host || f->ram_addr >> PAGE_BITS >= CODE_PAGES) {
+        tc->mmio = true;
+    } else if (!tb_page_has_code(f->ram_addr)) {
+        tlb_protect_code(f->ram_addr);
+    }
+    return true;
+}
+
+bool tcg_code_fetch(TranslateCtx *tc, uint64_t va, unsigned n, uint8_t *buf)
+{
+    while (n) {
+        unsigned i = (va & PAGE_MASK) != tc->page_va[0];
+        if (i && tc->page_va[1] != (va & PAGE_MASK)) {
+            if (tc->page_va[1] != UINT64_MAX || (va & PAGE_MASK) != tc->page_va[0] + PAGE_SIZE) {
+                return false;
+            }
+            if (!code_page_open(tc, 1, va, tc->n_insns == 0)) {
+                return false;
+            }
+        }
+        unsigned off = va & (PAGE_SIZE - 1);
+        unsigned len = MIN(n, PAGE_SIZE - off);
+        if (tc->page_host[i]) {
+            memcpy(buf, tc->page_host[i] + off, len);
+        } else if (address_space_read(tc->cpu->as, tc->page_pa[i] + off, MEMTXATTRS_NONE, buf, len) != MEMTX_OK) {
+            memset(buf, 0xff, len);
+        }
+        va += len;
+        buf += len;
+        n -= len;
+    }
+    return true;
+}
+
+/* ---- translation ---- */
+static void log_translation(const Tb *tb, const TbCompile *c)
+{
+    g_autoptr(GString) s = g_string_new(NULL);
+    if (log_enabled(LOG_OUT_ASM)) {
+        g_string_append_printf(s, "OUT: pc %" PRIx64 " [%u insns, %zu bytes]\n", tb->key.pc, tb->n_insns, c->code_size);
+        tcg_backend_disas(tb_rx(tb) + tb->entry_offset, c->code_size - tb->entry_offset, s);
+    }
+    log_print("%s\n", s->str);
+}
+
+/* tb_lock held; may leave by longjmp on a fetch fault before anything was changed. */
+Tb *tb_translate(Cpu *cpu, const TbKey *key, unsigned max_insns, bool cached)
+{
+    TcgCpu *t = tcg_cpu(cpu);
+    CodeGeneration *g = &code_cache.gen[code_cache.current];
+    TranslateCtx tc = {.cpu = cpu, .ir = ir_block, .key = *key, .max_insns = max_insns,
+                       .page_va = {UINT64_MAX, UINT64_MAX}};
+    if (g->end - code_cache.used < 64 * KiB) {
+        return NULL;
+    }
+    code_page_open(&tc, 0, key_va(key), true);
+    ir_block_reset(ir_block, &t->ops->vars);
+    t->ops->translate(&tc);
+
+    Tb *tb = g_new0(Tb, 1);
+    tb->key = *key;
+    tb->n_insns = tc.n_insns;
+    tb->size = MAX(1, tc.pc_next - key->pc);
+    tb->phys[0] = tc.page_pa[0] + (key_va(key) & (PAGE_SIZE - 1));
+    unsigned first = key_va(key) & (PAGE_SIZE - 1);
+    tb->phys[1] = first + tb->size > PAGE_SIZE ? tc.page_pa[1] : NO_PAGE;
+    if (log_enabled(LOG_OP)) {
+        g_autoptr(GString) s = g_string_new(NULL);
+        g_string_append_printf(s, "OP: pc %" PRIx64 " flags %x\n", key->pc, key->flags);
+        ir_dump(ir_block, s);
+        log_print("%s\n", s->str);
+    }
+    uint32_t at = ALIGN_UP(code_cache.used, 16);
+    TbCompile c = {.ir = ir_block, .vars = &t->ops->vars, .pc = key->pc, .token = (uintptr_t)tb,
+                   .rw = code_cache.rw + at, .rx = code_cache.rx + at, .space = g->end - at};
+    c.inline_lookup = cached && tb_mode_xor(key, &c.jc_xor) && !log_enabled(LOG_NOCHAIN);
+    c.chain = cached && !tc.mmio && !log_enabled(LOG_NOCHAIN) && key->cs_base == 0;
+    if (!tcg_backend_compile(&c)) {
+        g_free(tb);
+        return NULL;
+    }
+    tb->rx_offset = at;
+    tb->entry_offset = c.entry_offset;
+    tb->map_offset = c.map_offset;
+    tb->code_size = c.code_size;
+    for (unsigned i = 0; i < 2; i++) {
+        tb->jump_offset[i] = c.jump_offset[i];
+        tb->jump_stub[i] = c.jump_stub[i];
+        tb->jump_pc[i] = c.jump_pc[i];
+    }
+    code_cache.used = at + c.code_size;
+    g_ptr_array_add(g->tbs, tb);
+    stat_tb_count++;
+    stat_tb_insns += tc.n_insns;
+    stat_tb_guest_bytes += tb->size;
+    stat_tb_host_bytes += c.code_size;
+    if (log_enabled(LOG_OUT_ASM)) {
+        log_translation(tb, &c);
+    }
+    if (cached && !tc.mmio) {
+        unsigned h = hash_key(tb->phys[0], key);
+        tb->hash_next = tb_hash[h];
+        tb_hash[h] = tb;
+        page_link(tb, 0);
+        if (tb->phys[1] != NO_PAGE) {
+            page_link(tb, 1);
+        }
+    } else {
+        tb->invalid = true; /* never found, never chained */
+    }
+    return tb;
+}
+
+/* The second page of a block may be mapped elsewhere by now. */
+static bool second_page_ok(TcgCpu *t, const Tb *tb)
+{
+    if (tb->phys[1] == NO_PAGE) {
+        return true;
+    }
+    uint64_t va = (key_va(&tb->key) & PAGE_MASK) + PAGE_SIZE;
+    TlbFull *f = tlb_get_nofault(t, va, MMU_INST_FETCH, t->ops->mmu_index(t->cpu, true));
+    return f && f->host && f->ram_addr == tb->phys[1];
+}
+
+static void nothing(void *unused)
+{
+}
+
+/* Before code of a page is read for the first time: no vCPU may still be about to store to it past
+ * its soft TLB check. Their entries go, then each leaves generated code once. */
+static void settle_writers(Cpu *cpu, const TlbFull *f)
+{
+    if (f->host && !tb_page_has_code(f->ram_addr) && tlb_others_write(f->ram_addr)) {
+        tlb_protect_code(f->ram_addr);
+        cpu_exec_end(cpu);
+        cpu_run_exclusive(nothing, NULL);
+        cpu_exec_start(cpu);
+    }
+}
+
+Tb *tb_find(Cpu *cpu, const TbKey *key)
+{
+    TcgCpu *t = tcg_cpu(cpu);
+    /* May fault: before the lock. */
+    TlbFull *f = tlb_get(t, key_va(key), MMU_INST_FETCH, t->ops->mmu_index(cpu, true), 0);
+    bool user = t->ops->mmu_index(cpu, true) == USER_MMU_IDX;
+    bool global = f->global;
+    t->n_lookups++;
+    settle_writers(cpu, f);
+    tb_lock_take();
+    t->in_code_lock = true;
+    Tb *tb = NULL;
+    if (f->host) {
+        uint64_t phys = f->ram_addr + (key_va(key) & (PAGE_SIZE - 1));
+        for (tb = tb_hash[hash_key(phys, key)]; tb; tb = tb->hash_next) {
+            if (tb_matches(tb, phys, key) && second_page_ok(t, tb)) {
+                break;
+            }
+        }
+    }
+    if (!tb) {
+        int64_t begin = clock_now(CLOCK_REALTIME_NS);
+        tb = tb_translate(cpu, key, 256, true);
+        stat_translate_ns += clock_now(CLOCK_REALTIME_NS) - begin;
+    }
+    uint64_t jc_xor;
+    if (tb && !tb->invalid && tb_mode_xor(key, &jc_xor)) {
+        JumpCacheEntry *e = &t->state->jc[jc_index(key->pc)];
+        e->key = 0;
+        e->code = tb_entry(tb);
+        __atomic_store_n(&e->key, key->pc ^ jc_xor, __ATOMIC_RELEASE);
+        if (user) {
+            t->slot->jc_dirty = true;
+        } else {
+            t->kernel_jc_dirty = true;
+            t->kernel_jc_nonglobal |= !global;
+        }
+    }
+    t->in_code_lock = false;
+    tb_lock_drop();
+    return tb;
+}
