@@ -1,0 +1,114 @@
+/*
+ * target/x86/translate.h: the framework for x86 translation functions.
+ *
+ * A row of *.decode names a function gen_NAME(s, i). It reads operands by x86_load_op, computes with
+ * ir_* on s->b, and writes by x86_store_op. Rules:
+ *   - faulting accesses (loads, stores, x86_ea with segment checks, helpers that raise) come before
+ *     puts of variables, unless the architecture makes the put visible;
+ *   - values of operands of 1, 2 and 4 bytes are I32 (zero-extended by x86_load_op), of 8 bytes I64;
+ *   - flags are set by x86_set_cc*; what the row calls undefined needs no care;
+ *   - attributes of the row (priv, prot, sse, avx, x87, mmx, lock …) were checked before.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#pragma once
+#include "accel/tcg/ir.h"
+#include "accel/tcg/tcg.h"
+#include "target/x86/decode.h"
+
+struct DisasContext {
+    TranslateCtx *tc;
+    IrBlock *b;
+    X86State *env;
+    const uint32_t *features;
+    uint32_t flags;          /* HF_* of this block */
+    uint64_t cs_base;
+    bool code64, code32, ss32, pe, vm86, lma, addseg, segcheck;
+    uint8_t cpl, iopl, mmu_idx;
+    uint64_t pc, pc_next;    /* eip of the current and the next instruction, wrapped to the mode */
+    uint64_t page;           /* page of the block's start (linear) */
+    bool ended;              /* control has left: nothing may be emitted after it */
+    bool mode_end;           /* end with ir_exit after this instruction: mode may have changed */
+    bool inhibit;            /* this instruction sets the interrupt shadow */
+    /* Lazy flags. cc_op is CC_OP_DYNAMIC when unknown; otherwise cc_dst, cc_src, cc_src2 are the
+     * values put (I32 for B, W, L kinds) and cc_a, for CMP and SUB, the first operand. */
+    CcOp cc_op;
+    IrVal cc_dst, cc_src, cc_src2, cc_a;
+    /* FPU checks done in this block, so that they are not repeated. */
+    bool sse_checked, avx_checked, x87_checked, mmx_checked;
+    X86Decoder dec;
+    uint64_t dec_base;       /* linear address of dec.buf[0] */
+};
+
+/* Arguments in base.decode. */
+enum { X86_ALU_ADD, X86_ALU_OR, X86_ALU_ADC, X86_ALU_SBB, X86_ALU_AND, X86_ALU_SUB, X86_ALU_XOR, X86_ALU_CMP };
+enum { X86_SHIFT_ROL, X86_SHIFT_ROR, X86_SHIFT_RCL, X86_SHIFT_RCR, X86_SHIFT_SHL, X86_SHIFT_SHR, X86_SHIFT_SAR };
+enum { X86_BT_BT, X86_BT_BTS, X86_BT_BTR, X86_BT_BTC };
+enum { X86_XS_XSAVE, X86_XS_XRSTOR, X86_XS_XSAVEOPT, X86_XS_XSAVEC, X86_XS_XSAVES, X86_XS_XRSTORS };
+
+#include "target/x86/decode-rows.h" /* gen_* of all rows */
+
+/* ---- operands ---- */
+static inline IrType x86_size_type(unsigned size) { return size == 8 ? IR_I64 : IR_I32; }
+static inline unsigned x86_size_log2(unsigned size) { return __builtin_ctz(size); }
+static inline IrMem x86_mem(const DisasContext *s, unsigned op) { return (IrMem){op, s->mmu_idx}; }
+/* Linear address (I64) of the instruction's memory operand, segment base added and, with HF_SEGCHECK,
+ * limit and rights checked for `size` bytes (write: for storing). Cached: repeated use is free. */
+IrVal x86_ea(DisasContext *s, X86Insn *i, unsigned size, bool write);
+/* Effective address (offset in the segment), I64, cut to the address size. For LEA. */
+IrVal x86_ea_offset(DisasContext *s, X86Insn *i);
+/* Linear address of offset (I64) in segment seg; checks as in x86_ea. */
+IrVal x86_seg_addr(DisasContext *s, int seg, IrVal offset, unsigned size, bool write);
+/* Bit-string addressing and the like: ea = effective address already computed plus delta (I64). */
+IrVal x86_ea_plus(DisasContext *s, X86Insn *i, IrVal delta, unsigned size, bool write);
+int x86_ea_segment(const X86Insn *i);
+
+/* Integer operand n (general register, memory, immediate, segment selector): zero-extended I32 for
+ * sizes up to 4, I64 for 8. Immediates are masked to the size. */
+IrVal x86_load_op(DisasContext *s, X86Insn *i, unsigned n);
+IrVal x86_load_op_sext(DisasContext *s, X86Insn *i, unsigned n, IrType t);
+IrVal x86_load_op_zext(DisasContext *s, X86Insn *i, unsigned n, IrType t);
+/* Store to operand n; upper garbage in v above the operand's size is allowed. */
+void x86_store_op(DisasContext *s, X86Insn *i, unsigned n, IrVal v);
+/* Memory operand by type and size, whatever the operand list says. */
+IrVal x86_load_mem(DisasContext *s, X86Insn *i, IrType t, unsigned size);
+void x86_store_mem(DisasContext *s, X86Insn *i, IrVal v, unsigned size);
+/* General registers: size 1 (low byte), 2, 4, 8. 32-bit writes zero-extend, narrower ones merge. */
+IrVal x86_load_gpr(DisasContext *s, unsigned reg, unsigned size);
+void x86_store_gpr(DisasContext *s, unsigned reg, unsigned size, IrVal v);
+
+/* ---- flags ---- */
+/* kind: CC_OP_xxxB; size picks B W L Q. Values I32/I64 by size. */
+void x86_set_cc(DisasContext *s, CcOp op, IrVal dst, IrVal src, IrVal src2);
+static inline CcOp x86_cc_size(CcOp byte_kind, unsigned size) { return byte_kind + x86_size_log2(size); }
+/* All arithmetic flags from an I32 image of CC_ALL bits (comis, ptest, pcmpstr …). */
+void x86_set_cc_eflags(DisasContext *s, IrVal image);
+/* CC_ALL image as I32. */
+IrVal x86_get_cc_eflags(DisasContext *s);
+/* Forget static knowledge (after a local label, a helper that writes cc_*). */
+void x86_cc_unknown(DisasContext *s);
+/* A condition as comparison of two values: x c y. */
+typedef struct { IrCond c; IrVal x, y; } X86Cond;
+X86Cond x86_cond(DisasContext *s, unsigned cc /* 0..15, as in the opcode */);
+IrVal x86_get_cf(DisasContext *s); /* I32 0/1 */
+
+/* ---- exceptions and ends of blocks ---- */
+void x86_gen_raise(DisasContext *s, X86Insn *i, int vector);                  /* no error code */
+void x86_gen_raise_err(DisasContext *s, X86Insn *i, int vector, uint32_t err);
+void x86_gen_ud(DisasContext *s, X86Insn *i);
+void x86_gen_gp0(DisasContext *s, X86Insn *i);
+/* Make sure SSE/AVX/x87/MMX state may be used; false: an exception was generated instead. The
+ * translation loop calls these from the row's attributes; rarely needed by hand. */
+bool x86_check_sse(DisasContext *s, X86Insn *i);
+bool x86_check_avx(DisasContext *s, X86Insn *i);
+bool x86_check_x87(DisasContext *s, X86Insn *i, bool wait);
+bool x86_check_mmx(DisasContext *s, X86Insn *i);
+bool x86_feature(const DisasContext *s, X86Feature f);
+/* End the block after this instruction, going back to the loop (state of the mode may have changed). */
+void x86_end_block(DisasContext *s);
+/* Shorthand: call a helper with env implied by the record. */
+#define x86_call(s, helper, ...) ir_call((s)->b, &(helper), IR_ARGS(__VA_ARGS__))
+#define x86_call0(s, helper) ir_call((s)->b, &(helper), 0, NULL)
+
+/* ---- vector state in env, for helpers by reference ---- */
+static inline unsigned x86_xmm_offset(unsigned reg) { return offsetof(X86State, xmm) + reg * sizeof(X86Ymm); }
