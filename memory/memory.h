@@ -64,7 +64,7 @@ struct MemoryRegion {
     int priority;
     hwaddr addr;                 /* offset in the parent */
     MemoryRegion *parent;
-    GPtrArray *children;         /* containers: MemoryRegion*, unsorted */
+    GPtrArray *children;         /* MemoryRegion*, highest priority first, newest first among equals */
     const MemoryRegionOps *ops;  /* MMIO */
     void *opaque;
     RamBlock *ram;               /* RAM, ROM */
@@ -80,6 +80,9 @@ void memory_region_init_io(MemoryRegion *mr, const MemoryRegionOps *ops, void *o
 bool memory_region_init_ram(MemoryRegion *mr, const char *name, uint64_t size, GError **error) WARN_UNUSED;
 bool memory_region_init_rom(MemoryRegion *mr, const char *name, uint64_t size, GError **error) WARN_UNUSED;
 void memory_region_init_alias(MemoryRegion *mr, const char *name, MemoryRegion *target, uint64_t offset, uint64_t size);
+/* Takes its addresses from lower regions and answers nothing. */
+void memory_region_init_reservation(MemoryRegion *mr, const char *name, uint64_t size);
+/* The memory of mr itself must outlive RCU readers: free it with rcu_call (objects are). */
 void memory_region_destroy(MemoryRegion *mr);
 
 void memory_region_add_subregion(MemoryRegion *parent, hwaddr offset, MemoryRegion *child);
@@ -87,6 +90,8 @@ void memory_region_add_subregion_overlap(MemoryRegion *parent, hwaddr offset, Me
 void memory_region_del_subregion(MemoryRegion *parent, MemoryRegion *child);
 void memory_region_set_enabled(MemoryRegion *mr, bool enabled);
 void memory_region_set_address(MemoryRegion *mr, hwaddr offset);
+void memory_region_set_size(MemoryRegion *mr, uint64_t size); /* not RAM */
+void memory_region_set_alias_offset(MemoryRegion *mr, uint64_t offset);
 void memory_region_set_readonly(MemoryRegion *mr, bool readonly);
 /* Host pointer of RAM/ROM contents (size bytes). Valid while the region lives. */
 void *memory_region_ram_ptr(MemoryRegion *mr);
@@ -112,6 +117,8 @@ RamBlock *ram_block_from_host(const void *host, uint64_t *offset);
 /* Mark written bytes for migration and display. Called by every writer that is not the vCPU's own
  * fast path. Also tells the translator that code in the range may have changed. */
 void ram_set_dirty(RamBlock *block, uint64_t offset, uint64_t length);
+/* Test and clear a client's bits of the pages that [offset, offset+length) touches. */
+bool ram_test_and_clear_dirty(RamBlock *block, uint64_t offset, uint64_t length, DirtyClient client);
 /* The translator's hook for writes that come from devices; NULL when it does not run. */
 extern void (*ram_code_write_hook)(RamBlock *block, uint64_t offset, uint64_t length);
 
@@ -127,9 +134,12 @@ struct FlatView {
     FlatRange *ranges; /* sorted by start */
     MemoryRegion *root;
 };
-/* Binary search. NULL when nothing is there. The caller is in an RCU read section (any vCPU or main
- * loop code is; see rcu_read_lock) and must not keep the pointer across it. */
+/* Binary search behind a per-thread guess. NULL when nothing is there. The caller is an RCU reader
+ * (vCPU threads and holders of the big lock are; see util/rcu.h) and must not keep the pointer. */
 const FlatRange *flat_view_find(const FlatView *view, hwaddr addr);
+
+/* Bytes from `addr` to the end of the range; a range may end at 2^64. */
+static inline uint64_t flat_range_left(const FlatRange *r, hwaddr addr) { return r->size - (addr - r->start); }
 
 struct AddressSpace {
     const char *name;
@@ -191,3 +201,6 @@ char *memory_describe(bool flat);
 void bql_lock(void);
 void bql_unlock(void);
 bool bql_locked(void); /* by this thread */
+/* Wait on a condition that the big lock guards. _until: false on time-out (g_get_monotonic_time). */
+void bql_cond_wait(GCond *cond);
+bool bql_cond_wait_until(GCond *cond, int64_t monotonic_us);

@@ -66,3 +66,5 @@ void log_items_help(FILE *out);
 #define guest_error(where, ...) do { static GuestErrorSite site_; guest_error_at(&site_, where, __VA_ARGS__); } while (0)
 typedef struct { int64_t window_start; unsigned in_window; } GuestErrorSite;
 void guest_error_at(GuestErrorSite *site, const char *where, const char *fmt, ...) PRINTF(3, 4);
+/* All guest errors so far, logged or not. */
+uint64_t guest_error_count(void);
