@@ -161,7 +161,7 @@ static void exec_loop(TcgCpu *t)
                 t->need_evict = true;
                 continue;
             }
-            if (last && last->jump_offset[slot]) {
+            if (last) {
                 tb_chain(last, slot, tb);
             }
             code = tb_entry(tb);
@@ -173,7 +173,7 @@ static void exec_loop(TcgCpu *t)
         unsigned exit = ret & TB_EXIT_MASK;
         last = (Tb *)(ret & ~(uintptr_t)TB_EXIT_MASK);
         slot = exit;
-        if (exit == TB_EXIT_REQUESTED) {
+        if (last && (exit > TB_EXIT_SLOT1 || last->no_chain[slot])) {
             last = NULL;
         }
     }

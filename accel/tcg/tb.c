@@ -191,6 +191,8 @@ void tb_chain(Tb *from, unsigned slot, Tb *to)
         to->in_first = from;
         to->in_first_slot = slot;
         tcg_backend_patch(code_cache.rw + from->rx_offset, tb_rx(from), from->jump_offset[slot], tb_entry(to));
+    } else {
+        from->no_chain[slot] = true;
     }
     tb_lock_drop();
 }
