@@ -83,6 +83,8 @@ struct Accel {
 /* Choose by "-accel kvm:tcg" style list, falling back with one clear line. */
 bool accel_select(const char *list, GError **error) WARN_UNUSED;
 const Accel *accel_current(void);
+/* -accel NAME,name=value of the selected accelerator. */
+bool accel_property_set(const char *name, const char *value, GError **error) WARN_UNUSED;
 void accel_list_help(FILE *out);
 
 /* ---- vCPUs ---- */

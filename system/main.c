@@ -1,7 +1,51 @@
-/* system/main.c: the program's entry. SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * system/main.c: the program: set up by the command line, run the main loop until somebody asks for
+ * the end, leave with the right exit code.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
 #include "util/osdep.h"
+#include "chardev/chardev.h"
+#include "memory/memory.h"
+#include "system/daemon.h"
+#include "system/mainloop.h"
+#include "system/runstate.h"
+#include "system/signals.h"
+#include "system/startup.h"
+#include "util/report.h"
 
-int main(void)
+static int run(bool stopped)
 {
-    return 0;
+    g_autoptr(GError) error = NULL;
+    int exit_code = 0;
+    signals_main_loop_runs();
+    daemon_ready();
+    if (!stopped && !vm_start(&error)) {
+        report_error("%s", error->message);
+        return 1;
+    }
+    while (!runstate_handle_requests(&exit_code)) {
+        mainloop_iterate();
+    }
+    return exit_code;
+}
+
+int main(int argc, char **argv)
+{
+    g_autoptr(GError) error = NULL;
+    static CommandLine cl;
+    int exit_code = 0;
+    report_init(argv[0]);
+    signals_init();
+    bql_lock();
+    mainloop_init();
+    if (!startup(&cl, argc, argv, &error)) {
+        chardevs_cleanup();
+        report_error("%s", error->message);
+        exit_code = 1;
+    } else if (!cl.done) {
+        exit_code = run(cl.stopped);
+        chardevs_cleanup();
+    }
+    exit(exit_code); /* the vCPU threads stand still or end with us */
 }

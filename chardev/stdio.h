@@ -1,0 +1,11 @@
+/*
+ * chardev/stdio.h: the terminal's settings, for signal handlers.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#pragma once
+
+/* Give the terminal its old settings back. Async-signal-safe; harmless when there is nothing to do. */
+void stdio_restore_terminal(void);
+/* After SIGCONT: raw mode again. Async-signal-safe. */
+void stdio_continue(void);

@@ -1,0 +1,222 @@
+/*
+ * system/options.c: the table of command line options and its parser. Names, argument shapes and
+ * meanings are QEMU's, so that launchers written for it work; the first line of -h begins as theirs
+ * does, because probes read the version from it.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "system/options.h"
+#include "system/version.h"
+#include "util/report.h"
+
+#define SECTION(title) {.help = title}
+
+static const OptionRow rows[] = {
+    SECTION("Standard options"),
+    {"h", "help", NULL, "display this help and exit", STAGE_INFO, opt_help},
+    {"version", NULL, NULL, "display version information and exit", STAGE_INFO, opt_version},
+    {"machine", "M", "[type=]name[,prop[=value][,...]]",
+     "selects emulated machine ('-machine help' for list)\n"
+     "property accel=accel1[:accel2[:...]] selects accelerator",
+     STAGE_MACHINE, opt_machine},
+    {"cpu", NULL, "model[,+feature|-feature|feature=on|off][,...]",
+     "select CPU ('-cpu help' for list)", STAGE_MACHINE, opt_cpu},
+    {"accel", NULL, "[accel=]accelerator[,prop[=value][,...]]",
+     "select accelerator ('-accel help' for list); kvm:tcg takes the first that works",
+     STAGE_MACHINE, opt_accel},
+    {"enable-kvm", NULL, NULL, "same as -accel kvm", STAGE_MACHINE, opt_enable_kvm},
+    {"smp", NULL,
+     "[[cpus=]n][,maxcpus=maxcpus][,sockets=sockets][,dies=dies][,cores=cores][,threads=threads]",
+     "set the number of initial CPUs to 'n' [default=1] and their topology; parts left out follow\n"
+     "from the others, cores first", STAGE_MACHINE, opt_smp},
+    {"m", NULL, "[size=]megs[,slots=n,maxmem=size]",
+     "configure guest RAM; suffixes M and G are understood", STAGE_MACHINE, opt_memory},
+    {"global", NULL, "driver.property=value",
+     "set a default for a property of all devices of a type", STAGE_PROCESS, opt_global},
+    {"boot", NULL, "[order=drives][,once=drives][,menu=on|off][,splash-time=sp_time][,reboot-timeout=rb_time][,strict=on|off]",
+     "what firmware boots; of no consequence with -kernel", STAGE_MACHINE, opt_boot},
+    {"device", NULL, "driver[,prop[=value][,...]]",
+     "add device (based on driver)\n"
+     "use '-device help' to print all possible drivers\n"
+     "use '-device driver,help' to print all possible properties", STAGE_DEVICE, opt_device},
+    {"object", NULL, "TYPENAME[,PROP1=VALUE1,...]",
+     "create an object of type TYPENAME; id= is required", STAGE_OBJECT, opt_object},
+    {"name", NULL, "string1[,process=string2][,debug-threads=on|off]",
+     "set the name of the guest; string2 is the process name", STAGE_PROCESS, opt_name},
+    {"uuid", NULL, "%08x-%04x-%04x-%04x-%012x", "specify machine UUID", STAGE_MACHINE, opt_uuid},
+
+    SECTION("Display options"),
+    {"display", NULL, "none", "no graphical display; there is no other kind yet", STAGE_MACHINE, opt_display},
+    {"nographic", NULL, NULL,
+     "no graphical display; serial port and monitor share this terminal (Ctrl-A h for help)",
+     STAGE_MACHINE, opt_nographic},
+    {"vga", NULL, "none", "no graphics card; there is no other kind yet", STAGE_MACHINE, opt_none_only},
+
+    SECTION("Network options"),
+    {"nic", NULL, "none", "no network card; there is no other kind yet", STAGE_MACHINE, opt_network},
+    {"net", NULL, "none", "same as -nic none", STAGE_MACHINE, opt_network},
+
+    SECTION("i386 target only"),
+    {"no-acpi", NULL, NULL, "disable ACPI", STAGE_MACHINE, opt_no_acpi},
+    {"no-hpet", NULL, NULL, "disable HPET", STAGE_MACHINE, opt_no_hpet},
+
+    SECTION("Character device options"),
+    {"chardev", NULL, "backend,id=id[,mux=on|off][,logfile=PATH][,logappend=on|off][,prop=value...]",
+     "define a character device ('-chardev help' for the backends and their properties)",
+     STAGE_CHARDEV, opt_chardev},
+    {"echr", NULL, "chr", "set terminal escape character instead of ctrl-a", STAGE_PROCESS, opt_echr},
+
+    SECTION("Boot image"),
+    {"bios", NULL, "file", "firmware image", STAGE_MACHINE, opt_bios},
+    {"kernel", NULL, "bzImage", "use 'bzImage' as kernel image", STAGE_MACHINE, opt_kernel},
+    {"append", NULL, "cmdline", "use 'cmdline' as kernel command line", STAGE_MACHINE, opt_append},
+    {"initrd", NULL, "file", "use 'file' as initial ram disk", STAGE_MACHINE, opt_initrd},
+    {"dtb", NULL, "file", "use 'file' as device tree image", STAGE_MACHINE, opt_dtb},
+
+    SECTION("Debug/Expert options"),
+    {"serial", NULL, "dev", "redirect the serial port to char device 'dev'; may be given several times",
+     STAGE_FRONTEND, opt_serial},
+    {"parallel", NULL, "none", "no parallel port; there is no other kind yet", STAGE_MACHINE, opt_none_only},
+    {"monitor", NULL, "dev", "redirect the monitor to char device 'dev'", STAGE_FRONTEND, opt_monitor},
+    {"mon", NULL, "[chardev=]name[,mode=readline]", "a monitor on a chardev", STAGE_FRONTEND, opt_mon},
+    {"pidfile", NULL, "file", "write PID to 'file'", STAGE_PROCESS, opt_pidfile},
+    {"daemonize", NULL, NULL, "go on in the background once the machine is set up", STAGE_PROCESS, opt_daemonize},
+    {"S", NULL, NULL, "freeze CPU at startup (use 'cont' to start execution)", STAGE_PROCESS, opt_stopped},
+    {"overcommit", NULL, "[mem-lock=on|off][,cpu-pm=off]", "mem-lock=on locks all memory", STAGE_PROCESS, opt_overcommit},
+    {"d", NULL, "item1,...", "enable logging of specified items ('-d help' for a list)", STAGE_PROCESS, opt_log_items},
+    {"D", NULL, "logfile", "output log to logfile (default stderr)", STAGE_PROCESS, opt_log_file},
+    {"trace", NULL, "[[enable=]<pattern>][,file=<file>]", "log what matches, as -d does", STAGE_PROCESS, opt_trace},
+    {"no-reboot", NULL, NULL, "exit instead of rebooting", STAGE_PROCESS, opt_no_reboot},
+    {"no-shutdown", NULL, NULL, "stop before shutdown", STAGE_PROCESS, opt_no_shutdown},
+    {"action", NULL, "reboot=reset|shutdown,shutdown=poweroff|pause", "what follows these events of the guest", STAGE_PROCESS, opt_action},
+    {"nodefaults", NULL, NULL, "don't create default devices", STAGE_MACHINE, opt_nodefaults},
+    {"no-user-config", NULL, NULL, "don't load configuration files (none are ever loaded)", STAGE_PROCESS, opt_nothing},
+    {"rtc", NULL, "[base=utc|localtime|<datetime>][,clock=host|rt|vm][,driftfix=none|slew]",
+     "set the RTC base and clock", STAGE_MACHINE, opt_rtc},
+    {"msg", NULL, "[timestamp=on|off]", "control error message format", STAGE_PROCESS, opt_msg},
+};
+
+/* Options of QEMU that are not there yet, so that the message can say so; true: takes an argument. */
+static const struct { const char *name; bool has_arg; } missing[] = {
+    {"add-fd", true}, {"audio", true}, {"audiodev", true}, {"blockdev", true}, {"cdrom", true},
+    {"chroot", true}, {"compat", true}, {"dfilter", true}, {"drive", true}, {"fda", true},
+    {"fdb", true}, {"fsdev", true}, {"full-screen", false}, {"fw_cfg", true}, {"gdb", true},
+    {"hda", true}, {"hdb", true}, {"hdc", true}, {"hdd", true}, {"icount", true},
+    {"incoming", true}, {"iscsi", true}, {"k", true}, {"loadvm", true}, {"mem-path", true},
+    {"mem-prealloc", false}, {"mtdblock", true}, {"netdev", true}, {"no-fd-bootchk", false},
+    {"numa", true}, {"pflash", true}, {"plugin", true}, {"prom-env", true}, {"qmp", true},
+    {"qmp-pretty", true}, {"readconfig", true}, {"run-with", true}, {"runas", true}, {"s", false},
+    {"sandbox", true}, {"sd", true}, {"semihosting", false}, {"set", true}, {"singlestep", false},
+    {"smbios", true}, {"snapshot", false}, {"spice", true}, {"tb-size", true}, {"tpmdev", true},
+    {"usb", false}, {"usbdevice", true}, {"virtfs", true}, {"vnc", true}, {"watchdog-action", true},
+};
+
+static const OptionRow *row_find(const char *name)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        const OptionRow *r = &rows[i];
+        if (r->name && (g_str_equal(r->name, name) || (r->alias && g_str_equal(r->alias, name)))) {
+            return r;
+        }
+    }
+    return NULL;
+}
+
+static bool unknown_option(const char *given, const char *name, GError **error)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(missing); i++) {
+        if (g_str_equal(missing[i].name, name)) {
+            return error_set(error, "%s: this option is not supported yet", given);
+        }
+    }
+    const char *names[2 * ARRAY_SIZE(rows) + 1];
+    unsigned n = 0;
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        if (rows[i].name) {
+            names[n++] = rows[i].name;
+        }
+        if (rows[i].alias) {
+            names[n++] = rows[i].alias;
+        }
+    }
+    names[n] = NULL;
+    const char *near = suggest_name(name, names);
+    return error_set(error, "%s: unknown option%s%s%s ('-h' lists all)", given,
+                     near ? "; did you mean '-" : "", near ? near : "", near ? "'?" : "");
+}
+
+bool options_parse(CommandLine *cl, int argc, char **argv, GError **error)
+{
+    cl->argv0 = argv[0];
+    cl->given = g_array_new(FALSE, FALSE, sizeof(GivenOption));
+    for (int i = 1; i < argc; i++) {
+        if (argv[i][0] != '-' || !argv[i][1]) {
+            return error_set(error, "%s: disk images are not supported yet; options begin with '-' "
+                             "('-h' lists all)", *argv[i] ? argv[i] : "''");
+        }
+        const char *name = argv[i] + (argv[i][1] == '-' && argv[i][2] ? 2 : 1);
+        GivenOption g = {.row = row_find(name)};
+        if (!g.row) {
+            return unknown_option(argv[i], name, error);
+        }
+        if (g.row->shape) {
+            if (i + 1 == argc) {
+                return error_set(error, "%s: an argument is missing: %s %s", argv[i], argv[i], g.row->shape);
+            }
+            g.arg = argv[++i];
+        }
+        g_array_append_val(cl->given, g);
+    }
+    return true;
+}
+
+bool options_run(CommandLine *cl, OptionStage stage, GError **error)
+{
+    for (unsigned i = 0; i < cl->given->len && !cl->done; i++) {
+        GivenOption *g = &g_array_index(cl->given, GivenOption, i);
+        if (g->row->stage == stage && !g->row->handle(cl, g->arg, error)) {
+            g_prefix_error(error, "-%s%s%s: ", g->row->name, g->arg ? " " : "", g->arg ? g->arg : "");
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- help ---- */
+
+void options_print_version(FILE *out)
+{
+    fprintf(out, "QEMU emulator version %s (Rhea %s)\n", RHEA_QEMU_VERSION, RHEA_VERSION);
+    fprintf(out, "Rhea is not QEMU; the first line names the version whose interfaces it offers.\n");
+}
+
+static void print_row(FILE *out, const OptionRow *r)
+{
+    g_autofree char *head = g_strdup_printf("-%s%s%s%s%s", r->name, r->alias ? " or -" : "",
+        r->alias ? r->alias : "", r->shape ? " " : "", r->shape ? r->shape : "");
+    g_auto(GStrv) lines = g_strsplit(r->help, "\n", -1);
+    char **line = lines;
+    if (strlen(head) < 16) {
+        fprintf(out, "%-15s %s\n", head, *line++);
+    } else {
+        fprintf(out, "%s\n", head);
+    }
+    for (; *line; line++) {
+        fprintf(out, "%-15s %s\n", "", *line);
+    }
+}
+
+void options_print_help(FILE *out, const char *argv0)
+{
+    options_print_version(out);
+    fprintf(out, "usage: %s [options]\n", argv0);
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        if (rows[i].name) {
+            print_row(out, &rows[i]);
+        } else {
+            fprintf(out, "\n%s:\n", rows[i].help);
+        }
+    }
+    fprintf(out, "\nDuring emulation with -nographic, Ctrl-A then:\n"
+                 "h print help    x exit emulator    c switch between console and monitor\n");
+}

@@ -1,0 +1,120 @@
+/*
+ * system/options.h: the command line. options.c holds the table of all options; it is parsed into a
+ * list of (row, argument), and the rows' handlers then run stage by stage, so that the order on the
+ * command line does not matter between kinds of options.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#pragma once
+#include "util/osdep.h"
+#include "hw/core/machine.h"
+#include "util/keyval.h"
+
+typedef struct CommandLine CommandLine;
+
+/* When a handler runs. Between the stages system/startup.c does its own work. */
+typedef enum {
+    STAGE_INFO,    /* print something and leave */
+    STAGE_PROCESS, /* logging, name, daemon: no machine needed */
+    STAGE_MACHINE, /* fills MachineConfig and the machine's properties */
+    STAGE_CHARDEV,
+    STAGE_OBJECT,
+    STAGE_FRONTEND, /* serial ports and monitors, which may name chardevs */
+    STAGE_DEVICE,  /* after the machine was built */
+    STAGE_COUNT,
+} OptionStage;
+
+typedef struct OptionRow {
+    const char *name, *alias; /* without the dash */
+    const char *shape;        /* of the argument; NULL: takes none */
+    const char *help;         /* lines */
+    OptionStage stage;
+    /* arg is NULL when the option takes none. */
+    bool (*handle)(CommandLine *cl, const char *arg, GError **error);
+} OptionRow;
+
+typedef struct {
+    const OptionRow *row;
+    const char *arg;
+} GivenOption;
+
+/* What handlers gather for startup.c; MachineConfig has the rest. */
+struct CommandLine {
+    const char *argv0;
+    const char *arch;            /* the target: by argv[0], else x86_64 */
+    GArray *given;               /* of GivenOption */
+    bool done;                   /* a help text was printed: leave with exit code 0 */
+
+    char *machine_type;          /* NULL: the arch's default */
+    GPtrArray *machine_props;    /* of KeyValue* */
+    char *accel;                 /* "kvm:tcg" */
+    GPtrArray *accel_props;      /* of KeyValue* */
+    bool cpu_help;
+    char *smp;                   /* -smp text */
+    uint64_t ram_size;           /* 0: not given */
+
+    unsigned serial_count;
+    GPtrArray *monitors;         /* of char*: short forms and chardev:ID */
+    bool serial_given, monitor_given;
+    bool nographic, display_given;
+
+    bool no_reboot, no_shutdown, stopped;
+    bool daemonize, mem_lock;
+    char *pidfile;
+};
+
+/* Find options and arguments in argv. Errors name the option and suggest a near one. */
+bool options_parse(CommandLine *cl, int argc, char **argv, GError **error) WARN_UNUSED;
+/* Run the handlers of one stage. */
+bool options_run(CommandLine *cl, OptionStage stage, GError **error) WARN_UNUSED;
+void options_print_help(FILE *out, const char *argv0);
+void options_print_version(FILE *out);
+/* Of a machine with `max` vCPUs at most: complete "-smp" text into config. */
+bool smp_parse(const char *text, unsigned max, const char *machine, MachineConfig *config, GError **error) WARN_UNUSED;
+
+/* Handlers, by subject. */
+#define OPTION_HANDLER(name) bool name(CommandLine *cl, const char *arg, GError **error)
+OPTION_HANDLER(opt_accel);
+OPTION_HANDLER(opt_action);
+OPTION_HANDLER(opt_append);
+OPTION_HANDLER(opt_bios);
+OPTION_HANDLER(opt_boot);
+OPTION_HANDLER(opt_chardev);
+OPTION_HANDLER(opt_cpu);
+OPTION_HANDLER(opt_daemonize);
+OPTION_HANDLER(opt_device);
+OPTION_HANDLER(opt_display);
+OPTION_HANDLER(opt_dtb);
+OPTION_HANDLER(opt_echr);
+OPTION_HANDLER(opt_enable_kvm);
+OPTION_HANDLER(opt_global);
+OPTION_HANDLER(opt_help);
+OPTION_HANDLER(opt_initrd);
+OPTION_HANDLER(opt_kernel);
+OPTION_HANDLER(opt_log_file);
+OPTION_HANDLER(opt_log_items);
+OPTION_HANDLER(opt_machine);
+OPTION_HANDLER(opt_memory);
+OPTION_HANDLER(opt_mon);
+OPTION_HANDLER(opt_monitor);
+OPTION_HANDLER(opt_msg);
+OPTION_HANDLER(opt_name);
+OPTION_HANDLER(opt_network);
+OPTION_HANDLER(opt_no_acpi);
+OPTION_HANDLER(opt_no_hpet);
+OPTION_HANDLER(opt_no_reboot);
+OPTION_HANDLER(opt_no_shutdown);
+OPTION_HANDLER(opt_nodefaults);
+OPTION_HANDLER(opt_nographic);
+OPTION_HANDLER(opt_nothing);
+OPTION_HANDLER(opt_none_only);
+OPTION_HANDLER(opt_object);
+OPTION_HANDLER(opt_overcommit);
+OPTION_HANDLER(opt_pidfile);
+OPTION_HANDLER(opt_rtc);
+OPTION_HANDLER(opt_serial);
+OPTION_HANDLER(opt_smp);
+OPTION_HANDLER(opt_stopped);
+OPTION_HANDLER(opt_trace);
+OPTION_HANDLER(opt_uuid);
+OPTION_HANDLER(opt_version);

@@ -1,0 +1,456 @@
+/*
+ * system/startup.c: see startup.h. The stages of the command line interleaved with what they need:
+ * process → machine type and accelerator → chardevs → objects → serial ports and monitors → the
+ * machine → devices.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "system/startup.h"
+#include <sys/mman.h>
+#include "monitor/monitor.h"
+#include "system/daemon.h"
+#include "system/runstate.h"
+#include "util/report.h"
+
+/* ---- chardevs and what uses them ---- */
+
+OPTION_HANDLER(opt_chardev)
+{
+    if (g_str_equal(arg, "help") || g_str_equal(arg, "?")) {
+        chardev_list_help(stdout);
+        cl->done = true;
+        return true;
+    }
+    return chardev_new(arg, error) != NULL;
+}
+
+OPTION_HANDLER(opt_serial)
+{
+    if (cl->serial_count == MAX_SERIAL_PORTS) {
+        return error_set(error, "there are only %d serial ports", MAX_SERIAL_PORTS);
+    }
+    cl->serial_given = true;
+    unsigned n = cl->serial_count++;
+    g_autofree char *id = g_strdup_printf("serial%u", n);
+    GError *local = NULL;
+    Chardev *chr = chardev_parse_short(arg, id, &local);
+    if (local) {
+        g_propagate_error(error, local);
+        return false;
+    }
+    machine_config.serial[n] = chr;
+    if (g_str_has_prefix(arg, "mon:")) {
+        g_ptr_array_add(cl->monitors, chr);
+        cl->monitor_given = true;
+    }
+    return true;
+}
+
+OPTION_HANDLER(opt_monitor)
+{
+    cl->monitor_given = true;
+    g_autofree char *id = g_strdup_printf("compat_monitor%u", cl->monitors->len);
+    GError *local = NULL;
+    Chardev *chr = chardev_parse_short(g_str_has_prefix(arg, "mon:") ? arg + 4 : arg, id, &local);
+    if (local) {
+        g_propagate_error(error, local);
+        return false;
+    }
+    if (chr) {
+        g_ptr_array_add(cl->monitors, chr);
+    }
+    return true;
+}
+
+OPTION_HANDLER(opt_mon)
+{
+    g_autoptr(KeyValues) kv = keyvals_parse(arg, "chardev", error);
+    bool pretty = false;
+    if (!kv || !keyvals_bool(kv, "pretty", &pretty, error)) {
+        return false;
+    }
+    const char *id = keyvals_get(kv, "chardev"), *mode = keyvals_get(kv, "mode");
+    keyvals_get(kv, "id");
+    Chardev *chr = id ? chardev_find(id) : NULL;
+    if (!chr) {
+        return error_set(error, id ? "no chardev with id '%s'; -chardev defines them"
+                                   : "parameter 'chardev' is missing", id);
+    }
+    if (mode && !g_str_equal(mode, "readline")) {
+        return error_set(error, "mode=%s is not supported%s; valid: readline", mode,
+                         g_str_equal(mode, "control") ? " yet" : "");
+    }
+    cl->monitor_given = true;
+    g_ptr_array_add(cl->monitors, chr);
+    return keyvals_check_used(kv, (const char *const[]){"chardev", "mode", "pretty", "id", NULL}, error);
+}
+
+/* What a machine gets that the user did not mention: with -nographic, and while there is no graphical
+ * display to speak of, serial port and monitor share this terminal. */
+static bool default_frontends(CommandLine *cl, GError **error)
+{
+    bool quiet = machine_config.no_defaults || (cl->display_given && !cl->nographic) || cl->daemonize;
+    if (!cl->serial_given && quiet && !machine_config.no_defaults) {
+        return opt_serial(cl, "null", error);
+    }
+    if (quiet) {
+        return true;
+    }
+    if (!cl->serial_given) {
+        return opt_serial(cl, cl->monitor_given ? "stdio" : "mon:stdio", error);
+    }
+    return true;
+}
+
+/* ---- objects and devices ---- */
+
+/* Every key=value that is not in `skip` becomes a property. */
+static bool set_properties(Object *obj, KeyValues *kv, const char *const *skip, GError **error)
+{
+    for (unsigned i = 0; i < kv->items->len; i++) {
+        KeyValue *item = keyvals_nth(kv, i);
+        if (!g_strv_contains(skip, item->key) && !property_set(obj, item->key, item->value, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool valid_new_id(const char *id, const char *container, GError **error)
+{
+    if (!id_wellformed(id)) {
+        return error_set(error, "id '%s' is not valid: a letter, then letters, digits, '-', '.', '_'", id);
+    }
+    g_autofree char *path = g_strdup_printf("%s/%s", container, id);
+    return !object_find(path) || error_set(error, "id '%s' is in use already; ids must be unique", id);
+}
+
+static const char **type_names(const char *ancestor, bool (*want)(const ObjectType *))
+{
+    g_autoptr(GPtrArray) types = object_types(ancestor);
+    GPtrArray *names = g_ptr_array_new();
+    for (unsigned i = 0; i < types->len; i++) {
+        const ObjectType *t = types->pdata[i];
+        if (!t->abstract && want(t)) {
+            g_ptr_array_add(names, (void *)t->name);
+        }
+    }
+    g_ptr_array_add(names, NULL);
+    return (const char **)g_ptr_array_free(names, FALSE);
+}
+
+static bool unknown_type(const char *what, const char *name, const char **names, const char *remedy, GError **error)
+{
+    const char *near = suggest_name(name, names);
+    error_set(error, "no %s '%s'%s%s%s; %s", what, name, near ? "; did you mean '" : "", near ? near : "",
+              near ? "'?" : "", remedy);
+    g_free(names);
+    return false;
+}
+
+static bool is_creatable_object(const ObjectType *t)
+{
+    return t->complete != NULL;
+}
+
+OPTION_HANDLER(opt_object)
+{
+    g_autoptr(KeyValues) kv = keyvals_parse(arg, "qom-type", error);
+    if (!kv) {
+        return false;
+    }
+    const char *name = keyvals_get(kv, "qom-type"), *id = keyvals_get(kv, "id");
+    const ObjectType *type = name ? object_type_find(name) : NULL;
+    if (!type || !is_creatable_object(type)) {
+        const char **names = type_names(NULL, is_creatable_object);
+        g_autofree char *list = names[0] ? g_strjoinv(", ", (char **)names) : g_strdup("none yet");
+        g_autofree char *remedy = g_strdup_printf("supported: %s", list);
+        return unknown_type("object type", name ? name : "", names, remedy, error);
+    }
+    if (!id) {
+        return error_set(error, "parameter 'id' is missing");
+    }
+    if (!valid_new_id(id, "/objects", error)) {
+        return false;
+    }
+    Object *obj = object_new(type);
+    bool ok = set_properties(obj, kv, (const char *const[]){"qom-type", "id", NULL}, error) && type->complete(obj, error);
+    if (ok) {
+        object_add_child(object_container("/objects"), id, obj);
+    }
+    object_unref(obj);
+    return ok;
+}
+
+static bool is_creatable_device(const ObjectType *t)
+{
+    return t->user_creatable;
+}
+
+static const ObjectType *device_type(const char *name, GError **error)
+{
+    const ObjectType *type = name ? object_type_find(name) : NULL;
+    if (type && object_type_is(type, "device") && type->user_creatable && !type->abstract) {
+        return type;
+    }
+    if (type && object_type_is(type, "device") && !type->abstract) {
+        error_set(error, "'%s' belongs to machines and cannot be added; '-device help' lists what can", name);
+        return NULL;
+    }
+    unknown_type("device type", name ? name : "", type_names("device", is_creatable_device),
+                 "'-device help' lists all", error);
+    return NULL;
+}
+
+static bool find_bus(Device *dev, const ObjectType *type, const char *name, GError **error)
+{
+    if (!name && !type->bus) {
+        return true;
+    }
+    Bus *bus = bus_find(name ? name : type->bus);
+    if (!bus) {
+        return name ? error_set(error, "no bus '%s'", name)
+                    : error_set(error, "this machine has no %s bus to plug '%s' into", type->bus, type->name);
+    }
+    if (!type->bus || !g_str_equal(bus->ops->kind, type->bus)) {
+        return error_set(error, "'%s' does not fit bus '%s' of kind %s", type->name, name, bus->ops->kind);
+    }
+    dev->bus = bus;
+    return true;
+}
+
+OPTION_HANDLER(opt_device)
+{
+    g_autoptr(KeyValues) kv = keyvals_parse(arg, "driver", error);
+    if (!kv) {
+        return false;
+    }
+    const char *driver = keyvals_get(kv, "driver"), *id = keyvals_get(kv, "id"), *bus = keyvals_get(kv, "bus");
+    const ObjectType *type = device_type(driver, error);
+    if (!type || (id && !valid_new_id(id, "/machine/peripheral", error))) {
+        return false;
+    }
+    Object *obj = object_new(type);
+    Device *dev = DEVICE(obj);
+    dev->id = g_strdup(id);
+    bool ok = find_bus(dev, type, bus, error) &&
+              set_properties(obj, kv, (const char *const[]){"driver", "id", "bus", NULL}, error);
+    if (ok) {
+        object_add_child(object_container(id ? "/machine/peripheral" : "/machine/peripheral-anon"),
+                         id ? id : "device[*]", obj);
+        ok = device_realize(dev, error);
+        if (!ok) {
+            object_unparent(obj);
+        }
+    }
+    object_unref(obj);
+    return ok;
+}
+
+/* "-device help" and "-device X,help" need no machine, and so come before one is made. */
+static bool device_help(CommandLine *cl, GError **error)
+{
+    for (unsigned i = 0; i < cl->given->len && !cl->done; i++) {
+        GivenOption *g = &g_array_index(cl->given, GivenOption, i);
+        if (g->row->handle != opt_device) {
+            continue;
+        }
+        g_autoptr(KeyValues) kv = keyvals_parse(g->arg, "driver", NULL);
+        if (!kv || !keyvals_wants_help(kv, "driver")) {
+            continue;
+        }
+        const char *driver = keyvals_get(kv, "driver");
+        if (!driver || g_str_equal(driver, "help") || g_str_equal(driver, "?")) {
+            device_list_help(stdout);
+        } else {
+            const ObjectType *type = device_type(driver, error);
+            if (!type) {
+                g_prefix_error(error, "-device %s: ", g->arg);
+                return false;
+            }
+            object_type_help(type, stdout);
+        }
+        cl->done = true;
+    }
+    return true;
+}
+
+/* ---- the machine ---- */
+
+static const char *default_machine(const char *arch)
+{
+    g_autoptr(GPtrArray) types = object_types("machine");
+    const char *fallback = NULL;
+    for (unsigned i = 0; i < types->len; i++) {
+        const ObjectType *t = types->pdata[i];
+        const MachineOps *ops = object_type_ops(t);
+        if (t->abstract || !ops || !ops->arch || !g_str_equal(ops->arch, arch)) {
+            continue;
+        }
+        if (ops->is_default) {
+            return t->name;
+        }
+        fallback = t->name;
+    }
+    return fallback;
+}
+
+/* Machine properties that QEMU's machines have and that need no code here, with the only value that
+ * is true of ours; libvirt and others pass them always. */
+static bool generic_machine_property(const KeyValue *kv, bool *known, GError **error)
+{
+    static const struct { const char *name; bool value; } fixed[] = {
+        {"usb", false}, {"mem-merge", true}, {"nvdimm", false}, {"vmport", false}, {"suppress-vmdesc", false}};
+    *known = true;
+    bool on;
+    for (unsigned i = 0; i < ARRAY_SIZE(fixed); i++) {
+        if (g_str_equal(kv->key, fixed[i].name)) {
+            if (!parse_bool(kv->value, &on, NULL) && !g_str_equal(kv->value, "auto")) {
+                return error_set(error, "machine property '%s=%s': expected on or off", kv->key, kv->value);
+            }
+            return g_str_equal(kv->value, "auto") || on == fixed[i].value || g_str_equal(kv->key, "mem-merge") ||
+                   error_set(error, "machine property '%s=%s' is not supported yet", kv->key, kv->value);
+        }
+    }
+    if (g_str_equal(kv->key, "graphics") || g_str_equal(kv->key, "dump-guest-core")) {
+        return parse_bool(kv->value, &on, NULL) ||
+               error_set(error, "machine property '%s=%s': expected on or off", kv->key, kv->value);
+    }
+    *known = false;
+    return true;
+}
+
+static bool set_machine_properties(CommandLine *cl, Machine *m, GError **error)
+{
+    for (unsigned i = 0; cl->machine_props && i < cl->machine_props->len; i++) {
+        const KeyValue *kv = cl->machine_props->pdata[i];
+        bool known = false;
+        if (!object_property_find(m->obj.type, kv->key) && !generic_machine_property(kv, &known, error)) {
+            return false;
+        }
+        if (!known && !property_set(&m->obj, kv->key, kv->value, error)) {
+            g_prefix_error(error, "-machine %s=%s: ", kv->key, kv->value);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool make_machine(CommandLine *cl, GError **error)
+{
+    const char *name = cl->machine_type ? cl->machine_type : default_machine(cl->arch);
+    if (!name) {
+        return error_set(error, "no machine for architecture '%s' in this build; -machine names one", cl->arch);
+    }
+    Machine *m = machine_new(name, error);
+    if (!m) {
+        g_prefix_error(error, "-machine %s: ", name);
+        return false;
+    }
+    if (cl->cpu_help) {
+        if (m->ops->cpu_help) {
+            m->ops->cpu_help(stdout);
+        }
+        cl->done = true;
+        return true;
+    }
+    machine_config.ram_size = cl->ram_size ? cl->ram_size : m->ops->default_ram_size;
+    if (!smp_parse(cl->smp, m->ops->max_cpus ? m->ops->max_cpus : 1, name, &machine_config, error)) {
+        g_prefix_error(error, "-smp %s: ", cl->smp ? cl->smp : "1");
+        return false;
+    }
+    return set_machine_properties(cl, m, error);
+}
+
+static bool check_boot_options(GError **error)
+{
+    if (!machine_config.kernel) {
+        const char *needs = machine_config.append ? "-append" : machine_config.initrd ? "-initrd" : NULL;
+        if (needs) {
+            return error_set(error, "%s: only of use with -kernel, which is missing", needs);
+        }
+    }
+    return true;
+}
+
+/* ---- all together ---- */
+
+static const char *arch_of(const char *argv0)
+{
+    const char *base = strrchr(argv0, '/');
+    base = base ? base + 1 : argv0;
+    return g_str_has_prefix(base, "qemu-system-") ? base + strlen("qemu-system-") : "x86_64";
+}
+
+static bool connect_monitors(CommandLine *cl, GError **error)
+{
+    for (unsigned i = 0; i < cl->monitors->len; i++) {
+        if (!monitor_new(cl->monitors->pdata[i], error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool start_accel(CommandLine *cl, GError **error)
+{
+    if (!accel_select(cl->accel ? cl->accel : "tcg", error)) {
+        return false;
+    }
+    for (unsigned i = 0; cl->accel_props && i < cl->accel_props->len; i++) {
+        const KeyValue *kv = cl->accel_props->pdata[i];
+        if (!accel_property_set(kv->key, kv->value, error)) {
+            g_prefix_error(error, "-accel %s: ", accel_current()->name);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool build(CommandLine *cl, GError **error)
+{
+    if (!options_run(cl, STAGE_CHARDEV, error) || cl->done) {
+        return cl->done;
+    }
+    if (!start_accel(cl, error) || !options_run(cl, STAGE_OBJECT, error) || !options_run(cl, STAGE_FRONTEND, error) ||
+        !default_frontends(cl, error) || !check_boot_options(error)) {
+        return false;
+    }
+    if (cl->mem_lock && mlockall(MCL_CURRENT | MCL_FUTURE) < 0) {
+        return error_set_errno(error, errno, "-overcommit mem-lock=on: cannot lock memory (see 'ulimit -l')");
+    }
+    if (!machine_build(machine_current(), error) || !options_run(cl, STAGE_DEVICE, error) ||
+        !connect_monitors(cl, error)) {
+        return false;
+    }
+    machine_reset(machine_current());
+    return true;
+}
+
+bool startup(CommandLine *cl, int argc, char **argv, GError **error)
+{
+    cl->arch = arch_of(argv[0]);
+    cl->monitors = g_ptr_array_new();
+    if (!options_parse(cl, argc, argv, error)) {
+        return false;
+    }
+    for (OptionStage stage = STAGE_INFO; stage <= STAGE_MACHINE; stage++) {
+        if (!options_run(cl, stage, error)) {
+            return false;
+        }
+    }
+    if (cl->done || !device_help(cl, error) || cl->done) {
+        return cl->done;
+    }
+    if (cl->daemonize && !daemon_fork(error)) {
+        return false;
+    }
+    if (!make_machine(cl, error)) {
+        return false;
+    }
+    if (cl->done || !build(cl, error) || cl->done) {
+        return cl->done;
+    }
+    runstate_set_actions(cl->no_reboot ? REBOOT_EXITS : REBOOT_RESETS, cl->no_shutdown ? SHUTDOWN_PAUSES : SHUTDOWN_EXITS);
+    return !cl->pidfile || daemon_write_pidfile(cl->pidfile, error);
+}
