@@ -34,7 +34,11 @@ struct Cpu {
     /* thread and run control; guarded by the big lock unless atomic */
     GThread *thread;
     int thread_id;                 /* host tid */
-    GCond *halt_cond;              /* waits with the big lock */
+    GCond *halt_cond;              /* with sleep_lock; see cpus.c */
+    GMutex sleep_lock;
+    bool sleeping;                 /* atomic */
+    bool woken;                    /* sleep_lock */
+    bool running;                  /* atomic: between cpu_exec_start and cpu_exec_end */
     bool created, stop, stopped, unplug;
     bool halted;                   /* guest is in HLT/WFI: wait for an interrupt */
     uint32_t interrupt_request;    /* atomic */
@@ -76,6 +80,7 @@ struct Accel {
     void (*set_running)(bool running);
     bool kernel_irqchip;                            /* capability, valid after init */
     PropertyList props;
+    void *props_base;                               /* what the properties' offsets refer to */
 };
 #define ACCEL_TYPE(ident, ...) \
     static const Accel ident##_accel = { __VA_ARGS__ }; \
@@ -86,10 +91,13 @@ const Accel *accel_current(void);
 /* -accel NAME,name=value of the selected accelerator. */
 bool accel_property_set(const char *name, const char *value, GError **error) WARN_UNUSED;
 void accel_list_help(FILE *out);
+void accel_help(const char *name, FILE *out);       /* "-accel tcg,help" */
 
 /* ---- vCPUs ---- */
 extern GPtrArray *cpus;                 /* of Cpu*, by index; changed under the big lock */
 extern __thread Cpu *current_cpu;
+/* cpu types descend from "cpu" and give their CpuClass as .ops. Its realize (inherited) makes the
+ * thread; a type with a .realize of its own may leave that to cpu_realize. Big lock held. */
 bool cpu_realize(Cpu *cpu, GError **error) WARN_UNUSED;
 /* Make the vCPU look at interrupt_request and exit_request soon. */
 void cpu_kick(Cpu *cpu);
@@ -98,7 +106,8 @@ void cpu_interrupt_clear(Cpu *cpu, uint32_t bits);
 static inline uint32_t cpu_interrupt_pending(const Cpu *cpu) { return __atomic_load_n(&cpu->interrupt_request, __ATOMIC_ACQUIRE); }
 /* Run fn in the vCPU's thread, outside guest code; wait = until done. Caller holds the big lock. */
 void cpu_run_on(Cpu *cpu, void (*fn)(Cpu *cpu, void *data), void *data, bool wait);
-/* Run fn while no vCPU executes guest code; from a vCPU thread or any other. */
+/* Run fn while no vCPU executes guest code; from a vCPU thread (also amid guest code, from a helper) or
+ * any other. The big lock, if the caller holds it, is dropped while waiting and held again for fn. */
 void cpu_run_exclusive(void (*fn)(void *data), void *data);
 void cpus_pause(void);   /* returns when all stopped */
 void cpus_resume(void);

@@ -33,6 +33,11 @@ static inline bool timer_pending(const Timer *t) { return t->deadline != INT64_M
 /* Main loop: run what is due, and the time to the next deadline in ns (-1: none). */
 void timers_run(void);
 int64_t timers_next_timeout(void);
+/* Tests step time by hand: with the virtual clock stopped, go to `to_ns`, running each timer at its own
+ * deadline on the way. */
+void clock_virtual_advance(int64_t to_ns);
+/* The first deadline on the virtual clock; INT64_MAX: none. */
+int64_t clock_virtual_deadline(void);
 /* Set by the main loop: wakes it from another thread. */
 extern void (*timers_notify)(void);
 /* a*b/c without overflow */

@@ -40,7 +40,8 @@ typedef enum {
     PROPERTY_STRING,  /* char *, owned */
     PROPERTY_ENUM,    /* int; names in .names */
     PROPERTY_LINK,    /* Object *; text is a path or id; .names[0] is the required type */
-    PROPERTY_CHARDEV, /* struct ChardevFrontend * (chardev/chardev.h); text is a chardev id */
+    PROPERTY_CHARDEV, /* an embedded struct ChardevFrontend (chardev/chardev.h); text is a chardev id.
+                       * Setting it fills .chr; the device connects in realize. */
     PROPERTY_CUSTOM,  /* .get/.set do it all */
 } PropertyKind;
 
@@ -67,6 +68,8 @@ typedef struct { const Property *p; unsigned n; } PropertyList;
 #define PROP_SIZE(nm, T, f, d, h)   { .name = nm, .kind = PROPERTY_SIZE,   .offset = offsetof(T, f), .def.num = d, .help = h }
 #define PROP_STRING(nm, T, f, d, h) { .name = nm, .kind = PROPERTY_STRING, .offset = offsetof(T, f), .def.str = d, .help = h }
 #define PROP_ENUM(nm, T, f, nms, d, h) { .name = nm, .kind = PROPERTY_ENUM, .offset = offsetof(T, f), .names = nms, .def.num = d, .help = h }
+#define PROP_LINK(nm, T, f, tp, h)  { .name = nm, .kind = PROPERTY_LINK, .offset = offsetof(T, f), .names = (const char *const[]){tp, NULL}, .help = h }
+#define PROP_CUSTOM(nm, setter, getter, h) { .name = nm, .kind = PROPERTY_CUSTOM, .set = setter, .get = getter, .help = h }
 #define PROP_CHARDEV(nm, T, f, h)   { .name = nm, .kind = PROPERTY_CHARDEV, .offset = offsetof(T, f), .help = h }
 
 /* ---- saved state ---- */
@@ -83,6 +86,7 @@ typedef struct StateField {
     size_t offset;
     uint32_t size, num;
     uint16_t since;                 /* present from this version of the section on; 0 = always */
+    bool boolean;                   /* ints that may be 0 and 1 only */
     const struct StateDesc *sub;
 } StateField;
 typedef struct StateDesc {
@@ -95,7 +99,8 @@ typedef struct StateDesc {
     bool (*post_load)(void *obj, unsigned version, GError **error); /* validates what was loaded */
     const struct StateDesc *const *subsections; /* NULL-terminated */
 } StateDesc;
-#define STATE_INT_(T, f)        { .name = #f, .kind = STATE_KIND_INT, .offset = offsetof(T, f), .size = sizeof(((T *)0)->f), .num = 1 }
+#define STATE_INT_(T, f)        { .name = #f, .kind = STATE_KIND_INT, .offset = offsetof(T, f), .size = sizeof(((T *)0)->f), .num = 1, .boolean = STATE_IS_BOOL_(((T *)0)->f) }
+#define STATE_IS_BOOL_(x)       __builtin_types_compatible_p(__typeof__(x), bool)
 #define STATE_U8(T, f)   STATE_INT_(T, f)
 #define STATE_U16(T, f)  STATE_INT_(T, f)
 #define STATE_U32(T, f)  STATE_INT_(T, f)
@@ -103,7 +108,7 @@ typedef struct StateDesc {
 #define STATE_I32(T, f)  STATE_INT_(T, f)
 #define STATE_I64(T, f)  STATE_INT_(T, f)
 #define STATE_BOOL(T, f) STATE_INT_(T, f)
-#define STATE_ARRAY(T, f)  { .name = #f, .kind = STATE_KIND_ARRAY, .offset = offsetof(T, f), .size = sizeof(((T *)0)->f[0]), .num = ARRAY_SIZE(((T *)0)->f) }
+#define STATE_ARRAY(T, f)  { .name = #f, .kind = STATE_KIND_ARRAY, .offset = offsetof(T, f), .size = sizeof(((T *)0)->f[0]), .num = ARRAY_SIZE(((T *)0)->f), .boolean = STATE_IS_BOOL_(((T *)0)->f[0]) }
 #define STATE_BUFFER(T, f) { .name = #f, .kind = STATE_KIND_BUFFER, .offset = offsetof(T, f), .size = sizeof(((T *)0)->f), .num = 1 }
 #define STATE_STRUCT(T, f, d)       { .name = #f, .kind = STATE_KIND_STRUCT, .offset = offsetof(T, f), .size = sizeof(((T *)0)->f), .num = 1, .sub = &(d) }
 #define STATE_STRUCT_ARRAY(T, f, d) { .name = #f, .kind = STATE_KIND_STRUCT, .offset = offsetof(T, f), .size = sizeof(((T *)0)->f[0]), .num = ARRAY_SIZE(((T *)0)->f), .sub = &(d) }
@@ -118,6 +123,9 @@ bool state_load(const StateDesc *desc, const char *section, void *obj, const uin
 /* Whole machine: every realized device and registered state, in tree order. */
 void machine_state_save(GByteArray *out);
 bool machine_state_load(const uint8_t *data, size_t len, GError **error) WARN_UNUSED;
+/* One device: its register files and the state of each type in its chain. Load errors name the device. */
+void device_state_save(Device *dev, GByteArray *out);
+bool device_state_load(Device *dev, const uint8_t *data, size_t len, GError **error) WARN_UNUSED;
 /* State that is not a device's (CPUs register here). */
 void state_register(const char *section, unsigned instance, const StateDesc *desc, void *obj);
 void state_unregister(void *obj);
@@ -140,11 +148,14 @@ typedef struct Reg {
 typedef struct { const Reg *rows; unsigned n; uint64_t size; MemoryRegionOps access; } RegTable;
 #define REGS(array, sz, ...) { .rows = array, .n = ARRAY_SIZE(array), .size = sz, ##__VA_ARGS__ }
 #define REG(off, nm, T, f, ...) { .offset = off, .name = nm, .field = offsetof(T, f), .size = sizeof(((T *)0)->f), ##__VA_ARGS__ }
+/* An array member: one register per element. */
+#define REG_ARRAY(off, nm, T, f, ...) { .offset = off, .name = nm, .field = offsetof(T, f), .size = sizeof(((T *)0)->f[0]), .count = ARRAY_SIZE(((T *)0)->f), ##__VA_ARGS__ }
 #define REG_RO(off, nm, T, f, ...) { .offset = off, .name = nm, .field = offsetof(T, f), .size = sizeof(((T *)0)->f), .no_write = true, ##__VA_ARGS__ }
 #define REG_WO(off, nm, T, f, ...) { .offset = off, .name = nm, .field = offsetof(T, f), .size = sizeof(((T *)0)->f), .no_read = true, ##__VA_ARGS__ }
 #define REG_RD(off, nm, sz, ...) { .offset = off, .name = nm, .field = -1, .size = sz, .no_write = true, ##__VA_ARGS__ }
 #define REG_FN(off, nm, sz, ...) { .offset = off, .name = nm, .field = -1, .size = sz, ##__VA_ARGS__ }
-/* An MMIO (or PIO) region of dev that dispatches by the table. */
+/* An MMIO (or PIO) region of dev that dispatches by the table. The table's members are reset and saved
+ * with the device. device_realize does this for the type's own .regs before .realize is called. */
 void device_init_regs(Device *dev, MemoryRegion *mr, const RegTable *table, const char *name);
 
 /* ---- types ---- */
@@ -154,6 +165,7 @@ struct ObjectType {
     const char *parent;   /* "device" for devices unless said; NULL for roots */
     const char *summary;
     size_t size;          /* sizeof the instance */
+    const char *category; /* heading in "-device help" ("Input", "Storage"); NULL: Misc */
     bool abstract;
     PropertyList props;   /* own ones; the parents' are inherited */
     void (*init)(Object *obj);     /* after defaults are set */
@@ -224,6 +236,17 @@ void property_set_checked(Object *obj, const char *name, const char *text);
 bool property_is_set(Object *obj, const char *name); /* explicitly */
 /* -global driver.prop=value: applied by object_new to that type and its descendants. */
 void property_add_global(const char *driver, const char *prop, const char *value);
+/* All globals name a known type and property and have a valid value; call before creating devices. */
+bool property_check_globals(GError **error) WARN_UNUSED;
+/* Properties that do not belong to an Object (accelerators): `base` is what their offsets refer to, and
+ * what .set/.get receive; `owner` is for messages. */
+bool property_list_set(PropertyList list, void *base, const char *owner, const char *name, const char *text, GError **error) WARN_UNUSED;
+void property_list_defaults(PropertyList list, void *base);
+void property_list_help(PropertyList list, FILE *out);
+/* "a=1,b=2" onto obj, in order; ",," stands for a comma. NULL or "": nothing. */
+bool property_set_list(Object *obj, const char *text, GError **error) WARN_UNUSED;
+/* Cut "driver,a=1,b=x,,y" at single commas. Free with g_strfreev. */
+char **split_options(const char *text);
 /* Parses "64", "64K", "1.5G", "0x1000"; `unit` is the multiplier without a suffix. */
 bool parse_size(const char *text, uint64_t unit, uint64_t *out, GError **error) WARN_UNUSED;
 bool parse_bool(const char *text, bool *out, GError **error) WARN_UNUSED; /* on/off/yes/no/true/false/y/n */
@@ -238,16 +261,23 @@ struct Device {
     Object obj;
     char *id;             /* user's id or NULL */
     Bus *bus;
-    bool realized;
+    bool realized, realizing;
+    GPtrArray *reg_tables; /* what device_init_regs was given, see reg.c */
     Irq **irq_out;        /* [type->irqs_out], each NULL until connected */
     Irq **irq_in;         /* [type->irqs_in] */
+    unsigned num_irq_out, num_irq_in;
+    void (*irq_in_fn)(Device *dev, unsigned line, bool level); /* the type's, resolved */
     MemoryRegion mmio[DEVICE_MAX_MMIO]; /* regs region is 0; others are the device's to init */
     MemoryRegion *regions[DEVICE_MAX_MMIO]; /* what device_map maps: &mmio[i] unless replaced */
 };
 #define DEVICE(o) ((Device *)(o))
+/* All of these are inherited: realize, unrealize, reset_*, irqs, irq_in, regs and bus come from the
+ * nearest type in the chain that has them; a type that overrides one calls the parent's if it needs it. */
 Device *device_new(const char *type_name); /* unknown type is a bug; user input goes through object_type_find */
 bool device_realize(Device *dev, GError **error) WARN_UNUSED; /* parent set first, else /machine/unattached */
 void device_unrealize(Device *dev);
+/* "-device isa-serial,id=s1,iobase=0x3e8": create, set, plug and realize a user_creatable device. */
+Device *device_add(const char *options, GError **error);
 /* Wire output n to a line; input n's line. */
 void device_connect_irq(Device *dev, unsigned n, Irq *irq);
 Irq *device_irq_in(Device *dev, unsigned n);
@@ -275,6 +305,10 @@ Bus *bus_find(const char *kind_or_name);
 /* ---- reset: three phases over the whole tree, children after parents ---- */
 void device_reset(Device *dev);
 void machine_reset_devices(void);
+/* Every realized device at or below obj, parents first. */
+void devices_foreach(Object *obj, void (*fn)(Device *dev, void *opaque), void *opaque);
+/* Three phases over obj and what is below it. */
+void object_reset_tree(Object *obj);
 /* For state that is not a device's. Called in the hold phase. */
 void reset_register(void (*fn)(void *opaque), void *opaque);
 void reset_unregister(void (*fn)(void *opaque), void *opaque);

@@ -59,9 +59,14 @@ struct Machine {
     MachineConfig *config;
     MemoryRegion system_memory, system_io; /* roots of address_space_memory / _io */
     MemoryRegion ram;                      /* all of -m, mapped by the machine through aliases */
+    char *accel;                           /* "kvm:tcg"; NULL: not said */
+    bool dump_guest_core, mem_merge;
 };
 #define MACHINE(o) ((Machine *)(o))
 
+/* The machine's type is found by its name with or without "-machine", or its alias. machine_build
+ * selects the accelerator unless that was done, makes the address spaces and `ram`, and then calls
+ * ops->build; it does not reset: the caller does, with machine_reset. */
 /* `options` is the -machine text: "pc,accel=tcg,hpet=off". Unknown machine or property: error that
  * lists what is valid. */
 Machine *machine_new(const char *type_name, GError **error);
@@ -86,6 +91,6 @@ bool machine_add_devices(Machine *m, const MachineDeviceRow *rows, unsigned n, I
 /* ---- file loading (hw/core/loader.c) ---- */
 /* Whole file into memory; NULL + error naming path. limit 0: none. */
 uint8_t *load_file(const char *path, uint64_t limit, size_t *size, GError **error);
-/* Bytes that are placed in guest memory at every reset. Takes a copy if `copy`. Refuses overlaps. */
+/* Bytes that are placed in guest memory at every reset. Takes a copy. Refuses overlaps. */
 bool rom_add_blob(const char *name, const void *data, size_t size, hwaddr addr, GError **error) WARN_UNUSED;
 void rom_reset_all(void);

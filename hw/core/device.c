@@ -1,0 +1,386 @@
+/*
+ * hw/core/device.c: the life cycle of devices, their lines and regions, and reset.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "hw/core/object_internal.h"
+#include "util/rcu.h"
+#include "util/report.h"
+
+/* What the nearest type in the chain says about `member`, else its zero value. */
+#define INHERITED(type_, member)                                                                        \
+    ({                                                                                                  \
+        const ObjectType *t_ = (type_);                                                                 \
+        while (t_->parent && !t_->member) {                                                             \
+            t_ = object_type_parent(t_);                                                                \
+        }                                                                                               \
+        t_->member;                                                                                     \
+    })
+
+/* ---- life cycle ---- */
+
+static void irq_in_entry(void *opaque, unsigned n, bool level)
+{
+    Device *dev = opaque;
+
+    dev->irq_in_fn(dev, n, level);
+}
+
+static void device_init(Object *obj)
+{
+    Device *dev = DEVICE(obj);
+
+    dev->num_irq_out = INHERITED(obj->type, irqs_out);
+    dev->num_irq_in = INHERITED(obj->type, irqs_in);
+    dev->irq_in_fn = INHERITED(obj->type, irq_in);
+    dev->irq_out = g_new0(Irq *, dev->num_irq_out + 1);
+    dev->irq_in = g_new0(Irq *, dev->num_irq_in + 1);
+    for (unsigned i = 0; i < dev->num_irq_in; i++) {
+        assert(dev->irq_in_fn);
+        dev->irq_in[i] = irq_new(irq_in_entry, dev, i);
+    }
+    for (unsigned i = 0; i < DEVICE_MAX_MMIO; i++) {
+        dev->regions[i] = &dev->mmio[i];
+    }
+}
+
+static void drop_regions(Device *dev)
+{
+    memory_transaction_begin();
+    for (unsigned i = 0; i < DEVICE_MAX_MMIO; i++) {
+        if (dev->mmio[i].name) {
+            memory_region_destroy(&dev->mmio[i]);
+        }
+    }
+    memory_transaction_commit();
+    for (guint i = 0; dev->reg_tables && i < dev->reg_tables->len; i++) {
+        rcu_call(g_free, g_ptr_array_index(dev->reg_tables, i));
+    }
+    g_clear_pointer(&dev->reg_tables, g_ptr_array_unref);
+}
+
+static void device_finalize(Object *obj)
+{
+    Device *dev = DEVICE(obj);
+
+    assert(!dev->realized);
+    drop_regions(dev);
+    for (unsigned i = 0; i < dev->num_irq_in; i++) {
+        irq_free(dev->irq_in[i]);
+    }
+    g_free(dev->irq_in);
+    g_free(dev->irq_out);
+    g_free(dev->id);
+}
+
+OBJECT_TYPE(device, Device, .name = "device", .abstract = true, .init = device_init, .finalize = device_finalize);
+
+Device *device_new(const char *type_name)
+{
+    const ObjectType *type = object_type_find(type_name);
+
+    if (!type || !object_type_is(type, "device")) {
+        g_error("no device type '%s' in this build", type_name);
+    }
+    return DEVICE(object_new(type));
+}
+
+const char *device_name(const Device *dev)
+{
+    return dev->id ? dev->id : dev->obj.name ? dev->obj.name : dev->obj.type->name;
+}
+
+static bool plug(Device *dev, GError **error)
+{
+    const char *kind = INHERITED(dev->obj.type, bus);
+
+    if (!kind && !dev->bus) {
+        return true;
+    }
+    if (!dev->bus) {
+        dev->bus = bus_find(kind);
+    }
+    if (!dev->bus) {
+        return error_set(error, "device '%s' needs a bus of kind '%s', and this machine has none", device_name(dev),
+                         kind);
+    }
+    if (dev->bus->ops->plug && !dev->bus->ops->plug(dev->bus, dev, error)) {
+        dev->bus = NULL;
+        return false;
+    }
+    g_ptr_array_add(dev->bus->devices, dev);
+    return true;
+}
+
+static void unplug(Device *dev)
+{
+    if (dev->bus) {
+        g_ptr_array_remove(dev->bus->devices, dev);
+        if (dev->bus->ops->unplug) {
+            dev->bus->ops->unplug(dev->bus, dev);
+        }
+        dev->bus = NULL;
+    }
+}
+
+static bool realize_parts(Device *dev, GError **error)
+{
+    const ObjectType *type = dev->obj.type;
+    bool (*realize)(Device *dev, GError **error) = INHERITED(type, realize);
+
+    while (type->parent && !type->regs.rows) {
+        type = object_type_parent(type);
+    }
+    if (type->regs.rows) {
+        device_init_regs(dev, &dev->mmio[0], &type->regs, dev->obj.type->name);
+    }
+    if (!realize || realize(dev, error)) {
+        return true;
+    }
+    drop_regions(dev);
+    return false;
+}
+
+bool device_realize(Device *dev, GError **error)
+{
+    g_autoptr(GError) reason = NULL;
+    bool added = !dev->obj.parent, ok;
+
+    assert(!dev->realized && !dev->realizing);
+    dev->realizing = true;
+    if (added) {
+        object_add_child(object_container("/machine/unattached"), "device[*]", &dev->obj);
+    }
+    ok = plug(dev, &reason);
+    if (ok) {
+        ok = realize_parts(dev, &reason);
+        if (!ok) {
+            unplug(dev);
+        }
+    }
+    dev->realizing = false;
+    dev->realized = ok;
+    if (!ok) {
+        error_set(error, "%s", reason ? reason->message : "the device could not be realized");
+        if (added) {
+            object_unparent(&dev->obj);
+        }
+    }
+    return ok;
+}
+
+void device_unrealize(Device *dev)
+{
+    void (*unrealize)(Device *dev) = INHERITED(dev->obj.type, unrealize);
+
+    if (!dev->realized) {
+        return;
+    }
+    if (unrealize) {
+        unrealize(dev);
+    }
+    unplug(dev);
+    drop_regions(dev);
+    dev->realized = false;
+}
+
+/* ---- -device ---- */
+
+static bool place(Device *dev, GError **error)
+{
+    Object *named = object_container("/machine/peripheral");
+
+    if (!dev->id) {
+        object_add_child(object_container("/machine/peripheral-anon"), "device[*]", &dev->obj);
+        return true;
+    }
+    if (!g_ascii_isalpha(dev->id[0]) || strspn(dev->id, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "-._") != strlen(dev->id)) {
+        return error_set(error, "id '%s' is not valid: an id starts with a letter and goes on with letters, digits, "
+                         "'-', '.' and '_'", dev->id);
+    }
+    if (named->children && g_hash_table_contains(named->children, dev->id)) {
+        return error_set(error, "a device with id '%s' exists already; choose another id", dev->id);
+    }
+    object_add_child(named, dev->id, &dev->obj);
+    return true;
+}
+
+static bool apply_option(Device *dev, char *option, GError **error)
+{
+    char *eq = strchr(option, '=');
+    const char *value = eq ? eq + 1 : "on";
+
+    if (eq) {
+        *eq = 0;
+    }
+    if (g_str_equal(option, "id")) {
+        dev->id = g_strdup(value);
+        return true;
+    }
+    if (g_str_equal(option, "bus")) {
+        dev->bus = bus_find(value);
+        return dev->bus || error_set(error, "no bus '%s'", value);
+    }
+    return property_set(&dev->obj, option, value, error);
+}
+
+Device *device_add(const char *options, GError **error)
+{
+    g_auto(GStrv) items = split_options(options);
+    const char *name = g_str_has_prefix(items[0], "driver=") ? items[0] + 7 : items[0];
+    const ObjectType *type = object_type_find(name);
+    Device *dev;
+    bool ok = true;
+
+    if (!type || type->abstract || !object_type_is(type, "device")) {
+        error_set(error, "'%s' is not a valid device model name; '-device help' lists them", name);
+        return NULL;
+    }
+    if (!type->user_creatable) {
+        error_set(error, "device '%s' is part of the machine and cannot be added; '-device help' lists what can",
+                  name);
+        return NULL;
+    }
+    dev = DEVICE(object_new(type));
+    for (char **i = items + 1; ok && *i; i++) {
+        ok = !**i || apply_option(dev, *i, error);
+    }
+    ok = ok && place(dev, error) && device_realize(dev, error);
+    if (!ok && dev->obj.parent) {
+        object_unparent(&dev->obj);
+    }
+    object_unref(&dev->obj); /* the tree keeps it, or it goes */
+    return ok ? dev : NULL;
+}
+
+/* ---- wires and windows ---- */
+
+void device_connect_irq(Device *dev, unsigned n, Irq *irq)
+{
+    assert(n < dev->num_irq_out);
+    dev->irq_out[n] = irq;
+}
+
+Irq *device_irq_in(Device *dev, unsigned n)
+{
+    assert(n < dev->num_irq_in);
+    return dev->irq_in[n];
+}
+
+static void map(Device *dev, unsigned n, MemoryRegion *parent, hwaddr addr)
+{
+    MemoryRegion *mr;
+
+    assert(n < DEVICE_MAX_MMIO && dev->regions[n]->name && parent);
+    mr = dev->regions[n];
+    if (mr->parent) {
+        memory_region_del_subregion(mr->parent, mr);
+    }
+    memory_region_add_subregion(parent, addr, mr);
+}
+
+void device_map(Device *dev, unsigned n, hwaddr addr)
+{
+    map(dev, n, address_space_memory.root, addr);
+}
+
+void device_map_io(Device *dev, unsigned n, uint16_t port)
+{
+    map(dev, n, address_space_io.root, port);
+}
+
+/* ---- reset ---- */
+
+void devices_foreach(Object *obj, void (*fn)(Device *dev, void *opaque), void *opaque)
+{
+    if (object_type_is(obj->type, "device") && DEVICE(obj)->realized) {
+        fn(DEVICE(obj), opaque);
+    }
+    for (guint i = 0; obj->child_order && i < obj->child_order->len; i++) {
+        devices_foreach(g_ptr_array_index(obj->child_order, i), fn, opaque);
+    }
+}
+
+static void enter(Device *dev, void *opaque)
+{
+    void (*fn)(Device *dev) = INHERITED(dev->obj.type, reset_enter);
+
+    for (guint i = 0; dev->reg_tables && i < dev->reg_tables->len; i++) {
+        reg_file_reset(g_ptr_array_index(dev->reg_tables, i));
+    }
+    if (fn) {
+        fn(dev);
+    }
+}
+
+static void hold(Device *dev, void *opaque)
+{
+    void (*fn)(Device *dev) = INHERITED(dev->obj.type, reset_hold);
+
+    if (fn) {
+        fn(dev);
+    }
+}
+
+static void leave(Device *dev, void *opaque)
+{
+    void (*fn)(Device *dev) = INHERITED(dev->obj.type, reset_exit);
+
+    if (fn) {
+        fn(dev);
+    }
+}
+
+typedef struct {
+    void (*fn)(void *opaque);
+    void *opaque;
+} ResetHook;
+static GArray *reset_hooks;
+
+void reset_register(void (*fn)(void *opaque), void *opaque)
+{
+    ResetHook hook = {fn, opaque};
+
+    if (!reset_hooks) {
+        reset_hooks = g_array_new(FALSE, FALSE, sizeof(ResetHook));
+    }
+    g_array_append_val(reset_hooks, hook);
+}
+
+void reset_unregister(void (*fn)(void *opaque), void *opaque)
+{
+    for (guint i = 0; reset_hooks && i < reset_hooks->len; i++) {
+        ResetHook *h = &g_array_index(reset_hooks, ResetHook, i);
+
+        if (h->fn == fn && h->opaque == opaque) {
+            g_array_remove_index(reset_hooks, i);
+            return;
+        }
+    }
+}
+
+void device_reset(Device *dev)
+{
+    enter(dev, NULL);
+    hold(dev, NULL);
+    leave(dev, NULL);
+}
+
+void object_reset_tree(Object *obj)
+{
+    devices_foreach(obj, enter, NULL);
+    devices_foreach(obj, hold, NULL);
+    devices_foreach(obj, leave, NULL);
+}
+
+void machine_reset_devices(void)
+{
+    devices_foreach(object_root(), enter, NULL);
+    devices_foreach(object_root(), hold, NULL);
+    for (guint i = 0; reset_hooks && i < reset_hooks->len; i++) {
+        ResetHook h = g_array_index(reset_hooks, ResetHook, i);
+
+        h.fn(h.opaque);
+    }
+    devices_foreach(object_root(), leave, NULL);
+}

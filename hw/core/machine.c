@@ -1,0 +1,278 @@
+/*
+ * hw/core/machine.c: machine types, building a machine, devices from rows.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "hw/core/machine.h"
+#include "util/report.h"
+
+#define IO_SPACE_SIZE (64 * KiB)
+
+MachineConfig machine_config;
+static Machine *current;
+
+/* ---- the base type: what every machine takes ---- */
+
+static bool set_config_text(Object *obj, const Property *p, const char *text, GError **error)
+{
+    static const struct {
+        const char *name;
+        const char **target;
+    } map[] = {
+        {"kernel", &machine_config.kernel}, {"initrd", &machine_config.initrd}, {"append", &machine_config.append},
+        {"dtb", &machine_config.dtb},       {"firmware", &machine_config.bios},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(map); i++) {
+        if (g_str_equal(map[i].name, p->name)) {
+            *map[i].target = g_strdup(text); /* lives as long as the program */
+        }
+    }
+    return true;
+}
+
+static bool set_graphics(Object *obj, const Property *p, const char *text, GError **error)
+{
+    bool on;
+
+    if (!parse_bool(text, &on, error)) {
+        return false;
+    }
+    machine_config.no_graphics = !on;
+    return true;
+}
+
+static const Property machine_props[] = {
+    PROP_STRING("accel", Machine, accel, NULL, "Accelerators to try, best first, separated by ':'"),
+    PROP_CUSTOM("append", set_config_text, NULL, "Linux kernel command line"),
+    PROP_CUSTOM("dtb", set_config_text, NULL, "Linux kernel device tree file"),
+    PROP_BOOL("dump-guest-core", Machine, dump_guest_core, true, "Include guest memory in a core dump"),
+    PROP_CUSTOM("firmware", set_config_text, NULL, "Firmware image"),
+    PROP_CUSTOM("graphics", set_graphics, NULL, "Set on/off to enable/disable graphics emulation"),
+    PROP_CUSTOM("initrd", set_config_text, NULL, "Linux initial ramdisk file"),
+    PROP_CUSTOM("kernel", set_config_text, NULL, "Linux kernel image file"),
+    PROP_BOOL("mem-merge", Machine, mem_merge, true, "Enable/disable memory merge support"),
+};
+
+static void machine_init(Object *obj)
+{
+    MACHINE(obj)->ops = object_type_ops(obj->type);
+    MACHINE(obj)->config = &machine_config;
+}
+
+OBJECT_TYPE(machine, Machine, .name = "machine", .abstract = true, .props = PROPS(machine_props),
+            .init = machine_init);
+
+/* ---- finding one ---- */
+
+static const ObjectType *machine_type_find(const char *name)
+{
+    g_autoptr(GPtrArray) types = object_types("machine");
+
+    for (guint i = 0; i < types->len; i++) {
+        const ObjectType *t = g_ptr_array_index(types, i);
+        g_autofree char *plain = g_str_has_suffix(t->name, "-machine") ? g_strndup(t->name, strlen(t->name) - 8)
+                                                                       : g_strdup(t->name);
+
+        if (!t->abstract && (g_str_equal(plain, name) || g_str_equal(t->name, name) || !g_strcmp0(t->alias, name))) {
+            return t;
+        }
+    }
+    return NULL;
+}
+
+static const ObjectType *default_machine_type(void)
+{
+    g_autoptr(GPtrArray) types = object_types("machine");
+
+    for (guint i = 0; i < types->len; i++) {
+        const ObjectType *t = g_ptr_array_index(types, i);
+        const MachineOps *ops = object_type_ops(t);
+
+        if (!t->abstract && ops && ops->is_default) {
+            return t;
+        }
+    }
+    return NULL;
+}
+
+static char *machine_names(void)
+{
+    g_autoptr(GPtrArray) types = object_types("machine");
+    GString *s = g_string_new(NULL);
+
+    for (guint i = 0; i < types->len; i++) {
+        const ObjectType *t = g_ptr_array_index(types, i);
+
+        if (!t->abstract) {
+            g_string_append_printf(s, "%s%s", s->len ? ", " : "", t->name);
+        }
+    }
+    return g_string_free(s, FALSE);
+}
+
+void machine_list_help(const char *arch, FILE *out)
+{
+    g_autoptr(GPtrArray) types = object_types("machine");
+
+    fprintf(out, "Supported machines are:\n");
+    for (guint i = 0; i < types->len; i++) {
+        const ObjectType *t = g_ptr_array_index(types, i);
+        const MachineOps *ops = object_type_ops(t);
+
+        if (t->abstract || (arch && ops && ops->arch && !g_str_equal(ops->arch, arch))) {
+            continue;
+        }
+        if (t->alias) {
+            fprintf(out, "%-20s %s (alias of %s)\n", t->alias, t->summary ? t->summary : "", t->name);
+        }
+        fprintf(out, "%-20s %s%s%s\n", t->name, t->summary ? t->summary : "",
+                ops && ops->is_default ? " (default)" : "", ops && ops->deprecated ? " (deprecated)" : "");
+    }
+}
+
+Machine *machine_new(const char *options, GError **error)
+{
+    g_auto(GStrv) items = split_options(options ? options : "");
+    const ObjectType *type = NULL;
+    const char *name = NULL;
+    char **rest = items;
+    Machine *m;
+
+    if (items[0] && *items[0] && !strchr(items[0], '=')) {
+        name = items[0];
+        rest++;
+    }
+    for (char **i = rest; *i; i++) {
+        if (g_str_has_prefix(*i, "type=")) {
+            name = *i + 5;
+        }
+    }
+    type = name ? machine_type_find(name) : default_machine_type();
+    if (!type) {
+        g_autofree char *valid = machine_names();
+
+        error_set(error, name ? "unsupported machine type '%s'; valid: %s" : "%s: no default machine; valid: %s",
+                  name ? name : "-machine", valid);
+        return NULL;
+    }
+    m = MACHINE(object_new(type));
+    for (char **i = rest; *i; i++) {
+        char *eq = strchr(*i, '=');
+
+        if (!**i || g_str_has_prefix(*i, "type=")) {
+            continue;
+        }
+        if (eq) {
+            *eq++ = 0;
+        }
+        if (!property_set(&m->obj, *i, eq ? eq : "on", error)) {
+            object_unref(&m->obj);
+            return NULL;
+        }
+    }
+    return m;
+}
+
+/* ---- building ---- */
+
+Machine *machine_current(void)
+{
+    return current;
+}
+
+/* Containers that were made under /machine before the machine itself move below it. */
+static void enter_tree(Machine *m)
+{
+    Object *old = object_find("/machine");
+
+    if (old) {
+        g_autoptr(GPtrArray) children = g_ptr_array_new();
+
+        for (guint i = 0; old->child_order && i < old->child_order->len; i++) {
+            g_ptr_array_add(children, object_ref(g_ptr_array_index(old->child_order, i)));
+        }
+        for (guint i = 0; i < children->len; i++) {
+            Object *child = g_ptr_array_index(children, i);
+            g_autofree char *name = g_strdup(child->name);
+
+            object_unparent(child);
+            object_add_child(&m->obj, name, child);
+            object_unref(child);
+        }
+        object_unparent(old);
+    }
+    object_add_child(object_root(), "machine", &m->obj);
+    object_container("/machine/peripheral");
+    object_container("/machine/peripheral-anon");
+    object_container("/machine/unattached");
+}
+
+bool machine_build(Machine *m, GError **error)
+{
+    MachineConfig *c = m->config;
+
+    assert(!current);
+    if (!accel_current() && !accel_select(m->accel ? m->accel : "tcg", error)) {
+        return false;
+    }
+    if (c->ram_size == 0) {
+        c->ram_size = m->ops->default_ram_size ? m->ops->default_ram_size : 128 * MiB;
+    }
+    memory_region_init(&m->system_memory, "system", UINT64_MAX);
+    memory_region_init(&m->system_io, "io", IO_SPACE_SIZE);
+    address_space_init(&address_space_memory, &m->system_memory, "memory");
+    address_space_init(&address_space_io, &m->system_io, "I/O");
+    if (!memory_region_init_ram(&m->ram, m->ops->default_ram_id ? m->ops->default_ram_id : "ram", c->ram_size,
+                                error)) {
+        return false;
+    }
+    current = m;
+    enter_tree(m);
+    return m->ops->build(m, error);
+}
+
+void machine_reset(Machine *m)
+{
+    machine_reset_devices();
+    rom_reset_all();
+    if (m->ops->reset) {
+        m->ops->reset(m);
+    }
+}
+
+static bool add_device(Machine *m, const MachineDeviceRow *row, Irq **irqs, GError **error)
+{
+    Device *dev = device_new(row->type);
+
+    object_add_child(&m->obj, row->name, &dev->obj);
+    object_unref(&dev->obj); /* the tree keeps it */
+    for (unsigned i = 0; i < row->nirq; i++) {
+        if (row->irq[i] >= 0) {
+            device_connect_irq(dev, i, irqs[row->irq[i]]);
+        }
+    }
+    if (!property_set_list(&dev->obj, row->props, error) || !device_realize(dev, error)) {
+        g_prefix_error(error, "%s: ", row->name);
+        object_unparent(&dev->obj);
+        return false;
+    }
+    for (unsigned i = 0; i < row->nmap; i++) {
+        if (row->map[i].io) {
+            device_map_io(dev, i, row->map[i].addr);
+        } else if (row->map[i].addr) {
+            device_map(dev, i, row->map[i].addr);
+        }
+    }
+    return true;
+}
+
+bool machine_add_devices(Machine *m, const MachineDeviceRow *rows, unsigned n, Irq **irqs, GError **error)
+{
+    for (unsigned i = 0; i < n; i++) {
+        if (!add_device(m, &rows[i], irqs, error)) {
+            return false;
+        }
+    }
+    return true;
+}
