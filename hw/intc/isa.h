@@ -13,9 +13,8 @@
  *   i8042          0x60 (1)              0x64 (1)           0 IRQ 1, 1 IRQ 12, 2 A20, 3 reset
  *   port92         0x92 (1)                                 0 A20
  *   ioapic         mmio 0xfec00000 (4K)                                               24 pins
- *   hpet           mmio 0xfed00000 (1K)                     0..23 IOAPIC pins (GSI), 24 legacy
- *                                                           timer IRQ 0, 25 legacy RTC IRQ 8;
- *                                                           26 legacy mode on (to PIT and RTC)
+ *   hpet           mmio 0xfed00000 (1K)                     0 IRQ 0 and 1 IRQ 8 in legacy mode,
+ *                                                           2 + n: IOAPIC pin n
  *   acpi-pm        0x600 (0x40)          0xb2 (2)           0 SCI
  *   apic           shared page, mapped by the first one (hw/intc/apic.h)
  *

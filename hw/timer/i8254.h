@@ -6,6 +6,8 @@
 #pragma once
 #include "hw/core/device.h"
 
+/* The machine's PIT, or NULL. */
+Device *pit_find(void);
 #define PIT_FREQUENCY_HZ 1193182
 void pit_set_gate(Device *pit, unsigned channel, bool level);
 bool pit_get_gate(Device *pit, unsigned channel);
