@@ -186,6 +186,9 @@ static void uart_out_timeout(void *opaque)
 
 static void uart_collect(Uart *s, uint8_t byte)
 {
+    if (!s->chardev || !s->chardev->chr) {
+        return;
+    }
     s->out[s->out_count++] = byte;
     if (s->stuck) {
         return;
