@@ -261,7 +261,7 @@ bool boot_linux_add_params(X86Boot *b, const uint8_t *setup_header, size_t heade
 
 bool boot_linux_load(X86Boot *b, const BootFile *f, const uint8_t *head, size_t head_len, GError **error)
 {
-    LinuxHeader h;
+    LinuxHeader h = {0};
     size_t end;
 
     b->format = "Linux bzImage";
