@@ -218,7 +218,8 @@ IrVal ir_vzero(IrBlock *b, IrType t);
 IrVal ir_vlow(IrBlock *b, IrVal x);
 IrVal ir_vzext(IrBlock *b, IrVal x);
 /* Vector loads and stores use ir_ld/ir_st with V128/V256 (sizes 4, 5) or F32/F64 (sizes 2, 3: the
- * rest of the register is zeroed). */
+ * rest of the register is zeroed). V128 with sizes 2 and 3 likewise: the rest of the value is zero;
+ * a store of a V128 with sizes 2 and 3 stores its low lane. */
 
 /* ---- life ---- */
 IrBlock *ir_block_new(void);
