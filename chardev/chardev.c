@@ -131,7 +131,8 @@ static Chardev *create(const ChardevKind *kind, const char *id, KeyValues *kv, G
     chr->log_fd = -1;
     chr->queue = g_byte_array_new();
     if (!kind->open(chr, kv, error)) {
-        chr->kind = &(const ChardevKind){.name = kind->name}; /* nothing to close */
+        static const ChardevKind nothing_to_close = {.name = ""};
+        chr->kind = &nothing_to_close;
         chardev_destroy(chr);
         return NULL;
     }
@@ -228,7 +229,7 @@ static char *expand_short(const char *text, GError **error)
     static const struct { const char *prefix, *chardev; } paths[] = {
         {"file:", "file,path="}, {"pipe:", "pipe,path="}, {"unix:", "socket,path="},
     };
-    static const char *const words[] = {"null", "stdio", "pty", "ringbuf", "testdev"};
+    static const char *const words[] = {"null", "stdio", "pty", "ringbuf"};
     for (unsigned i = 0; i < ARRAY_SIZE(words); i++) {
         if (g_str_equal(text, words[i])) {
             return g_strdup(text);
@@ -250,13 +251,9 @@ static char *expand_short(const char *text, GError **error)
     if (g_str_has_prefix(text, "telnet:")) {
         return expand_tcp(text + 7, ",telnet=on", error);
     }
-    if (g_str_has_prefix(text, "/dev/")) {
-        g_autofree char *path = escape_commas(text);
-        return g_strconcat("serial,path=", path, NULL);
-    }
     error_set(error, "'%s' is not a character device; valid: none, null, stdio, mon:stdio, pty, "
               "file:PATH, pipe:PATH, unix:PATH[,server=on], tcp:HOST:PORT[,server=on], "
-              "telnet:HOST:PORT, chardev:ID, /dev/TTY", text);
+              "telnet:HOST:PORT, chardev:ID", text);
     return NULL;
 }
 
@@ -295,6 +292,16 @@ Chardev *chardev_find(const char *id)
         }
     }
     return NULL;
+}
+
+void chardev_foreach(void (*fn)(const Chardev *chr, void *data), void *data)
+{
+    for (unsigned i = 0; chardevs && i < chardevs->len; i++) {
+        const Chardev *chr = chardevs->pdata[i];
+        if (!chr->hidden) {
+            fn(chr, data);
+        }
+    }
 }
 
 void chardev_delete(Chardev *chr)

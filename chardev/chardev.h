@@ -31,6 +31,7 @@ Chardev *chardev_new(const char *options, GError **error);
 Chardev *chardev_parse_short(const char *text, const char *id, GError **error);
 Chardev *chardev_find(const char *id);
 void chardev_delete(Chardev *chr);
+void chardev_foreach(void (*fn)(const Chardev *chr, void *data), void *data); /* without those behind a mux */
 const char *chardev_id(const Chardev *chr);
 char *chardev_filename(const Chardev *chr); /* "pty:/dev/pts/3", as query-chardev shows it */
 void chardev_list_help(FILE *out);

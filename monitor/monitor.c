@@ -5,6 +5,7 @@
  */
 #include "monitor/monitor.h"
 #include "accel/tcg/tcg.h"
+#include "chardev/ringbuf.h"
 #include "hw/core/machine.h"
 #include "system/runstate.h"
 #include "system/version.h"
@@ -49,6 +50,43 @@ static void cmd_cont(GString *out, const char *args)
     if (!vm_start(&error)) {
         g_string_append_printf(out, "Error: %s\n", error->message);
     }
+}
+
+static void cmd_ringbuf_read(GString *out, const char *args)
+{
+    char id[64];
+    uint64_t size;
+    g_autoptr(GError) error = NULL;
+    if (sscanf(args, "%63s %" SCNu64, id, &size) != 2) {
+        g_string_append(out, "ringbuf_read: expected DEVICE SIZE\n");
+        return;
+    }
+    Chardev *chr = chardev_find(id);
+    if (!chr) {
+        g_string_append_printf(out, "Error: no chardev with id '%s'\n", id);
+        return;
+    }
+    g_autoptr(GByteArray) data = ringbuf_take(chr, size, &error);
+    if (!data) {
+        g_string_append_printf(out, "Error: %s\n", error->message);
+        return;
+    }
+    for (unsigned i = 0; i < data->len; i++) {
+        uint8_t c = data->data[i];
+        g_string_append_printf(out, g_ascii_isprint(c) || c == '\n' || c == '\t' ? "%c" : "\\u%04X", c);
+    }
+    g_string_append_c(out, '\n');
+}
+
+static void describe_chardev(const Chardev *chr, void *out)
+{
+    g_autofree char *filename = chardev_filename(chr);
+    g_string_append_printf(out, "%s: filename=%s\n", chardev_id(chr), filename);
+}
+
+static void info_chardev(GString *out, const char *args)
+{
+    chardev_foreach(describe_chardev, out);
 }
 
 static void info_status(GString *out, const char *args)
@@ -113,6 +151,7 @@ static void info_name(GString *out, const char *args)
 }
 
 static const Command info_items[] = {
+    {"chardev", "", "show the character devices", info_chardev},
     {"cpus", "", "show infos for each CPU", info_cpus},
     {"jit", "", "show dynamic compiler info", info_jit},
     {"mtree", "[-f]", "show memory tree (-f: the flat view)", info_mtree},
@@ -127,6 +166,7 @@ static const Command commands[] = {
     {"help", "[cmd]", "show the help", cmd_help},
     {"info", "[item]", "show various information about the system state", cmd_info},
     {"quit", "", "quit the emulator", cmd_quit},
+    {"ringbuf_read", "device size", "read from a ring buffer character device", cmd_ringbuf_read},
     {"stop", "", "stop emulation", cmd_stop},
     {"system_powerdown", "", "press the power button", cmd_system_powerdown},
     {"system_reset", "", "reset the system", cmd_system_reset},
