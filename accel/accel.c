@@ -97,7 +97,7 @@ static bool try_one(const char *text, GError **reason, GError **error)
     if (!set_properties(a, items + 1, error)) {
         return false;
     }
-    if ((a->available && !a->available(reason)) || (a->init && !a->init(reason))) {
+    if (a->available && !a->available(reason)) {
         g_prefix_error(reason, "%s: ", a->name);
         return false;
     }
@@ -126,4 +126,30 @@ bool accel_select(const char *list, GError **error)
         g_string_append_printf(reasons, "%s%s", reasons->len ? "; " : "", reason ? reason->message : *n);
     }
     return error_set(error, "-accel %s: %s", list, reasons->str);
+}
+
+bool accel_property_set(const char *name, const char *value, GError **error)
+{
+    g_autofree char *owner = NULL;
+
+    if (!selected) {
+        return error_set(error, "no accelerator was chosen yet");
+    }
+    owner = g_strdup_printf("%s-accel", selected->name);
+    return property_list_set(selected->props, selected->props_base, owner, name, value, error);
+}
+
+bool accel_start(GError **error)
+{
+    static bool started;
+
+    if (!selected && !accel_select("tcg", error)) {
+        return false;
+    }
+    if (!started && selected->init && !selected->init(error)) {
+        g_prefix_error(error, "accelerator '%s': ", selected->name);
+        return false;
+    }
+    started = true;
+    return true;
 }

@@ -88,6 +88,8 @@ struct Accel {
 /* Choose by "-accel kvm:tcg" style list, falling back with one clear line. */
 bool accel_select(const char *list, GError **error) WARN_UNUSED;
 const Accel *accel_current(void);
+/* Initialise the chosen one (tcg if none was) after its properties were set. machine_build does it. */
+bool accel_start(GError **error) WARN_UNUSED;
 /* -accel NAME,name=value of the selected accelerator. */
 bool accel_property_set(const char *name, const char *value, GError **error) WARN_UNUSED;
 void accel_list_help(FILE *out);

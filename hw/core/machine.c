@@ -131,6 +131,40 @@ void machine_list_help(const char *arch, FILE *out)
     }
 }
 
+/* ---- the machine of this process ---- */
+
+Machine *machine_current(void)
+{
+    return current;
+}
+
+/* Containers that were made under /machine before the machine itself move below it. */
+static void enter_tree(Machine *m)
+{
+    Object *old = object_find("/machine");
+
+    if (old) {
+        g_autoptr(GPtrArray) children = g_ptr_array_new();
+
+        for (guint i = 0; old->child_order && i < old->child_order->len; i++) {
+            g_ptr_array_add(children, object_ref(g_ptr_array_index(old->child_order, i)));
+        }
+        for (guint i = 0; i < children->len; i++) {
+            Object *child = g_ptr_array_index(children, i);
+            g_autofree char *name = g_strdup(child->name);
+
+            object_unparent(child);
+            object_add_child(&m->obj, name, child);
+            object_unref(child);
+        }
+        object_unparent(old);
+    }
+    object_add_child(object_root(), "machine", &m->obj);
+    object_container("/machine/peripheral");
+    object_container("/machine/peripheral-anon");
+    object_container("/machine/unattached");
+}
+
 Machine *machine_new(const char *options, GError **error)
 {
     g_auto(GStrv) items = split_options(options ? options : "");
@@ -171,49 +205,19 @@ Machine *machine_new(const char *options, GError **error)
             return NULL;
         }
     }
+    assert(!current);
+    current = m;
+    enter_tree(m);
     return m;
 }
 
 /* ---- building ---- */
 
-Machine *machine_current(void)
-{
-    return current;
-}
-
-/* Containers that were made under /machine before the machine itself move below it. */
-static void enter_tree(Machine *m)
-{
-    Object *old = object_find("/machine");
-
-    if (old) {
-        g_autoptr(GPtrArray) children = g_ptr_array_new();
-
-        for (guint i = 0; old->child_order && i < old->child_order->len; i++) {
-            g_ptr_array_add(children, object_ref(g_ptr_array_index(old->child_order, i)));
-        }
-        for (guint i = 0; i < children->len; i++) {
-            Object *child = g_ptr_array_index(children, i);
-            g_autofree char *name = g_strdup(child->name);
-
-            object_unparent(child);
-            object_add_child(&m->obj, name, child);
-            object_unref(child);
-        }
-        object_unparent(old);
-    }
-    object_add_child(object_root(), "machine", &m->obj);
-    object_container("/machine/peripheral");
-    object_container("/machine/peripheral-anon");
-    object_container("/machine/unattached");
-}
-
 bool machine_build(Machine *m, GError **error)
 {
     MachineConfig *c = m->config;
 
-    assert(!current);
-    if (!accel_current() && !accel_select(m->accel ? m->accel : "tcg", error)) {
+    if ((!accel_current() && !accel_select(m->accel ? m->accel : "tcg", error)) || !accel_start(error)) {
         return false;
     }
     if (c->ram_size == 0) {
@@ -227,8 +231,6 @@ bool machine_build(Machine *m, GError **error)
                                 error)) {
         return false;
     }
-    current = m;
-    enter_tree(m);
     return m->ops->build(m, error);
 }
 

@@ -72,7 +72,7 @@ struct Machine {
 Machine *machine_new(const char *type_name, GError **error);
 bool machine_build(Machine *m, GError **error) WARN_UNUSED;
 void machine_reset(Machine *m); /* devices, CPUs, then ops->reset; caller: big lock, vCPUs stopped */
-Machine *machine_current(void);
+Machine *machine_current(void); /* from machine_new on */
 void machine_list_help(const char *arch, FILE *out);
 
 /* ---- declarative wiring: one row per device ---- */
