@@ -1,0 +1,176 @@
+#!/usr/bin/env python3
+# tests/guest/run.py: boot a Debian kernel in the emulator and check what it says on its serial console.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Guest tests. Every row of CASES is one test; 'run.py --list' names them, and
+'run.py --emulator build/rhea --guests guests --initrd build/tests/guest/initrd.gz CASE' runs one.
+Exit code 77 means skipped: the kernels were not fetched (scripts/guests.sh DIR)."""
+import argparse
+import os
+import re
+import selectors
+import subprocess
+import sys
+import time
+
+SHA256_OF_STREAM = '6e2f683a198d6434f945d04adb67d282c3f3b80f3cac0293822b38200d5b222f'
+SKIPPED = 77
+
+
+def case(kernel='cloud', smp=1, m=512, cpu='max', append='', end='poweroff', options=(), boots=1, selftest=True,
+         code=0, shell=()):
+    return dict(kernel=kernel, smp=smp, m=m, cpu=cpu, append=append, end=end, options=list(options), boots=boots,
+                selftest=selftest, code=code, shell=list(shell))
+
+
+CASES = {
+    'cloud-max': case(),
+    'cloud-qemu64': case(cpu='qemu64'),
+    'cloud-smp2': case(smp=2),
+    'cloud-smp4-qemu64': case(smp=4, cpu='qemu64', m=1024),
+    'cloud-128M': case(m=128),
+    'cloud-2G': case(m=2048, selftest=False),
+    'cloud-6G-smp2': case(m=6144, smp=2, selftest=False),
+    'cloud-nokaslr': case(append='nokaslr'),
+    'generic-max': case(kernel='generic'),
+    'generic-qemu64-smp2': case(kernel='generic', cpu='qemu64', smp=2),
+    'generic-nokaslr-smp4': case(kernel='generic', smp=4, append='nokaslr', selftest=False),
+    'reboot': case(end='reboot', boots=2, selftest=False),
+    'reboot-smp2': case(end='reboot', boots=2, smp=2, selftest=False),
+    'no-reboot': case(end='reboot', options=['-no-reboot'], selftest=False),
+    'panic-no-reboot': case(end='panic', append='panic=-1', options=['-no-reboot'], selftest=False),
+    'nosmp-noapic': case(append='noapic nolapic nosmp', selftest=False),
+    'hpet-off': case(options=['-no-hpet'], selftest=False),
+    'shell': case(end='shell', selftest=False, shell=['echo answer $((6*7))', 'exit']),
+}
+
+
+class Failed(Exception):
+    pass
+
+
+class Guest:
+    """A running emulator, its serial console on our pipe."""
+
+    def __init__(self, o, c):
+        append = f"console=ttyS0 rhea.end={c['end']} {c['append']}"
+        if not c['selftest']:
+            append += ' rhea.selftest=off'
+        argv = o.emulator.split() + [
+            '-M', o.machine, '-cpu', c['cpu'], '-m', str(c['m']), '-smp', str(c['smp']), '-accel', 'tcg', '-nodefaults',
+            '-display', 'none', '-serial', 'stdio', '-kernel', f"{o.guests}/kernel-{c['kernel']}",
+            '-initrd', o.initrd, '-append', append] + c['options']
+        self.log, self.text, self.deadline = [], '', time.time() + o.timeout
+        self.echo = o.verbose
+        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(self.process.stdout, selectors.EVENT_READ)
+
+    def read(self):
+        """More output into self.text; False at the end of it."""
+        left = self.deadline - time.time()
+        if left <= 0 or not self.selector.select(left):
+            raise Failed('timed out')
+        data = os.read(self.process.stdout.fileno(), 65536).decode(errors='replace').replace('\r', '')
+        if self.echo:
+            sys.stdout.write(data)
+            sys.stdout.flush()
+        self.log.append(data)
+        self.text += data
+        return bool(data)
+
+    def expect(self, pattern):
+        """Wait for a match and forget the text up to its end."""
+        while True:
+            m = re.search(pattern, self.text)
+            if m:
+                self.text = self.text[m.end():]
+                return m
+            if re.search(r'RHEA: FAIL.*\n|Kernel panic.*\n', self.text) and 'panic' not in pattern:
+                raise Failed(re.search(r'RHEA: FAIL.*|Kernel panic.*', self.text).group())
+            if not self.read():
+                raise Failed(f'the emulator ended while waiting for {pattern!r}')
+
+    def type(self, line):
+        self.process.stdin.write(line.encode() + b'\r')
+        self.process.stdin.flush()
+
+    def expect_exit(self, code):
+        while self.read():
+            pass
+        got = self.process.wait(timeout=30)
+        if got != code:
+            raise Failed(f'exit code {got}, not {code}')
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+def check_machine(guest, c):
+    guest.expect(r'RHEA: init Linux x86_64 \d+\.\d+')
+    kib = int(guest.expect(r'RHEA: memory (\d+)\n').group(1))
+    missing = c['m'] * 1024 - kib
+    if not 0 <= missing < 80 * 1024 + c['m'] * 1024 // 20:
+        raise Failed(f"MemTotal is {kib} KiB of {c['m']} MiB")
+    cpus = int(guest.expect(r'RHEA: cpus (\d+)\n').group(1))
+    want = 1 if 'nosmp' in c['append'] else c['smp']
+    if cpus != want:
+        raise Failed(f'{cpus} CPUs, not {want}')
+
+
+def run(o, c):
+    guest = Guest(o, c)
+    try:
+        for _ in range(c['boots']):
+            check_machine(guest, c)
+            if c['selftest']:
+                guest.expect(rf'RHEA: sha256 {SHA256_OF_STREAM}')
+                guest.expect(r'RHEA: selftest passed\n')
+            guest.expect(rf"RHEA: end {c['end']}\n")
+        if c['boots'] > 1:
+            return # a machine that reboots never ends by itself
+        for line in c['shell']:
+            guest.expect('[#$] ')
+            guest.type(line)
+            if line.startswith('echo'):
+                guest.expect(r'\nanswer 42\n')
+        guest.expect_exit(c['code'])
+    except Failed as e:
+        tail = ''.join(guest.log)[-3000:]
+        raise Failed(f'{e}\n--- end of the console ---\n{tail}\n---') from None
+    finally:
+        guest.kill()
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument('--emulator', default='build/rhea')
+    ap.add_argument('--guests', default='guests', help='folder made by scripts/guests.sh')
+    ap.add_argument('--initrd', default='build/tests/guest/initrd.gz')
+    ap.add_argument('--machine', default='pc')
+    ap.add_argument('--timeout', type=float, default=float(os.environ.get('RHEA_GUEST_TIMEOUT', 240)))
+    ap.add_argument('--list', action='store_true')
+    ap.add_argument('-v', '--verbose', action='store_true', help='show the console')
+    ap.add_argument('cases', nargs='*')
+    o = ap.parse_args()
+    if o.list:
+        print('\n'.join(CASES))
+        return 0
+    for name in o.cases or CASES:
+        c = CASES[name]
+        if not os.path.exists(f"{o.guests}/kernel-{c['kernel']}") or not os.path.exists(o.initrd):
+            print(f'{name}: skipped: no kernels in {o.guests}; scripts/guests.sh fetches them')
+            return SKIPPED
+        begin = time.time()
+        try:
+            run(o, c)
+        except Failed as e:
+            print(f'{name}: FAILED: {e}')
+            return 1
+        print(f'{name}: passed in {time.time() - begin:.1f} s')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
