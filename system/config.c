@@ -8,6 +8,8 @@
 #include <sys/prctl.h>
 #include <time.h>
 #include "chardev/mux.h"
+#include "hw/nvram/fw_cfg.h"
+#include "hw/x86/smbios.h"
 #include "system/runstate.h"
 #include "util/report.h"
 
@@ -354,6 +356,16 @@ OPTION_HANDLER(opt_bios)
 {
     machine_config.bios = arg;
     return true;
+}
+
+OPTION_HANDLER(opt_fw_cfg)
+{
+    return fw_cfg_option(arg, error);
+}
+
+OPTION_HANDLER(opt_smbios)
+{
+    return smbios_option(arg, error);
 }
 
 OPTION_HANDLER(opt_boot)

@@ -72,6 +72,9 @@ static const OptionRow rows[] = {
     {"append", NULL, "cmdline", "use 'cmdline' as kernel command line", STAGE_MACHINE, opt_append},
     {"initrd", NULL, "file", "use 'file' as initial ram disk", STAGE_MACHINE, opt_initrd},
     {"dtb", NULL, "file", "use 'file' as device tree image", STAGE_MACHINE, opt_dtb},
+    {"fw_cfg", NULL, "[name=]<name>,file=<file>|string=<text>", "add a firmware configuration file for the guest",
+     STAGE_MACHINE, opt_fw_cfg},
+    {"smbios", NULL, "type=0|1|2|3|4|11|17[,key=value...]", "set fields of the SMBIOS tables", STAGE_MACHINE, opt_smbios},
 
     SECTION("Debug/Expert options"),
     {"serial", NULL, "dev", "redirect the serial port to char device 'dev'; may be given several times",
@@ -100,14 +103,14 @@ static const OptionRow rows[] = {
 static const struct { const char *name; bool has_arg; } missing[] = {
     {"add-fd", true}, {"audio", true}, {"audiodev", true}, {"blockdev", true}, {"cdrom", true},
     {"chroot", true}, {"compat", true}, {"dfilter", true}, {"drive", true}, {"fda", true},
-    {"fdb", true}, {"fsdev", true}, {"full-screen", false}, {"fw_cfg", true}, {"gdb", true},
+    {"fdb", true}, {"fsdev", true}, {"full-screen", false}, {"gdb", true},
     {"hda", true}, {"hdb", true}, {"hdc", true}, {"hdd", true}, {"icount", true},
     {"incoming", true}, {"iscsi", true}, {"k", true}, {"loadvm", true}, {"mem-path", true},
     {"mem-prealloc", false}, {"mtdblock", true}, {"netdev", true}, {"no-fd-bootchk", false},
     {"numa", true}, {"pflash", true}, {"plugin", true}, {"prom-env", true}, {"qmp", true},
     {"qmp-pretty", true}, {"readconfig", true}, {"run-with", true}, {"runas", true}, {"s", false},
     {"sandbox", true}, {"sd", true}, {"semihosting", false}, {"set", true}, {"singlestep", false},
-    {"smbios", true}, {"snapshot", false}, {"spice", true}, {"tb-size", true}, {"tpmdev", true},
+    {"snapshot", false}, {"spice", true}, {"tb-size", true}, {"tpmdev", true},
     {"usb", false}, {"usbdevice", true}, {"virtfs", true}, {"vnc", true}, {"watchdog-action", true},
 };
 

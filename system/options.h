@@ -78,6 +78,8 @@ OPTION_HANDLER(opt_accel);
 OPTION_HANDLER(opt_action);
 OPTION_HANDLER(opt_append);
 OPTION_HANDLER(opt_bios);
+OPTION_HANDLER(opt_fw_cfg);
+OPTION_HANDLER(opt_smbios);
 OPTION_HANDLER(opt_boot);
 OPTION_HANDLER(opt_chardev);
 OPTION_HANDLER(opt_cpu);
