@@ -4,8 +4,8 @@
  *
  * The output buffer holds one byte and says where it came from; it refills when read, from the
  * controller's own replies first, then keyboard, then mouse. IRQ 1 or 12 is high while it is full, so
- * each byte makes an edge. Outputs 2 and 3 are the A20 line and the reset line; a reset pulse asks the
- * machine for one.
+ * each byte makes an edge. Outputs 2 and 3 are the A20 line and the reset line; without a reset
+ * line the controller asks for the reset itself.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -135,10 +135,12 @@ static void i8042_reply(I8042 *s, uint8_t byte, bool aux)
 /* ---- output port ---- */
 static void i8042_request_reset(I8042 *s)
 {
-    device_set_irq(&s->dev, OUT_RESET, true);
     serial_flush_all();
-    system_reset_request(SHUTDOWN_GUEST_RESET);
-    device_set_irq(&s->dev, OUT_RESET, false);
+    if (s->dev.irq_out[OUT_RESET]) {
+        irq_pulse(s->dev.irq_out[OUT_RESET]);
+    } else {
+        system_reset_request(SHUTDOWN_GUEST_RESET);
+    }
 }
 
 static void i8042_set_outport(I8042 *s, uint8_t v)

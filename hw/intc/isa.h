@@ -13,8 +13,9 @@
  *   i8042          0x60 (1)              0x64 (1)           0 IRQ 1, 1 IRQ 12, 2 A20, 3 reset
  *   port92         0x92 (1)                                 0 A20
  *   ioapic         mmio 0xfec00000 (4K)                                               24 pins
- *   hpet           mmio 0xfed00000 (1K)                     0 IRQ 0 and 1 IRQ 8 in legacy mode,
- *                                                           2 + n: IOAPIC pin n
+ *   hpet           mmio 0xfed00000 (1K)                     0..23 IOAPIC pins; in legacy mode 24
+ *                                                           is IRQ 0 and 25 IRQ 8; 26 legacy mode
+ *                                                           is on (PIT and RTC are cut off)
  *   acpi-pm        0x600 (0x40)          0xb2 (2)           0 SCI
  *   apic           shared page, mapped by the first one (hw/intc/apic.h)
  *

@@ -44,6 +44,9 @@ enum {
 #define UIP_NS 2228000
 #define DAY_SECONDS 86400
 #define RTC_CRYSTAL_HZ 32768
+#define TIME_LIMIT INT64_C(9000000000)
+#define TIME_LIMIT_PAST INT64_C(5000000000)
+#define OFFSET_LIMIT (INT64_MAX / 4 * 3) /* of saved state */
 
 typedef struct Rtc {
     Device dev;
@@ -155,14 +158,16 @@ static void rtc_put_time(Rtc *s, int64_t t)
     s->cmos[RTC_CENTURY] = rtc_encode(s, (unsigned)(year / 100 % 100));
 }
 
-/* Guest time from the registers; out-of-range values carry over, as counting would. */
+/* Guest time from the registers; out-of-range values carry over, as counting would. Kept to what
+ * nanoseconds in 64 bits can hold with room to spare: 1811 to 2255. */
 static int64_t rtc_take_time(const Rtc *s)
 {
     int64_t year = rtc_decode(s, s->cmos[RTC_CENTURY]) * 100 + rtc_decode(s, s->cmos[RTC_YEAR]);
     unsigned month = CLAMP(rtc_decode(s, s->cmos[RTC_MONTH]), 1u, 12u);
     int64_t days = days_from_civil(year, month, 1) + rtc_decode(s, s->cmos[RTC_DAY_OF_MONTH]) - 1;
-    return days * DAY_SECONDS + rtc_decode_hour(s, s->cmos[RTC_HOURS]) * 3600 +
-           rtc_decode(s, s->cmos[RTC_MINUTES]) * 60 + rtc_decode(s, s->cmos[RTC_SECONDS]);
+    int64_t t = days * DAY_SECONDS + rtc_decode_hour(s, s->cmos[RTC_HOURS]) * 3600 +
+                rtc_decode(s, s->cmos[RTC_MINUTES]) * 60 + rtc_decode(s, s->cmos[RTC_SECONDS]);
+    return CLAMP(t, -TIME_LIMIT_PAST, TIME_LIMIT);
 }
 
 /* ---- interrupts ---- */
@@ -475,7 +480,8 @@ static void rtc_reset_hold(Device *dev)
 static bool rtc_post_load(void *obj, unsigned version, GError **error)
 {
     Rtc *s = obj;
-    if (s->index >= CMOS_SIZE || s->seen_period < 0 || (s->cmos[RTC_REG_A] & REG_A_UIP)) {
+    if (s->index >= CMOS_SIZE || s->seen_period < 0 || s->periodic_start < 0 ||
+        s->offset_ns > OFFSET_LIMIT || s->offset_ns < -OFFSET_LIMIT || (s->cmos[RTC_REG_A] & REG_A_UIP)) {
         return error_set(error, "mc146818rtc: saved state is out of range");
     }
     return true;
