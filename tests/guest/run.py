@@ -70,13 +70,14 @@ class Guest:
         left = self.deadline - time.time()
         if left <= 0 or not self.selector.select(left):
             raise Failed('timed out')
-        data = os.read(self.process.stdout.fileno(), 65536).decode(errors='replace').replace('\r', '')
+        raw = os.read(self.process.stdout.fileno(), 65536)
+        data = raw.decode(errors='replace').replace('\r', '')
         if self.echo:
             sys.stdout.write(data)
             sys.stdout.flush()
         self.log.append(data)
         self.text += data
-        return bool(data)
+        return bool(raw)
 
     def expect(self, pattern):
         """Wait for a match and forget the text up to its end."""

@@ -1,0 +1,42 @@
+# make boot   build and boot Debian's cloud kernel to a shell in this terminal (Ctrl-A x leaves)
+# make check  build twice (with sanitizers; optimised) and run all tests
+# make bench  compare speed with an installed qemu-system-x86_64
+# On Debian 12 each installs what it needs by apt; elsewhere ./configure says what is missing.
+# SPDX-License-Identifier: GPL-2.0-or-later
+
+BUILD ?= build
+GUESTS ?= guests
+MEM ?= 512M
+SMP ?= 1
+CPU ?= max
+
+all: $(BUILD)/build.ninja
+	@ninja -C $(BUILD)
+
+$(BUILD)/build.ninja:
+	@./configure --build-dir=$(BUILD)
+
+install-needed:
+	@scripts/install-needed.sh
+
+guests:
+	@scripts/guests.sh $(GUESTS)
+
+boot: install-needed guests all
+	@scripts/initramfs.py $(BUILD)/boot-initrd.gz --init scripts/boot-init --busybox $(GUESTS)/busybox
+	@$(BUILD)/rhea -M pc -cpu $(CPU) -m $(MEM) -smp $(SMP) -nographic -no-reboot -kernel $(GUESTS)/kernel-cloud \
+	    -initrd $(BUILD)/boot-initrd.gz -append 'console=ttyS0 quiet'
+
+check: install-needed guests
+	@scripts/check.py --guests $(GUESTS)
+
+bench: install-needed guests all
+	@tests/bench/bench.py --guests $(GUESTS) --ours $(BUILD)/rhea $(BENCH)
+
+install: all
+	@meson install -C $(BUILD)
+
+clean:
+	@rm -rf $(BUILD) build-asan build-check
+
+.PHONY: all install-needed guests boot check bench install clean
