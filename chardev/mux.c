@@ -13,14 +13,18 @@
 #define MUX_BUFFER 256
 
 typedef struct {
+    ChardevFrontend *fe;
+    uint8_t pending[MUX_BUFFER]; /* input typed for it that it cannot take yet */
+    unsigned npending;
+} MuxPort;
+
+typedef struct {
     Chardev chr;
     ChardevFrontend below; /* our connection to the back end */
-    ChardevFrontend *fes[MUX_MAX];
+    MuxPort ports[MUX_MAX];
     unsigned count, focus;
     bool escaped, stamps, line_start;
     gint64 stamps_since;
-    uint8_t pending[MUX_BUFFER]; /* input that the focused front end cannot take yet */
-    unsigned npending;
 } MuxChardev;
 
 static uint8_t escape_char = 1; /* Ctrl-A */
@@ -32,7 +36,7 @@ void mux_set_escape(uint8_t c)
 
 static ChardevFrontend *focused(MuxChardev *m)
 {
-    return m->focus < m->count ? m->fes[m->focus] : NULL;
+    return m->focus < m->count ? m->ports[m->focus].fe : NULL;
 }
 
 static void mux_event_to(ChardevFrontend *fe, ChardevEvent event)
@@ -51,22 +55,21 @@ static void set_focus(MuxChardev *m, unsigned focus)
 
 /* ---- input ---- */
 
-static int focus_room(MuxChardev *m)
+static int port_room(const MuxPort *port)
 {
-    ChardevFrontend *fe = focused(m);
-    return !fe || !fe->receive ? 0 : fe->can_receive ? fe->can_receive(fe->opaque) : INT_MAX;
+    ChardevFrontend *fe = port->fe;
+    return !fe->receive ? 0 : fe->can_receive ? fe->can_receive(fe->opaque) : INT_MAX;
 }
 
-static void drain_pending(MuxChardev *m)
+static void drain_pending(MuxPort *port)
 {
     int n;
-    while (m->npending && (n = MIN(focus_room(m), (int)m->npending)) > 0) {
+    while (port->npending && (n = MIN(port_room(port), (int)port->npending)) > 0) {
         uint8_t chunk[MUX_BUFFER];
-        memcpy(chunk, m->pending, n);
-        m->npending -= n;
-        memmove(m->pending, m->pending + n, m->npending);
-        ChardevFrontend *fe = focused(m);
-        fe->receive(fe->opaque, chunk, n);
+        memcpy(chunk, port->pending, n);
+        port->npending -= n;
+        memmove(port->pending, port->pending + n, port->npending);
+        port->fe->receive(port->fe->opaque, chunk, n);
     }
 }
 
@@ -128,18 +131,19 @@ static void input_char(MuxChardev *m, uint8_t c)
         m->escaped = true;
         return;
     }
-    if (m->npending < MUX_BUFFER) {
-        m->pending[m->npending++] = c;
-    }
-    if (focus_room(m) > 0) {
-        drain_pending(m);
+    if (m->focus < m->count) {
+        MuxPort *port = &m->ports[m->focus];
+        if (port->npending < MUX_BUFFER) {
+            port->pending[port->npending++] = c;
+        }
+        drain_pending(port);
     }
 }
 
 static int mux_can_receive(void *opaque)
 {
     MuxChardev *m = opaque;
-    return MUX_BUFFER - m->npending;
+    return m->focus < m->count ? MUX_BUFFER - m->ports[m->focus].npending : MUX_BUFFER;
 }
 
 static void mux_receive(void *opaque, const uint8_t *buf, int len)
@@ -156,7 +160,7 @@ static void mux_event(void *opaque, ChardevEvent event)
         m->chr.open = event == CHARDEV_OPENED;
     }
     for (unsigned i = 0; i < m->count; i++) {
-        mux_event_to(m->fes[i], event);
+        mux_event_to(m->ports[i].fe, event);
     }
 }
 
@@ -164,8 +168,8 @@ static void mux_writable(void *opaque)
 {
     MuxChardev *m = opaque;
     for (unsigned i = 0; i < m->count; i++) {
-        if (m->fes[i]->writable) {
-            m->fes[i]->writable(m->fes[i]->opaque);
+        if (m->ports[i].fe->writable) {
+            m->ports[i].fe->writable(m->ports[i].fe->opaque);
         }
     }
 }
@@ -173,7 +177,9 @@ static void mux_writable(void *opaque)
 static void mux_accept_input(Chardev *chr)
 {
     MuxChardev *m = (MuxChardev *)chr;
-    drain_pending(m);
+    for (unsigned i = 0; i < m->count; i++) {
+        drain_pending(&m->ports[i]);
+    }
     chardev_accept_input(&m->below);
 }
 
@@ -209,7 +215,7 @@ static bool mux_connect(Chardev *chr, ChardevFrontend *fe, GError **error)
     if (m->count == MUX_MAX) {
         return error_set(error, "chardev '%s' has its most of %d users already", chr->id, MUX_MAX);
     }
-    m->fes[m->count++] = fe;
+    m->ports[m->count++] = (MuxPort){.fe = fe};
     fe->chr = chr;
     if (m->count == 1) {
         set_focus(m, 0);
@@ -223,9 +229,9 @@ static void mux_disconnect(Chardev *chr, ChardevFrontend *fe)
 {
     MuxChardev *m = (MuxChardev *)chr;
     for (unsigned i = 0; i < m->count; i++) {
-        if (m->fes[i] == fe) {
+        if (m->ports[i].fe == fe) {
             m->count--;
-            memmove(&m->fes[i], &m->fes[i + 1], (m->count - i) * sizeof(m->fes[0]));
+            memmove(&m->ports[i], &m->ports[i + 1], (m->count - i) * sizeof(m->ports[0]));
             m->focus = m->focus > i ? m->focus - 1 : m->focus;
         }
     }
@@ -253,7 +259,7 @@ static void mux_close(Chardev *chr)
 {
     MuxChardev *m = (MuxChardev *)chr;
     for (unsigned i = 0; i < m->count; i++) {
-        m->fes[i]->chr = NULL;
+        m->ports[i].fe->chr = NULL;
     }
     chardev_disconnect(&m->below);
 }

@@ -97,11 +97,12 @@ static void fails(const char *text, const char *must_say)
 /* Run the main loop until cond, at most 5 s. */
 #define WAIT(cond) do { \
         gint64 end_ = g_get_monotonic_time() + 5 * G_USEC_PER_SEC; \
-        while (!(cond) && g_get_monotonic_time() < end_) { \
+        bool ok_; \
+        while (!(ok_ = (cond)) && g_get_monotonic_time() < end_) { \
             g_main_context_iteration(NULL, FALSE); \
             g_usleep(200); \
         } \
-        g_assert_true(cond); \
+        g_assert_true(ok_); \
     } while (0)
 
 static char *contents(const char *path)
