@@ -84,7 +84,7 @@ struct Accel {
 };
 #define ACCEL_TYPE(ident, ...) \
     static const Accel ident##_accel = { __VA_ARGS__ }; \
-    static const Accel *const ident##_accel_entry_ __attribute__((section("rhea_accels"), used, retain)) = &ident##_accel
+    static const Accel *const ident##_accel_entry_ SECTION_ENTRY("rhea_accels") = &ident##_accel
 /* Choose by "-accel kvm:tcg" style list, falling back with one clear line. */
 bool accel_select(const char *list, GError **error) WARN_UNUSED;
 const Accel *accel_current(void);

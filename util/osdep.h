@@ -40,6 +40,12 @@
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 #define WARN_UNUSED __attribute__((warn_unused_result))
+/* An element of a linker section that is walked as an array: no sanitizer may pad it. */
+#ifdef __clang__
+#define SECTION_ENTRY(name) __attribute__((section(name), used, retain, no_sanitize("address")))
+#else
+#define SECTION_ENTRY(name) __attribute__((section(name), used, retain))
+#endif
 #define PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 
 /* Bits [lo, lo+len) of x. */

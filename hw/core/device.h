@@ -190,7 +190,7 @@ struct ObjectType {
     void (*acpi)(Device *dev, void *aml); /* adds its Device() to the DSDT; see hw/acpi/aml.h */
 };
 #define TYPE_SECTION_(ident, record) \
-    static const ObjectType *const ident##_type_entry_ __attribute__((section("rhea_types"), used, retain)) = &(record)
+    static const ObjectType *const ident##_type_entry_ SECTION_ENTRY("rhea_types") = &(record)
 #define OBJECT_TYPE(ident, T, ...) \
     static const ObjectType ident##_type = { .size = sizeof(T), __VA_ARGS__ }; TYPE_SECTION_(ident, ident##_type)
 /* DEVICE_TYPE(pl031, Pl031, …): name is the identifier unless .name is given; parent is "device". */

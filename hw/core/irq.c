@@ -5,6 +5,20 @@
  */
 #include "hw/core/irq.h"
 
+/* Splitters and gates live as long as the machine, like the wires they join. */
+static GPtrArray *joints;
+
+static Irq *joint_input(IrqHandler handler, void *joint, unsigned n)
+{
+    Irq *irq = irq_new(handler, joint, n);
+
+    if (!joints) {
+        joints = g_ptr_array_new();
+    }
+    g_ptr_array_add(joints, irq);
+    return irq;
+}
+
 Irq *irq_new(IrqHandler handler, void *opaque, unsigned n)
 {
     Irq *irq = g_new0(Irq, 1);
@@ -34,11 +48,11 @@ static void splitter_set(void *opaque, unsigned n, bool level)
 
 Irq *irq_split(Irq *a, Irq *b)
 {
-    Splitter *s = g_new0(Splitter, 1); /* lives as long as the machine, like its wires */
+    Splitter *s = g_new0(Splitter, 1);
 
     s->out[0] = a;
     s->out[1] = b;
-    return irq_new(splitter_set, s, 0);
+    return joint_input(splitter_set, s, 0);
 }
 
 typedef struct {
@@ -65,6 +79,6 @@ void irq_or(Irq *sink, unsigned n, Irq **sources)
     g->sink = sink;
     g->n = n;
     for (unsigned i = 0; i < n; i++) {
-        sources[i] = irq_new(or_gate_set, g, i);
+        sources[i] = joint_input(or_gate_set, g, i);
     }
 }
