@@ -13,6 +13,7 @@
  */
 #pragma once
 #include "util/osdep.h"
+#include <pthread.h>
 #include "hw/core/device.h"
 
 typedef struct Cpu Cpu;
@@ -34,8 +35,8 @@ struct Cpu {
     /* thread and run control; guarded by the big lock unless atomic */
     GThread *thread;
     int thread_id;                 /* host tid */
-    GCond *halt_cond;              /* with sleep_lock; see cpus.c */
-    GMutex sleep_lock;
+    pthread_cond_t halt_cond;      /* with sleep_lock; see cpus.c */
+    pthread_mutex_t sleep_lock;
     bool sleeping;                 /* atomic */
     bool woken;                    /* sleep_lock */
     bool running;                  /* atomic: between cpu_exec_start and cpu_exec_end */

@@ -15,6 +15,7 @@
 #include "accel/accel.h"
 #include "util/rcu.h"
 #include "util/report.h"
+#include <pthread.h>
 #include <signal.h>
 #include <sys/syscall.h>
 
@@ -29,10 +30,10 @@ static bool cpus_running;
 static void wake_thread(Cpu *cpu)
 {
     if (__atomic_load_n(&cpu->sleeping, __ATOMIC_SEQ_CST)) {
-        g_mutex_lock(&cpu->sleep_lock);
+        pthread_mutex_lock(&cpu->sleep_lock);
         cpu->woken = true;
-        g_cond_broadcast(cpu->halt_cond);
-        g_mutex_unlock(&cpu->sleep_lock);
+        pthread_cond_broadcast(&cpu->halt_cond);
+        pthread_mutex_unlock(&cpu->sleep_lock);
     }
 }
 
@@ -115,9 +116,9 @@ void cpu_run_on(Cpu *cpu, void (*fn)(Cpu *cpu, void *data), void *data, bool wai
 
 /* ---- exclusive sections ---- */
 
-static GMutex exclusive_lock;
-static GCond exclusive_ended; /* starters and other askers wait */
-static GCond runner_ended;    /* the asker waits */
+static pthread_mutex_t exclusive_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t exclusive_ended = PTHREAD_COND_INITIALIZER; /* starters and other askers wait */
+static pthread_cond_t runner_ended = PTHREAD_COND_INITIALIZER;    /* the asker waits */
 static unsigned exclusive_pending; /* atomic: someone is in or waits for an exclusive section */
 static bool exclusive_active;      /* exclusive_lock */
 
@@ -134,13 +135,13 @@ void cpu_exec_start(Cpu *cpu)
         if (locked) {
             bql_unlock();
         }
-        g_mutex_lock(&exclusive_lock);
+        pthread_mutex_lock(&exclusive_lock);
         __atomic_store_n(&cpu->running, false, __ATOMIC_SEQ_CST);
-        g_cond_broadcast(&runner_ended);
+        pthread_cond_broadcast(&runner_ended);
         while (__atomic_load_n(&exclusive_pending, __ATOMIC_SEQ_CST)) {
-            g_cond_wait(&exclusive_ended, &exclusive_lock);
+            pthread_cond_wait(&exclusive_ended, &exclusive_lock);
         }
-        g_mutex_unlock(&exclusive_lock);
+        pthread_mutex_unlock(&exclusive_lock);
         if (locked) {
             bql_lock();
         }
@@ -151,9 +152,9 @@ void cpu_exec_end(Cpu *cpu)
 {
     __atomic_store_n(&cpu->running, false, __ATOMIC_SEQ_CST);
     if (unlikely(__atomic_load_n(&exclusive_pending, __ATOMIC_SEQ_CST))) {
-        g_mutex_lock(&exclusive_lock);
-        g_cond_broadcast(&runner_ended);
-        g_mutex_unlock(&exclusive_lock);
+        pthread_mutex_lock(&exclusive_lock);
+        pthread_cond_broadcast(&runner_ended);
+        pthread_mutex_unlock(&exclusive_lock);
     }
 }
 
@@ -177,25 +178,25 @@ static bool anyone_running(bool kick)
 
 static void exclusive_begin(void)
 {
-    g_mutex_lock(&exclusive_lock);
+    pthread_mutex_lock(&exclusive_lock);
     __atomic_fetch_add(&exclusive_pending, 1, __ATOMIC_SEQ_CST);
     while (exclusive_active) {
-        g_cond_wait(&exclusive_ended, &exclusive_lock);
+        pthread_cond_wait(&exclusive_ended, &exclusive_lock);
     }
     exclusive_active = true;
     for (bool kick = true; anyone_running(kick); kick = false) {
-        g_cond_wait(&runner_ended, &exclusive_lock);
+        pthread_cond_wait(&runner_ended, &exclusive_lock);
     }
-    g_mutex_unlock(&exclusive_lock);
+    pthread_mutex_unlock(&exclusive_lock);
 }
 
 static void exclusive_end(void)
 {
-    g_mutex_lock(&exclusive_lock);
+    pthread_mutex_lock(&exclusive_lock);
     exclusive_active = false;
     __atomic_fetch_sub(&exclusive_pending, 1, __ATOMIC_SEQ_CST);
-    g_cond_broadcast(&exclusive_ended);
-    g_mutex_unlock(&exclusive_lock);
+    pthread_cond_broadcast(&exclusive_ended);
+    pthread_mutex_unlock(&exclusive_lock);
 }
 
 void cpu_run_exclusive(void (*fn)(void *data), void *data)
@@ -253,12 +254,12 @@ static void sleep_until_reason(Cpu *cpu)
         }
         bql_unlock();
         rcu_idle_begin();
-        g_mutex_lock(&cpu->sleep_lock);
+        pthread_mutex_lock(&cpu->sleep_lock);
         while (!cpu->woken) {
-            g_cond_wait(cpu->halt_cond, &cpu->sleep_lock);
+            pthread_cond_wait(&cpu->halt_cond, &cpu->sleep_lock);
         }
         cpu->woken = false;
-        g_mutex_unlock(&cpu->sleep_lock);
+        pthread_mutex_unlock(&cpu->sleep_lock);
         rcu_idle_end();
         bql_lock();
     }
@@ -387,9 +388,8 @@ static void cpu_object_init(Object *obj)
     cpu->as = &address_space_memory;
     cpu->stopped = true;
     cpu->work = g_queue_new();
-    cpu->halt_cond = g_new0(GCond, 1);
-    g_cond_init(cpu->halt_cond);
-    g_mutex_init(&cpu->sleep_lock);
+    pthread_cond_init(&cpu->halt_cond, NULL);
+    pthread_mutex_init(&cpu->sleep_lock, NULL);
 }
 
 static void cpu_object_finalize(Object *obj)
@@ -397,26 +397,25 @@ static void cpu_object_finalize(Object *obj)
     Cpu *cpu = CPU(obj);
 
     g_queue_free_full(cpu->work, g_free);
-    g_cond_clear(cpu->halt_cond);
-    g_free(cpu->halt_cond);
-    g_mutex_clear(&cpu->sleep_lock);
+    pthread_cond_destroy(&cpu->halt_cond);
+    pthread_mutex_destroy(&cpu->sleep_lock);
 }
 
 static void list_add(Cpu *cpu)
 {
-    g_mutex_lock(&exclusive_lock);
+    pthread_mutex_lock(&exclusive_lock);
     if (!cpus) {
         cpus = g_ptr_array_new();
     }
     g_ptr_array_add(cpus, cpu);
-    g_mutex_unlock(&exclusive_lock);
+    pthread_mutex_unlock(&exclusive_lock);
 }
 
 static void list_remove(Cpu *cpu)
 {
-    g_mutex_lock(&exclusive_lock);
+    pthread_mutex_lock(&exclusive_lock);
     g_ptr_array_remove(cpus, cpu);
-    g_mutex_unlock(&exclusive_lock);
+    pthread_mutex_unlock(&exclusive_lock);
 }
 
 static unsigned free_index(void)

@@ -15,6 +15,7 @@ void bql_lock(void)
 {
     assert(!held);
     g_mutex_lock(&bql);
+    TSAN_ACQUIRE(&bql);
     held = true;
     rcu_enter();
 }
@@ -24,6 +25,7 @@ void bql_unlock(void)
     assert(held);
     rcu_leave();
     held = false;
+    TSAN_RELEASE(&bql);
     g_mutex_unlock(&bql);
 }
 
@@ -37,7 +39,9 @@ void bql_cond_wait(GCond *cond)
     assert(held);
     rcu_idle_begin();
     held = false;
+    TSAN_RELEASE(&bql);
     g_cond_wait(cond, &bql);
+    TSAN_ACQUIRE(&bql);
     held = true;
     rcu_idle_end();
 }
@@ -49,7 +53,9 @@ bool bql_cond_wait_until(GCond *cond, int64_t monotonic_us)
     assert(held);
     rcu_idle_begin();
     held = false;
+    TSAN_RELEASE(&bql);
     signalled = g_cond_wait_until(cond, &bql, monotonic_us);
+    TSAN_ACQUIRE(&bql);
     held = true;
     rcu_idle_end();
     return signalled;

@@ -48,6 +48,17 @@
 #endif
 #define PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 
+/* ThreadSanitizer does not see into GLib's locks nor liburcu: say what they order. */
+#ifdef __SANITIZE_THREAD__
+void __tsan_acquire(void *addr);
+void __tsan_release(void *addr);
+#define TSAN_ACQUIRE(p) __tsan_acquire((void *)(p))
+#define TSAN_RELEASE(p) __tsan_release((void *)(p))
+#else
+#define TSAN_ACQUIRE(p) ((void)0)
+#define TSAN_RELEASE(p) ((void)0)
+#endif
+
 /* Bits [lo, lo+len) of x. */
 static inline uint64_t extract64(uint64_t x, unsigned lo, unsigned len)
 {

@@ -79,6 +79,7 @@ static void run_deferred(struct rcu_head *head)
 {
     Deferred *d = container_of(head, Deferred, head);
 
+    TSAN_ACQUIRE(d);
     d->fn(d->ptr);
     g_free(d);
 }
@@ -89,6 +90,7 @@ void rcu_call(void (*fn)(void *ptr), void *ptr)
 
     d->fn = fn;
     d->ptr = ptr;
+    TSAN_RELEASE(d);
     /* liburcu wants its callers registered: the queue itself is read under RCU. */
     rcu_enter();
     urcu_qsbr_call_rcu(&d->head, run_deferred);

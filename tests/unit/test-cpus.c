@@ -177,7 +177,7 @@ static void test_run_on(void)
 static void alone(void *data)
 {
     g_assert_cmpuint(__atomic_load_n(&in_guest_count, __ATOMIC_SEQ_CST), ==, 0);
-    ++*(int *)data;
+    __atomic_fetch_add((int *)data, 1, __ATOMIC_SEQ_CST);
 }
 static void alone_from_cpu(Cpu *cpu, void *data)
 {
@@ -193,7 +193,7 @@ static void test_exclusive(void)
         g_assert_true(bql_locked());
         cpu_run_on(c[i % N], alone_from_cpu, &count, i % 5 == 0);
     }
-    wait_for(count == 400);
+    wait_for(__atomic_load_n(&count, __ATOMIC_SEQ_CST) == 400);
 }
 
 static void test_halt(void)
