@@ -489,10 +489,21 @@ static void flush_all(void)
     }
 }
 
+static void (*cleanup_hook)(void);
+
+void chardev_cleanup_hook(void (*fn)(void))
+{
+    assert(!cleanup_hook || cleanup_hook == fn);
+    cleanup_hook = fn;
+}
+
 void chardevs_cleanup(void)
 {
     if (!chardevs) {
         return;
+    }
+    if (cleanup_hook) {
+        cleanup_hook();
     }
     for (unsigned i = 0; i < chardevs->len; i++) {
         Chardev *chr = chardevs->pdata[i];

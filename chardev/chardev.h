@@ -35,6 +35,8 @@ void chardev_foreach(void (*fn)(const Chardev *chr, void *data), void *data); /*
 const char *chardev_id(const Chardev *chr);
 char *chardev_filename(const Chardev *chr); /* "pty:/dev/pts/3", as query-chardev shows it */
 void chardev_list_help(FILE *out);
+/* A kind of front end that collects output hands it over when fn is called, before the clean-up. */
+void chardev_cleanup_hook(void (*fn)(void));
 void chardevs_cleanup(void); /* flush, restore the terminal */
 
 /* Connect; fails if taken already (a mux takes more). Re-connecting after disconnect is fine. */

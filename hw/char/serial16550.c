@@ -66,7 +66,7 @@ enum { UART_RBR_THR, UART_IER, UART_IIR_FCR, UART_LCR, UART_MCR, UART_LSR, UART_
 
 typedef struct Uart {
     Device dev;
-    ChardevFrontend *chardev;
+    ChardevFrontend chardev;
     uint32_t index, iobase, irq; /* isa-serial */
     uint32_t baudbase;           /* rate at divisor 1 */
     uint8_t regshift;            /* serial-mm */
@@ -141,8 +141,8 @@ static void uart_collect(Uart *s, uint8_t byte);
 /* Offer the collected bytes to the back end; what it refuses stays, and THRE with it. */
 static void uart_flush(Uart *s)
 {
-    if (s->out_count && s->chardev && s->chardev->chr) {
-        int n = chardev_write(s->chardev, s->out, s->out_count);
+    if (s->out_count && s->chardev.chr) {
+        int n = chardev_write(&s->chardev, s->out, s->out_count);
         n = CLAMP(n, 0, (int)s->out_count);
         memmove(s->out, s->out + n, s->out_count - n);
         s->out_count -= n;
@@ -186,7 +186,7 @@ static void uart_out_timeout(void *opaque)
 
 static void uart_collect(Uart *s, uint8_t byte)
 {
-    if (!s->chardev || !s->chardev->chr) {
+    if (!s->chardev.chr) {
         return;
     }
     s->out[s->out_count++] = byte;
@@ -302,8 +302,8 @@ static void uart_event(void *opaque, ChardevEvent event)
 
 static void uart_accept_input(Uart *s)
 {
-    if (s->chardev && s->chardev->chr) {
-        chardev_accept_input(s->chardev);
+    if (s->chardev.chr) {
+        chardev_accept_input(&s->chardev);
     }
 }
 
@@ -493,16 +493,17 @@ static bool uart_realize(Uart *s, GError **error)
     }
     timer_init(&s->rx_timer, CLOCK_VIRTUAL_NS, uart_rx_timeout, s);
     timer_init(&s->out_timer, CLOCK_REALTIME_NS, uart_out_timeout, s);
-    if (s->chardev) {
-        s->chardev->opaque = s;
-        s->chardev->can_receive = uart_can_receive;
-        s->chardev->receive = uart_receive;
-        s->chardev->event = uart_event;
-        s->chardev->writable = uart_writable;
+    s->chardev.opaque = s;
+    s->chardev.can_receive = uart_can_receive;
+    s->chardev.receive = uart_receive;
+    s->chardev.event = uart_event;
+    s->chardev.writable = uart_writable;
+    if (s->chardev.chr && !chardev_connect(s->chardev.chr, &s->chardev, error)) {
+        return false;
     }
+    chardev_cleanup_hook(serial_flush_all);
     s->next = uarts;
     uarts = s;
-    uart_accept_input(s);
     return true;
 }
 
@@ -552,9 +553,7 @@ static void uart_unrealize(Device *dev)
     uart_flush(s);
     timer_del(&s->rx_timer);
     timer_del(&s->out_timer);
-    if (s->chardev) {
-        chardev_disconnect(s->chardev);
-    }
+    chardev_disconnect(&s->chardev);
     Uart **p = &uarts;
     while (*p != s) {
         p = &(*p)->next;

@@ -10,7 +10,7 @@
 
 typedef struct Debugcon {
     Device dev;
-    ChardevFrontend *chardev;
+    ChardevFrontend chardev;
     uint32_t iobase, readback;
 } Debugcon;
 
@@ -23,9 +23,7 @@ static void debugcon_write(void *opaque, hwaddr addr, uint64_t value, unsigned s
 {
     Debugcon *s = opaque;
     uint8_t byte = value;
-    if (s->chardev && s->chardev->chr) {
-        chardev_write_all(s->chardev, &byte, 1);
-    }
+    chardev_write_all(&s->chardev, &byte, 1);
 }
 
 static const MemoryRegionOps debugcon_ops = { .read = debugcon_read, .write = debugcon_write, .impl = { 1, 1 } };
@@ -36,8 +34,11 @@ static bool debugcon_realize(Device *dev, GError **error)
     if (s->iobase > 0xffff) {
         return error_set(error, "isa-debugcon: iobase=0x%x is beyond the 64 KiB port space", s->iobase);
     }
-    if (!s->chardev || !s->chardev->chr) {
+    if (!s->chardev.chr) {
         return error_set(error, "isa-debugcon: needs chardev=ID; -chardev defines one");
+    }
+    if (!chardev_connect(s->chardev.chr, &s->chardev, error)) {
+        return false;
     }
     memory_region_init_io(&dev->mmio[0], &debugcon_ops, s, "debugcon", 1);
     device_map_io(dev, 0, s->iobase);
@@ -46,10 +47,7 @@ static bool debugcon_realize(Device *dev, GError **error)
 
 static void debugcon_unrealize(Device *dev)
 {
-    Debugcon *s = (Debugcon *)dev;
-    if (s->chardev) {
-        chardev_disconnect(s->chardev);
-    }
+    chardev_disconnect(&((Debugcon *)dev)->chardev);
 }
 
 static const Property debugcon_props[] = {
