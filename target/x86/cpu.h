@@ -229,17 +229,20 @@ struct X86State {
     struct { uint64_t base, mask; } mtrr_var[8];
     uint64_t pdpte[4];        /* PAE */
     uint64_t smbase, spec_ctrl;
-    uint64_t monitor_addr;
+    uint64_t monitor_addr, monitor_value;
+    bool monitor_armed;
     uint64_t debugctl, feature_control, syscfg, hwcr, patch_level;
     uint64_t mce_banks[4 * 10]; /* CTL, STATUS, ADDR, MISC of each bank */
     uint32_t dr6_pending;       /* data breakpoints hit by the instruction so far */
-    bool pkru_live, pkrs_live;  /* the TLB may hold rights of a page with a protection key */
+    uint16_t pkru_seen, pkrs_seen; /* keys whose rights may be folded into TLB entries */
+    uint64_t a20_mask;          /* all ones, or bit 20 clear */
 
     /* exception in flight: set by x86_raise, consumed by deliver_exception */
     int32_t exception;        /* vector, -1 none */
     uint32_t error_code;
     bool exception_has_error, exception_is_int; /* INT n, INT3, INTO: software */
     uint64_t exception_next_eip;
+    bool exception_stack_check; /* non-canonical address: #SS instead of #GP if it was a stack access */
     int32_t old_exception;    /* for double faults; -1 none */
     bool nmi_pending, nmi_masked, smm, shutdown;
     bool halted_by_init;      /* waits for SIPI */
@@ -311,10 +314,13 @@ bool apic_msr_write(Device *apic, uint32_t msr, uint64_t value);
 void apic_init_reset(Device *apic);        /* INIT */
 uint64_t x86_tsc_read(X86State *env);      /* guest TSC */
 uint64_t x86_tsc_khz(void);
+void x86_tsc_set_khz(uint64_t khz);        /* before any CPU runs; 1 GHz unless set */
 /* Called by the APIC from any context with the big lock held: */
 void x86_cpu_send_init(Cpu *cpu);
 void x86_cpu_send_sipi(Cpu *cpu, uint8_t vector);
 void x86_cpu_send_nmi(Cpu *cpu);
+/* The A20 gate (port 92, keyboard controller); any context with the big lock held. */
+void x86_cpu_set_a20(Cpu *cpu, bool enabled);
 
 /* ---- the pieces of the target ---- */
 extern const CpuClass x86_cpu_class;

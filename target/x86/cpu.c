@@ -1,0 +1,449 @@
+/*
+ * target/x86/cpu.c: the x86 CPU as a device: reset and INIT, its class records for the vCPU thread and
+ * the translator, hflags, saved state, the register dump.
+ *
+ * SDM volume 3, chapter 9 (processor state after reset and INIT).
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "target/x86/system.h"
+#include "util/report.h"
+
+/* ---- hflags ---- */
+
+/* A segment that needs no limit or rights check whatever the access is. */
+static bool flat_data(const X86Segment *s)
+{
+    const uint32_t need = DESC_P_MASK | DESC_S_MASK | DESC_W_MASK;
+    return s->limit == ~0u && (s->flags & (need | DESC_CS_MASK | DESC_E_MASK)) == need;
+}
+
+static uint32_t segment_hflags(const X86State *env)
+{
+    const X86Segment *s = env->segs;
+    uint32_t h = 0;
+    h |= s[R_CS].flags & DESC_B_MASK ? HF_CS32 : 0;
+    h |= s[R_SS].flags & DESC_B_MASK ? HF_SS32 : 0;
+    h |= s[R_CS].base | s[R_SS].base | s[R_DS].base | s[R_ES].base ? HF_ADDSEG : 0;
+    bool flat_code = s[R_CS].limit == ~0u && (!(s[R_CS].flags & DESC_CS_MASK) || (s[R_CS].flags & DESC_R_MASK));
+    bool flat = flat_code && flat_data(&s[R_SS]) && flat_data(&s[R_DS]) && flat_data(&s[R_ES]);
+    h |= flat ? 0 : HF_SEGCHECK;
+    h |= flat_data(&s[R_FS]) && flat_data(&s[R_GS]) ? 0 : HF_FSGSCHECK;
+    return h;
+}
+
+/*
+ * Bits that make no difference in the current mode are left out, so that the same code is not
+ * translated twice for them: IOPL at CPL 0, AC where neither SMAP nor alignment checks look at it,
+ * segment attributes in 64-bit code.
+ */
+void x86_update_hflags(X86State *env)
+{
+    uint32_t cpl = x86_cpl(env), h = env->hflags & (HF_CPL_MASK | HF_INHIBIT_IRQ);
+    uint64_t cr0 = env->cr[0], cr4 = env->cr[4];
+    bool lma = env->efer & EFER_LMA, vm = env->eflags & VM_MASK;
+    h |= cr0 & CR0_PE ? HF_PE : 0;
+    h |= lma ? HF_LMA : 0;
+    h |= vm ? HF_VM : 0;
+    h |= lma && (env->segs[R_CS].flags & DESC_L_MASK) ? HF_CS64 : segment_hflags(env);
+    h |= cpl ? (env->eflags >> IOPL_SHIFT & 3) << HF_IOPL_SHIFT : 0;
+    h |= env->eflags & TF_MASK ? HF_TF : 0;
+    h |= env->eflags & RF_MASK ? HF_RF : 0;
+    h |= cr0 & CR0_EM ? HF_EM : 0;
+    h |= cr0 & CR0_TS ? HF_TS : 0;
+    h |= cr0 & CR0_MP ? HF_MP : 0;
+    h |= cr4 & CR4_OSFXSR ? HF_OSFXSR : 0;
+    h |= cr4 & CR4_OSXSAVE ? HF_OSXSAVE : 0;
+    h |= (cr4 & CR4_OSXSAVE) && (env->xcr0 & 6) == 6 ? HF_AVX : 0;
+    h |= cr4 & CR4_SMAP ? HF_SMAP : 0;
+    if (cpl == 3) {
+        h |= cr0 & CR0_AM ? HF_AM | (env->eflags & AC_MASK ? HF_AC : 0) : 0;
+    } else {
+        h |= (cr4 & CR4_SMAP) && (env->eflags & AC_MASK) ? HF_AC : 0;
+    }
+    h |= (env->mxcsr & 0x1f80) != 0x1f80 ? HF_FPEXC : 0;
+    if (cpl) {
+        h |= cr4 & CR4_UMIP ? HF_UMIP : 0;
+        h |= cr4 & CR4_TSD ? HF_TSD : 0;
+    }
+    h |= env->dr[7] & 0xff ? HF_DB : 0;
+    h |= cr4 & CR4_FSGSBASE ? HF_FSGSBASE : 0;
+    env->hflags = h;
+}
+
+/* ---- reset ---- */
+
+static void reset_segments(X86State *env)
+{
+    const uint32_t data = DESC_P_MASK | DESC_S_MASK | DESC_W_MASK | DESC_A_MASK;
+    for (unsigned i = 0; i < 6; i++) {
+        x86_seg_set(env, i, 0, 0, 0xffff, data);
+    }
+    x86_seg_set(env, R_CS, 0xf000, 0xffff0000, 0xffff, data | DESC_CS_MASK);
+    env->ldt = (X86Segment){.limit = 0xffff, .flags = DESC_P_MASK | DT_LDT << DESC_TYPE_SHIFT};
+    env->tr = (X86Segment){.limit = 0xffff, .flags = DESC_P_MASK | DT_TSS32_BUSY << DESC_TYPE_SHIFT};
+    env->gdt.base = env->idt.base = 0;
+    env->gdt.limit = env->idt.limit = 0xffff;
+}
+
+/* What power-on and INIT have in common. */
+static void reset_common(X86State *env, uint64_t cr0)
+{
+    memset(env->regs, 0, sizeof(env->regs));
+    env->regs[R_EDX] = env->cpuid_version;
+    env->eip = 0xfff0;
+    env->cc_op = CC_OP_EFLAGS;
+    env->cc_dst = env->cc_src = env->cc_src2 = 0;
+    env->df = 1;
+    env->eflags = 2;
+    env->hflags = 0;
+    reset_segments(env);
+    env->cr[0] = cr0;
+    env->cr[2] = env->cr[3] = env->cr[4] = 0;
+    memset(env->dr, 0, sizeof(env->dr));
+    env->dr[6] = DR6_FIXED;
+    env->dr[7] = DR7_FIXED;
+    env->dr6_pending = 0;
+    env->efer = 0;
+    env->exception = env->old_exception = -1;
+    env->exception_stack_check = false;
+    env->nmi_masked = env->shutdown = env->monitor_armed = false;
+    env->pkru_seen = env->pkrs_seen = 0;
+}
+
+static void reset_fpu(X86State *env)
+{
+    memset(env->fpregs, 0, sizeof(env->fpregs));
+    memset(env->xmm, 0, sizeof(env->xmm));
+    memset(env->fptags, 1, sizeof(env->fptags));
+    env->fpstt = 0;
+    env->fpuc = 0x37f;
+    env->fpus = env->fpop = env->fpcs = env->fpds = 0;
+    env->fpip = env->fpdp = 0;
+    env->mxcsr = 0x1f80;
+    env->xcr0 = XFEATURE_X87;
+    env->xss = 0;
+}
+
+static void reset_msrs(X86State *env)
+{
+    env->star = env->lstar = env->cstar = env->fmask = env->kernel_gs_base = 0;
+    env->sysenter_cs = env->sysenter_esp = env->sysenter_eip = 0;
+    env->tsc_offset = env->tsc_adjust = env->tsc_aux = 0;
+    env->pat = UINT64_C(0x0007040600070406);
+    env->pkru = env->pkrs = 0;
+    env->misc_enable = 1; /* fast strings */
+    env->mcg_cap = 10 | 1 << 8;
+    env->mcg_status = 0;
+    env->mcg_ctl = ~UINT64_C(0);
+    memset(env->mce_banks, 0, sizeof(env->mce_banks));
+    for (unsigned i = 0; i < ARRAY_SIZE(env->mce_banks); i += 4) {
+        env->mce_banks[i] = ~UINT64_C(0);
+    }
+    memset(env->mtrr_fixed, 0, sizeof(env->mtrr_fixed));
+    memset(env->mtrr_var, 0, sizeof(env->mtrr_var));
+    env->mtrr_deftype = 0;
+    env->smbase = 0x30000;
+    env->spec_ctrl = env->debugctl = env->syscfg = 0;
+    env->hwcr = 1u << 24; /* TscFreqSel: the TSC runs at the P0 frequency */
+    env->feature_control = 1; /* locked */
+    bool intel = env->cpuid_vendor[0] == 0x756e6547;
+    env->patch_level = intel ? UINT64_C(0x100000000) : 0x01000065;
+    env->a20_mask = ~UINT64_C(0);
+}
+
+/* All but the boot CPU wait for INIT and a start-up IPI. */
+static void wait_for_sipi(Cpu *cpu, bool wait)
+{
+    X86_CPU(cpu)->env.halted_by_init = wait;
+    cpu->halted = wait;
+}
+
+void x86_cpu_reset(Cpu *cpu)
+{
+    X86Cpu *x = X86_CPU(cpu);
+    X86State *env = &x->env;
+    reset_common(env, CR0_CD | CR0_NW | CR0_ET);
+    reset_fpu(env);
+    reset_msrs(env);
+    env->nmi_pending = env->smm = false;
+    memset(env->pdpte, 0, sizeof(env->pdpte));
+    x86_update_hflags(env);
+    tlb_switch(cpu, 0, true);
+    tlb_flush_all(cpu);
+    wait_for_sipi(cpu, cpu->index != 0);
+}
+
+void x86_cpu_init_reset(Cpu *cpu)
+{
+    X86Cpu *x = X86_CPU(cpu);
+    X86State *env = &x->env;
+    reset_common(env, CR0_ET | (env->cr[0] & (CR0_CD | CR0_NW)));
+    x86_update_hflags(env);
+    tlb_switch(cpu, 0, true);
+    tlb_flush_all(cpu);
+    cpu_interrupt_clear(cpu, X86_INTERRUPT_NMI | X86_INTERRUPT_SMI | X86_INTERRUPT_SIPI);
+    bool boot = x->apic ? apic_get_base(x->apic) & BIT(8) : cpu->index == 0;
+    if (x->apic) {
+        apic_init_reset(x->apic);
+    }
+    wait_for_sipi(cpu, !boot);
+    log_mask(LOG_RESET, "CPU %u: INIT\n", cpu->index);
+}
+
+void x86_cpu_start_up(Cpu *cpu)
+{
+    X86State *env = &X86_CPU(cpu)->env;
+    if (!env->halted_by_init) {
+        return;
+    }
+    x86_seg_load_real(env, R_CS, env->sipi_vector << 8);
+    env->eip = 0;
+    wait_for_sipi(cpu, false);
+    x86_update_hflags(env);
+    log_mask(LOG_RESET, "CPU %u: start-up at %02x000\n", cpu->index, env->sipi_vector);
+}
+
+void x86_cpu_send_init(Cpu *cpu)
+{
+    cpu_interrupt_set(cpu, X86_INTERRUPT_INIT);
+}
+
+void x86_cpu_send_sipi(Cpu *cpu, uint8_t vector)
+{
+    X86_CPU(cpu)->env.sipi_vector = vector;
+    cpu_interrupt_set(cpu, X86_INTERRUPT_SIPI);
+}
+
+void x86_cpu_send_nmi(Cpu *cpu)
+{
+    cpu_interrupt_set(cpu, X86_INTERRUPT_NMI);
+}
+
+static void set_a20(Cpu *cpu, void *data)
+{
+    X86_CPU(cpu)->env.a20_mask = data ? ~UINT64_C(0) : ~(UINT64_C(1) << 20);
+    tlb_flush_all(cpu);
+}
+
+void x86_cpu_set_a20(Cpu *cpu, bool enabled)
+{
+    if ((X86_CPU(cpu)->env.a20_mask == ~UINT64_C(0)) != enabled) {
+        cpu_run_on(cpu, set_a20, enabled ? cpu : NULL, true);
+    }
+}
+
+/* ---- class ---- */
+
+static bool x86_has_work(Cpu *cpu)
+{
+    X86State *env = &X86_CPU(cpu)->env;
+    uint32_t request = cpu_interrupt_pending(cpu);
+    if (request & X86_INTERRUPT_INIT) {
+        return true;
+    }
+    if (env->halted_by_init) {
+        return request & X86_INTERRUPT_SIPI;
+    }
+    if (env->shutdown) {
+        return false;
+    }
+    return ((request & X86_INTERRUPT_NMI) && !env->nmi_masked) || ((request & CPU_INTERRUPT_HARD) && (env->eflags & IF_MASK));
+}
+
+static void x86_set_pc(Cpu *cpu, uint64_t pc)
+{
+    X86State *env = &X86_CPU(cpu)->env;
+    env->eip = pc - env->segs[R_CS].base;
+}
+
+static uint64_t x86_get_pc(Cpu *cpu)
+{
+    X86State *env = &X86_CPU(cpu)->env;
+    uint64_t pc = env->segs[R_CS].base + env->eip;
+    return env->hflags & HF_CS64 ? pc : (uint32_t)pc;
+}
+
+static void dump_segment(GString *out, const char *name, const X86Segment *s)
+{
+    g_string_append_printf(out, "%-4s=%04x %016" PRIx64 " %08x %08x DPL=%u %s%s\n", name, s->selector, s->base, s->limit, s->flags,
+                           desc_dpl(s->flags),
+                           s->flags & DESC_S_MASK ? (s->flags & DESC_CS_MASK ? "code" : "data") : "system",
+                           s->flags & DESC_P_MASK ? "" : " not present");
+}
+
+static void dump_vectors(X86State *env, GString *out)
+{
+    unsigned valid = 0;
+    for (unsigned i = 0; i < 8; i++) {
+        valid |= !env->fptags[i] << i;
+    }
+    g_string_append_printf(out, "FCW=%04x FSW=%04x [ST=%u] FTW=%02x MXCSR=%08x\n", env->fpuc, env->fpus | (env->fpstt & 7) << 11,
+                           env->fpstt & 7, valid, env->mxcsr);
+    for (unsigned i = 0; i < 8; i++) {
+        g_string_append_printf(out, "FPR%u=%016" PRIx64 " %04x%s", i, env->fpregs[i].mant, env->fpregs[i].exp, i & 1 ? "\n" : " ");
+    }
+    for (unsigned i = 0; i < 16; i++) {
+        const X86Ymm *v = &env->xmm[i];
+        g_string_append_printf(out, "YMM%02u=%016" PRIx64 " %016" PRIx64 " %016" PRIx64 " %016" PRIx64 "\n", i, v->q[3], v->q[2],
+                               v->q[1], v->q[0]);
+    }
+}
+
+static void x86_dump(Cpu *cpu, GString *out)
+{
+    static const char *const names[] = {"RAX", "RCX", "RDX", "RBX", "RSP", "RBP", "RSI", "RDI",
+                                        "R8", "R9", "R10", "R11", "R12", "R13", "R14", "R15"};
+    static const char *const segs[] = {"ES", "CS", "SS", "DS", "FS", "GS"};
+    X86State *env = &X86_CPU(cpu)->env;
+    uint32_t fl = x86_get_eflags(env);
+    for (unsigned i = 0; i < 16; i++) {
+        g_string_append_printf(out, "%-3s=%016" PRIx64 "%s", names[i], env->regs[i], (i & 3) == 3 ? "\n" : " ");
+    }
+    g_string_append_printf(out, "RIP=%016" PRIx64 " RFL=%08x [%c%c%c%c%c%c%c] CPL=%u II=%u A20=%u HLT=%u\n", env->eip, fl,
+                           fl & DF_MASK ? 'D' : '-', fl & CC_O ? 'O' : '-', fl & CC_S ? 'S' : '-', fl & CC_Z ? 'Z' : '-',
+                           fl & CC_A ? 'A' : '-', fl & CC_P ? 'P' : '-', fl & CC_C ? 'C' : '-', x86_cpl(env),
+                           !!(env->hflags & HF_INHIBIT_IRQ), env->a20_mask == ~UINT64_C(0), cpu->halted);
+    for (unsigned i = 0; i < 6; i++) {
+        dump_segment(out, segs[i], &env->segs[i]);
+    }
+    dump_segment(out, "LDT", &env->ldt);
+    dump_segment(out, "TR", &env->tr);
+    g_string_append_printf(out, "GDT =%016" PRIx64 " %08x\nIDT =%016" PRIx64 " %08x\n", env->gdt.base, env->gdt.limit,
+                           env->idt.base, env->idt.limit);
+    g_string_append_printf(out, "CR0=%08" PRIx64 " CR2=%016" PRIx64 " CR3=%016" PRIx64 " CR4=%08" PRIx64 "\n", env->cr[0],
+                           env->cr[2], env->cr[3], env->cr[4]);
+    for (unsigned i = 0; i < 8; i++) {
+        if (i != 4 && i != 5) {
+            g_string_append_printf(out, "DR%u=%016" PRIx64 "%s", i, env->dr[i], i == 3 || i == 7 ? "\n" : " ");
+        }
+    }
+    g_string_append_printf(out, "EFER=%016" PRIx64 " XCR0=%" PRIx64 " PKRU=%08x\n", env->efer, env->xcr0, env->pkru);
+    dump_vectors(env, out);
+}
+
+/* ---- translator hooks ---- */
+
+static void x86_get_key(Cpu *cpu, TbKey *key)
+{
+    X86State *env = &X86_CPU(cpu)->env;
+    key->flags = env->hflags;
+    if (likely(env->hflags & HF_CS64)) {
+        key->cs_base = 0;
+        key->pc = env->eip;
+    } else {
+        key->cs_base = env->segs[R_CS].base;
+        key->pc = (uint32_t)(key->cs_base + env->eip);
+    }
+}
+
+static unsigned x86_ops_mmu_index(Cpu *cpu, bool ifetch)
+{
+    return x86_mmu_index(X86_CPU(cpu)->env.hflags);
+}
+
+/* Aligned SSE accesses are #GP(0); with alignment checking on, other accesses are #AC(0). */
+static void x86_unaligned_access(Cpu *cpu, uint64_t va, MmuAccess access, unsigned mmu_idx)
+{
+    X86State *env = &X86_CPU(cpu)->env;
+    bool check = x86_cpl(env) == 3 && (env->hflags & (HF_AM | HF_AC)) == (HF_AM | HF_AC);
+    x86_raise_err(env, check ? EXCP_AC : EXCP_GP, 0, 0);
+}
+
+/* Exceptions stay masked on the host; the translator checks for unmasked ones (HF_FPEXC). */
+static uint32_t x86_host_fp_control(Cpu *cpu)
+{
+    return (X86_CPU(cpu)->env.mxcsr & MXCSR_MASK) | 0x1f80;
+}
+
+static void x86_host_fp_status(Cpu *cpu, uint32_t mxcsr)
+{
+    X86_CPU(cpu)->env.mxcsr |= mxcsr & 0x3f;
+}
+
+const TcgCpuOps x86_tcg_ops = {
+    .vars = {x86_vars, V_COUNT, V_PC},
+    .get_key = x86_get_key,
+    .translate = x86_translate,
+    .translate_address = x86_translate_address,
+    .handle_interrupt = x86_handle_interrupt,
+    .deliver_exception = x86_deliver_exception,
+    .unaligned_access = x86_unaligned_access,
+    .mmu_index = x86_ops_mmu_index,
+    .host_fp_control = x86_host_fp_control,
+    .host_fp_status = x86_host_fp_status,
+};
+
+/* ---- saved state ---- */
+
+static const StateField segment_fields[] = {
+    STATE_U32(X86Segment, selector), STATE_U32(X86Segment, limit), STATE_U64(X86Segment, base), STATE_U32(X86Segment, flags)};
+static const StateDesc segment_state = {.name = "segment", .version = 1, .fields = segment_fields, .count = ARRAY_SIZE(segment_fields)};
+
+#define MEMBER_INT(f) { .name = #f, .kind = STATE_KIND_INT, .offset = offsetof(X86State, f), .size = sizeof(((X86State *)0)->f), .num = 1 }
+static const StateField x86_fields[] = {
+    STATE_ARRAY(X86State, regs), STATE_U64(X86State, eip), STATE_U64(X86State, cc_dst), STATE_U64(X86State, cc_src),
+    STATE_U64(X86State, cc_src2), STATE_U32(X86State, cc_op), STATE_I32(X86State, df), STATE_U32(X86State, eflags),
+    STATE_U32(X86State, hflags), STATE_STRUCT_ARRAY(X86State, segs, segment_state), STATE_STRUCT(X86State, ldt, segment_state),
+    STATE_STRUCT(X86State, tr, segment_state), MEMBER_INT(gdt.base), MEMBER_INT(gdt.limit), MEMBER_INT(idt.base),
+    MEMBER_INT(idt.limit), STATE_BUFFER(X86State, xmm), STATE_U32(X86State, mxcsr), STATE_BUFFER(X86State, fpregs),
+    STATE_U32(X86State, fpstt), STATE_U16(X86State, fpuc), STATE_U16(X86State, fpus), STATE_ARRAY(X86State, fptags),
+    STATE_U16(X86State, fpop), STATE_U16(X86State, fpcs), STATE_U16(X86State, fpds), STATE_U64(X86State, fpip),
+    STATE_U64(X86State, fpdp), STATE_ARRAY(X86State, cr), STATE_U64(X86State, xcr0), STATE_U64(X86State, xss),
+    STATE_ARRAY(X86State, dr), STATE_U64(X86State, efer), STATE_U64(X86State, star), STATE_U64(X86State, lstar),
+    STATE_U64(X86State, cstar), STATE_U64(X86State, fmask), STATE_U64(X86State, kernel_gs_base),
+    STATE_U64(X86State, sysenter_cs), STATE_U64(X86State, sysenter_esp), STATE_U64(X86State, sysenter_eip),
+    STATE_U64(X86State, tsc_offset), STATE_U64(X86State, tsc_aux), STATE_U64(X86State, tsc_adjust), STATE_U64(X86State, pat),
+    STATE_U32(X86State, pkru), STATE_U32(X86State, pkrs), STATE_U64(X86State, misc_enable), STATE_U64(X86State, mcg_cap),
+    STATE_U64(X86State, mcg_status), STATE_U64(X86State, mcg_ctl), STATE_ARRAY(X86State, mce_banks),
+    STATE_ARRAY(X86State, mtrr_fixed), STATE_U64(X86State, mtrr_deftype), STATE_BUFFER(X86State, mtrr_var),
+    STATE_ARRAY(X86State, pdpte), STATE_U64(X86State, smbase), STATE_U64(X86State, spec_ctrl),
+    STATE_U64(X86State, monitor_addr), STATE_U64(X86State, monitor_value), STATE_BOOL(X86State, monitor_armed),
+    STATE_U64(X86State, debugctl), STATE_U64(X86State, feature_control), STATE_U64(X86State, syscfg), STATE_U64(X86State, hwcr),
+    STATE_U64(X86State, patch_level), STATE_U64(X86State, a20_mask), STATE_BOOL(X86State, nmi_pending),
+    STATE_BOOL(X86State, nmi_masked), STATE_BOOL(X86State, smm), STATE_BOOL(X86State, shutdown),
+    STATE_BOOL(X86State, halted_by_init), STATE_U8(X86State, sipi_vector),
+};
+
+/* A stream may hold anything: what later code relies on is checked here. */
+static bool x86_post_load(void *obj, unsigned version, GError **error)
+{
+    X86State *env = obj;
+    if (env->cc_op == CC_OP_DYNAMIC || env->cc_op >= CC_OP_COUNT || (env->df != 1 && env->df != -1) || env->fpstt > 7) {
+        return error_set(error, "CPU state: cc_op %u, df %d or x87 top %u is out of range", env->cc_op, env->df, env->fpstt);
+    }
+    if (((env->cr[0] & CR0_PG) && !(env->cr[0] & CR0_PE)) ||
+        ((env->efer & EFER_LMA) && (!(env->cr[0] & CR0_PG) || !(env->cr[4] & CR4_PAE)))) {
+        return error_set(error, "CPU state: CR0 %#" PRIx64 ", CR4 %#" PRIx64 ", EFER %#" PRIx64 " do not go together",
+                         env->cr[0], env->cr[4], env->efer);
+    }
+    if (env->mxcsr & ~MXCSR_MASK) {
+        return error_set(error, "CPU state: MXCSR %#x has reserved bits", env->mxcsr);
+    }
+    env->eflags = (env->eflags & ~(CC_ALL | DF_MASK)) | 2;
+    env->exception = env->old_exception = -1;
+    env->dr6_pending = 0;
+    env->pkru_seen = env->pkrs_seen = 0;
+    x86_update_hflags(env);
+    tlb_switch(x86_cs(env), env->cr[4] & CR4_PCIDE ? env->cr[3] & 0xfff : 0, true);
+    tlb_flush_all(x86_cs(env));
+    return true;
+}
+
+static const StateDesc x86_state = {.name = "cpu", .version = 1, .min_version = 1, .fields = x86_fields,
+                                    .count = ARRAY_SIZE(x86_fields), .post_load = x86_post_load};
+
+const CpuClass x86_cpu_class = {
+    .arch = "x86_64",
+    .init = x86_cpu_class_init,
+    .reset = x86_cpu_reset,
+    .has_work = x86_has_work,
+    .set_pc = x86_set_pc,
+    .get_pc = x86_get_pc,
+    .dump = x86_dump,
+    .state = &x86_state,
+    .debug_translate = x86_debug_translate,
+    .tcg = &x86_tcg_ops,
+    .gdb_arch = "i386:x86-64",
+    .gdb_core_xml = "i386-64bit.xml",
+};

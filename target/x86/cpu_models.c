@@ -1,0 +1,609 @@
+/*
+ * target/x86/cpu_models.c: the CPU models and "-cpu MODEL,+feature,-feature,key=value".
+ *
+ * A model is a row that may inherit from another: generations read as what they added. Versions and
+ * variants ("Haswell-noTSX", "EPYC-v2") are rows too. Features the translator can't offer are dropped
+ * with one warning each (or refuse to start with enforce=on).
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "target/x86/cpu_models.h"
+#include "target/x86/system.h"
+#include "util/report.h"
+
+#define INTEL "GenuineIntel"
+#define AMD "AuthenticAMD"
+
+/* the sets of bits that grew together */
+#define F_PPRO "fpu de pse tsc msr mce cx8 pge cmov pat fxsr mmx sse sse2 pae sep apic"
+#define F_CORE F_PPRO " vme clflush pse36 mca mtrr"
+#define F_V2 "cx16 lahf-lm popcnt sse3 sse4.1 sse4.2 ssse3"
+#define F_V3 "avx avx2 bmi1 bmi2 f16c fma abm movbe xsave"
+#define F_AVX512 "avx512f avx512dq avx512bw avx512cd avx512vl"
+
+#define M(nm, bs, vd, fm, md, st, lv, xl, ft, id) { nm, bs, vd, fm, md, st, lv, xl, ft, id }
+#define V(nm, bs, ft, id) { nm, bs, NULL, -1, -1, -1, 0, 0, ft, id }
+/* another name of the same model */
+#define A(nm, bs) V(nm, bs, "", NULL)
+
+const X86CpuModel x86_cpu_models[] = {
+    M("qemu64", NULL, AMD, 15, 107, 1, 0xd, 0x8000000a, F_PPRO " mtrr clflush mca pse36 sse3 cx16 lm syscall nx lahf-lm hypervisor",
+      "Rhea Virtual CPU version 1.0"),
+    A("qemu64-v1", "qemu64"),
+    M("qemu32", NULL, INTEL, 6, 6, 3, 4, 0x80000004, F_PPRO " sse3 hypervisor", "Rhea Virtual CPU version 1.0"),
+    A("qemu32-v1", "qemu32"),
+    M("max", NULL, AMD, 15, 107, 1, 0xd, 0x8000001f, "", "Rhea TCG CPU version 1.0"),
+    M("base", NULL, AMD, 0, 0, 0, 1, 0x80000000, "hypervisor", "base CPU"),
+    A("base-v1", "base"),
+    M("kvm64", NULL, INTEL, 15, 6, 1, 0xd, 0x80000008, F_PPRO " vme mtrr clflush mca pse36 sse3 cx16 lm nx syscall hypervisor",
+      "Common KVM processor"),
+    A("kvm64-v1", "kvm64"),
+    M("kvm32", NULL, INTEL, 15, 6, 1, 5, 0x80000008, F_PPRO " vme mtrr clflush mca pse36 sse3 hypervisor", "Common 32-bit KVM processor"),
+    A("kvm32-v1", "kvm32"),
+
+    /* the psABI's levels */
+    M("x86-64-v1", NULL, AMD, 15, 107, 1, 0xd, 0x80000008,
+      F_PPRO " vme mtrr clflush mca pse36 lm syscall nx hypervisor", "x86-64-v1 CPU"),
+    V("x86-64-v2", "x86-64-v1", F_V2, "x86-64-v2 CPU"),
+    V("x86-64-v2-AES", "x86-64-v2", "aes", "x86-64-v2 CPU with AES"),
+    V("x86-64-v3", "x86-64-v2", F_V3, "x86-64-v3 CPU"),
+    V("x86-64-v4", "x86-64-v3", F_AVX512, "x86-64-v4 CPU"),
+
+    /* 32-bit */
+    M("486", NULL, INTEL, 4, 8, 0, 1, 0, "fpu vme pse", ""),
+    A("486-v1", "486"),
+    M("pentium", NULL, INTEL, 5, 4, 3, 1, 0, "fpu vme de pse tsc msr mce cx8 mmx apic", ""),
+    A("pentium-v1", "pentium"),
+    M("pentium2", NULL, INTEL, 6, 5, 2, 2, 0, "fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 mmx fxsr", ""),
+    A("pentium2-v1", "pentium2"),
+    M("pentium3", "pentium2", INTEL, 6, 7, 3, 3, 0, "sse", ""),
+    A("pentium3-v1", "pentium3"),
+    M("athlon", NULL, AMD, 6, 2, 3, 2, 0x80000008, F_PPRO " vme pse36 mtrr mca -sse2 mmxext 3dnow 3dnowext", "Athlon"),
+    A("athlon-v1", "athlon"),
+    M("n270", NULL, INTEL, 6, 28, 2, 0xa, 0x80000008, F_CORE " sse3 ssse3 movbe nx lahf-lm",
+      "Intel(R) Atom(TM) CPU N270   @ 1.60GHz"),
+    A("n270-v1", "n270"),
+    M("coreduo", NULL, INTEL, 6, 14, 8, 0xa, 0x80000008, F_CORE " sse3 nx", "Genuine Intel(R) CPU           T2600  @ 2.16GHz"),
+    A("coreduo-v1", "coreduo"),
+
+    /* Intel */
+    M("core2duo", NULL, INTEL, 6, 15, 11, 0xa, 0x80000008, F_CORE " sse3 ssse3 cx16 lm syscall nx lahf-lm",
+      "Intel(R) Core(TM)2 Duo CPU     T7700  @ 2.40GHz"),
+    A("core2duo-v1", "core2duo"),
+    M("Conroe", NULL, INTEL, 6, 15, 3, 10, 0x80000008, F_CORE " sse3 ssse3 lm syscall nx lahf-lm",
+      "Intel Celeron_4x0 (Conroe/Merom Class Core 2)"),
+    A("Conroe-v1", "Conroe"),
+    M("Penryn", "Conroe", INTEL, 6, 23, 3, 10, 0x80000008, "cx16 sse4.1", "Intel Core 2 Duo P9xxx (Penryn Class Core 2)"),
+    A("Penryn-v1", "Penryn"),
+    M("Nehalem", "Penryn", INTEL, 6, 26, 3, 11, 0x80000008, "sse4.2 popcnt", "Intel Core i7 9xx (Nehalem Class Core i7)"),
+    A("Nehalem-v1", "Nehalem"),
+    V("Nehalem-v2", "Nehalem", "spec-ctrl", "Intel Core i7 9xx (Nehalem Core i7, IBRS update)"),
+    A("Nehalem-IBRS", "Nehalem-v2"),
+    M("Westmere", "Nehalem", INTEL, 6, 44, 1, 11, 0x80000008, "aes pclmulqdq arat", "Westmere E56xx/L56xx/X56xx (Nehalem-C)"),
+    A("Westmere-v1", "Westmere"),
+    V("Westmere-v2", "Westmere", "spec-ctrl", "Westmere E56xx/L56xx/X56xx (IBRS update)"),
+    A("Westmere-IBRS", "Westmere-v2"),
+    M("SandyBridge", "Westmere", INTEL, 6, 42, 1, 0xd, 0x80000008, "avx xsave xsaveopt tsc-deadline x2apic rdtscp",
+      "Intel Xeon E312xx (Sandy Bridge)"),
+    A("SandyBridge-v1", "SandyBridge"),
+    V("SandyBridge-v2", "SandyBridge", "spec-ctrl", "Intel Xeon E312xx (Sandy Bridge, IBRS update)"),
+    A("SandyBridge-IBRS", "SandyBridge-v2"),
+    M("IvyBridge", "SandyBridge", INTEL, 6, 58, 9, 0xd, 0x80000008, "f16c rdrand fsgsbase smep erms",
+      "Intel Xeon E3-12xx v2 (Ivy Bridge)"),
+    A("IvyBridge-v1", "IvyBridge"),
+    V("IvyBridge-v2", "IvyBridge", "spec-ctrl", "Intel Xeon E3-12xx v2 (Ivy Bridge, IBRS)"),
+    A("IvyBridge-IBRS", "IvyBridge-v2"),
+    M("Haswell", "IvyBridge", INTEL, 6, 60, 4, 0xd, 0x80000008, "fma pcid movbe bmi1 hle avx2 bmi2 invpcid rtm abm",
+      "Intel Core Processor (Haswell)"),
+    A("Haswell-v1", "Haswell"),
+    V("Haswell-v2", "Haswell", "-hle -rtm", "Intel Core Processor (Haswell, no TSX)"),
+    A("Haswell-noTSX", "Haswell-v2"),
+    V("Haswell-v3", "Haswell", "spec-ctrl", "Intel Core Processor (Haswell, IBRS)"),
+    A("Haswell-IBRS", "Haswell-v3"),
+    V("Haswell-v4", "Haswell", "spec-ctrl -hle -rtm", "Intel Core Processor (Haswell, no TSX, IBRS)"),
+    A("Haswell-noTSX-IBRS", "Haswell-v4"),
+    M("Broadwell", "Haswell", INTEL, 6, 61, 2, 0xd, 0x80000008, "3dnowprefetch rdseed adx smap", "Intel Core Processor (Broadwell)"),
+    A("Broadwell-v1", "Broadwell"),
+    V("Broadwell-v2", "Broadwell", "-hle -rtm", "Intel Core Processor (Broadwell, no TSX)"),
+    A("Broadwell-noTSX", "Broadwell-v2"),
+    V("Broadwell-v3", "Broadwell", "spec-ctrl", "Intel Core Processor (Broadwell, IBRS)"),
+    A("Broadwell-IBRS", "Broadwell-v3"),
+    V("Broadwell-v4", "Broadwell", "spec-ctrl -hle -rtm", "Intel Core Processor (Broadwell, no TSX, IBRS)"),
+    A("Broadwell-noTSX-IBRS", "Broadwell-v4"),
+    M("Skylake-Client", "Broadwell", INTEL, 6, 94, 3, 0xd, 0x80000008, "xsavec xgetbv1", "Intel Core Processor (Skylake)"),
+    A("Skylake-Client-v1", "Skylake-Client"),
+    V("Skylake-Client-v2", "Skylake-Client", "spec-ctrl", "Intel Core Processor (Skylake, IBRS)"),
+    A("Skylake-Client-IBRS", "Skylake-Client-v2"),
+    V("Skylake-Client-v3", "Skylake-Client", "spec-ctrl -hle -rtm", "Intel Core Processor (Skylake, IBRS, no TSX)"),
+    A("Skylake-Client-noTSX-IBRS", "Skylake-Client-v3"),
+    V("Skylake-Client-v4", "Skylake-Client-v3", "xsaves", NULL),
+    M("Skylake-Server", "Skylake-Client", INTEL, 6, 85, 4, 0xd, 0x80000008, "pdpe1gb clwb pku clflushopt " F_AVX512,
+      "Intel Xeon Processor (Skylake)"),
+    A("Skylake-Server-v1", "Skylake-Server"),
+    V("Skylake-Server-v2", "Skylake-Server", "spec-ctrl", "Intel Xeon Processor (Skylake, IBRS)"),
+    A("Skylake-Server-IBRS", "Skylake-Server-v2"),
+    V("Skylake-Server-v3", "Skylake-Server", "spec-ctrl -hle -rtm", "Intel Xeon Processor (Skylake, IBRS, no TSX)"),
+    A("Skylake-Server-noTSX-IBRS", "Skylake-Server-v3"),
+    A("Skylake-Server-v4", "Skylake-Server-v3"),
+    V("Skylake-Server-v5", "Skylake-Server-v4", "xsaves", NULL),
+    M("Cascadelake-Server", "Skylake-Server", INTEL, 6, 85, 6, 0xd, 0x80000008, "avx512vnni spec-ctrl ssbd",
+      "Intel Xeon Processor (Cascadelake)"),
+    A("Cascadelake-Server-v1", "Cascadelake-Server"),
+    V("Cascadelake-Server-v2", "Cascadelake-Server", "arch-capabilities", NULL),
+    V("Cascadelake-Server-v3", "Cascadelake-Server-v2", "-hle -rtm", NULL),
+    A("Cascadelake-Server-noTSX", "Cascadelake-Server-v3"),
+    A("Cascadelake-Server-v4", "Cascadelake-Server-v3"),
+    V("Cascadelake-Server-v5", "Cascadelake-Server-v4", "xsaves", NULL),
+    M("Cooperlake", "Cascadelake-Server", INTEL, 6, 85, 10, 0xd, 0x80000008, "stibp arch-capabilities avx512-bf16",
+      "Intel Xeon Processor (Cooperlake)"),
+    A("Cooperlake-v1", "Cooperlake"),
+    V("Cooperlake-v2", "Cooperlake", "xsaves", NULL),
+    M("Icelake-Server", "Skylake-Server", INTEL, 6, 134, 0, 0xd, 0x80000008,
+      "avx512vbmi umip avx512vbmi2 gfni vaes vpclmulqdq avx512vnni avx512bitalg avx512-vpopcntdq la57 wbnoinvd spec-ctrl ssbd",
+      "Intel Xeon Processor (Icelake)"),
+    A("Icelake-Server-v1", "Icelake-Server"),
+    V("Icelake-Server-v2", "Icelake-Server", "-hle -rtm", NULL),
+    A("Icelake-Server-noTSX", "Icelake-Server-v2"),
+    V("Icelake-Server-v3", "Icelake-Server-v2", "arch-capabilities", NULL),
+    V("Icelake-Server-v4", "Icelake-Server-v3", "sha-ni avx512ifma rdpid fsrm", NULL),
+    V("Icelake-Server-v5", "Icelake-Server-v4", "xsaves", NULL),
+    A("Icelake-Server-v6", "Icelake-Server-v5"),
+    M("SapphireRapids", "Icelake-Server-v5", INTEL, 6, 143, 4, 0x20, 0x80000008,
+      "avx512-bf16 avx-vnni fzrm fsrs fsrc serialize tsx-ldtrk amx-bf16 avx512-fp16 amx-tile amx-int8 bus-lock-detect xfd hle rtm",
+      "Intel Xeon Processor (SapphireRapids)"),
+    A("SapphireRapids-v1", "SapphireRapids"),
+    V("SapphireRapids-v2", "SapphireRapids", "fdp-excptn-only", NULL),
+    V("Denverton", "Westmere", "smep erms rdrand rdseed fsgsbase movbe mpx clflushopt sha-ni xsave xsaveopt xsavec xgetbv1 3dnowprefetch",
+      "Intel Atom Processor (Denverton)"),
+    A("Denverton-v1", "Denverton"),
+
+    /* AMD */
+    M("phenom", NULL, AMD, 16, 2, 3, 5, 0x8000001a,
+      F_CORE " sse3 cx16 popcnt lm syscall nx mmxext fxsr-opt pdpe1gb rdtscp lahf-lm abm sse4a 3dnow 3dnowext svm",
+      "AMD Phenom(tm) 9550 Quad-Core Processor"),
+    A("phenom-v1", "phenom"),
+    M("Opteron_G1", NULL, AMD, 15, 6, 1, 5, 0x80000008, F_CORE " sse3 lm syscall nx", "AMD Opteron 240 (Gen 1 Class Opteron)"),
+    A("Opteron_G1-v1", "Opteron_G1"),
+    M("Opteron_G2", "Opteron_G1", AMD, 15, 6, 1, 5, 0x80000008, "cx16 svm lahf-lm", "AMD Opteron 22xx (Gen 2 Class Opteron)"),
+    A("Opteron_G2-v1", "Opteron_G2"),
+    M("Opteron_G3", "Opteron_G2", AMD, 16, 2, 3, 5, 0x80000008, "popcnt monitor rdtscp misalignsse sse4a abm",
+      "AMD Opteron 23xx (Gen 3 Class Opteron)"),
+    A("Opteron_G3-v1", "Opteron_G3"),
+    M("Opteron_G4", "Opteron_G3", AMD, 21, 1, 2, 0xd, 0x8000001a,
+      "-monitor avx xsave aes sse4.2 sse4.1 ssse3 pclmulqdq pdpe1gb fma4 xop 3dnowprefetch", "AMD Opteron 62xx class CPU"),
+    A("Opteron_G4-v1", "Opteron_G4"),
+    M("Opteron_G5", "Opteron_G4", AMD, 21, 2, 0, 0xd, 0x8000001a, "f16c fma tbm", "AMD Opteron 63xx class CPU"),
+    A("Opteron_G5-v1", "Opteron_G5"),
+    M("EPYC", NULL, AMD, 23, 1, 2, 0xd, 0x8000001e,
+      F_CORE " rdrand f16c avx xsave aes popcnt movbe sse4.2 sse4.1 cx16 fma ssse3 pclmulqdq sse3 lm syscall nx pdpe1gb rdtscp "
+             "mmxext fxsr-opt osvw 3dnowprefetch misalignsse sse4a abm cr8legacy svm lahf-lm topoext fsgsbase bmi1 avx2 smep bmi2 "
+             "rdseed adx smap clflushopt sha-ni xsaveopt xsavec xgetbv1 arat", "AMD EPYC Processor"),
+    A("EPYC-v1", "EPYC"),
+    V("EPYC-v2", "EPYC", "ibpb", "AMD EPYC Processor (with IBPB)"),
+    A("EPYC-IBPB", "EPYC-v2"),
+    V("EPYC-v3", "EPYC-v2", "perfctr-core clzero xsaveerptr xsaves", NULL),
+    A("EPYC-v4", "EPYC-v3"),
+    M("EPYC-Rome", "EPYC-v2", AMD, 23, 49, 0, 0xd, 0x8000001e, "perfctr-core clzero xsaveerptr wbnoinvd amd-stibp clwb rdpid umip",
+      "AMD EPYC-Rome Processor"),
+    A("EPYC-Rome-v1", "EPYC-Rome"),
+    V("EPYC-Rome-v2", "EPYC-Rome", "ibrs amd-ssbd", NULL),
+    A("EPYC-Rome-v3", "EPYC-Rome-v2"),
+    V("EPYC-Rome-v4", "EPYC-Rome-v3", "xsaves", NULL),
+    M("EPYC-Milan", "EPYC-Rome-v2", AMD, 25, 1, 1, 0xd, 0x8000001e,
+      "pcid invpcid pku erms fsrm xsaves amd-stibp amd-ssbd", "AMD EPYC-Milan Processor"),
+    A("EPYC-Milan-v1", "EPYC-Milan"),
+    V("EPYC-Milan-v2", "EPYC-Milan", "vaes vpclmulqdq stibp-always-on amd-psfd", "AMD EPYC-Milan-v2 Processor"),
+    M("EPYC-Genoa", "EPYC-Milan-v2", AMD, 25, 17, 0, 0xd, 0x80000022,
+      "x2apic la57 gfni avx512vbmi avx512vbmi2 avx512vnni avx512bitalg avx512-vpopcntdq avx512ifma avx512-bf16 " F_AVX512,
+      "AMD EPYC-Genoa Processor"),
+    A("EPYC-Genoa-v1", "EPYC-Genoa"),
+    M("Dhyana", "EPYC-v2", "HygonGenuine", 24, 0, 1, 0xd, 0x8000001e, "-sha-ni", "Hygon Dhyana Processor"),
+    A("Dhyana-v1", "Dhyana"),
+};
+const unsigned x86_cpu_model_count = ARRAY_SIZE(x86_cpu_models);
+
+static const X86CpuModel *find_model(const char *name, size_t len)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(x86_cpu_models); i++) {
+        const X86CpuModel *m = &x86_cpu_models[i];
+        if (strlen(m->name) == len && g_ascii_strncasecmp(m->name, name, len) == 0) {
+            return m;
+        }
+    }
+    return NULL;
+}
+
+/* ---- from a row to a CPU ---- */
+
+static void set_vendor(X86State *env, const char *text)
+{
+    memcpy(&env->cpuid_vendor[0], text, 4);
+    memcpy(&env->cpuid_vendor[1], text + 4, 4);
+    memcpy(&env->cpuid_vendor[2], text + 8, 4);
+}
+
+static void set_model_id(X86State *env, const char *text)
+{
+    memset(env->cpuid_model, 0, sizeof(env->cpuid_model));
+    memcpy(env->cpuid_model, text, MIN(strlen(text), sizeof(env->cpuid_model) - 1));
+}
+
+static void set_family(X86State *env, unsigned family)
+{
+    env->cpuid_version &= ~0x0ff00f00u;
+    env->cpuid_version |= family > 15 ? 0xf00 | (family - 15) << 20 : family << 8;
+}
+
+static void set_model_number(X86State *env, unsigned model)
+{
+    env->cpuid_version &= ~0x000f00f0u;
+    env->cpuid_version |= (model & 15) << 4 | (model >> 4 & 15) << 16;
+}
+
+static void set_stepping(X86State *env, unsigned stepping)
+{
+    env->cpuid_version = (env->cpuid_version & ~15u) | (stepping & 15);
+}
+
+static void apply_feature_text(uint32_t *features, const char *text)
+{
+    for (; *text; text += strspn(text, " ")) {
+        bool remove = *text == '-';
+        const char *name = text + remove;
+        size_t n = strcspn(name, " ");
+        X86FeatureWord w;
+        unsigned bit;
+        bool known = x86_feature_find(name, n, &w, &bit);
+        assert(known); /* a typing error in the table; the unit test walks all rows */
+        features[w] = remove ? features[w] & ~BIT(bit) : features[w] | BIT(bit);
+        text = name + n;
+    }
+}
+
+static void apply_model(X86Cpu *x, const X86CpuModel *m)
+{
+    X86State *env = &x->env;
+    if (m->base) {
+        apply_model(x, find_model(m->base, strlen(m->base)));
+    }
+    if (m->vendor) {
+        set_vendor(env, m->vendor);
+    }
+    if (m->family >= 0) {
+        set_family(env, m->family);
+        set_model_number(env, m->model);
+        set_stepping(env, m->stepping);
+    }
+    if (m->level) {
+        env->cpuid_level = m->level;
+        env->cpuid_xlevel = m->xlevel;
+    }
+    apply_feature_text(x->features, m->features);
+    if (m->model_id) {
+        set_model_id(env, m->model_id);
+    }
+}
+
+/* Everything but what hurts: MWAIT makes idle guests spin, and there is nothing for the rest to do. */
+static void apply_max(X86Cpu *x)
+{
+    x86_tcg_supported(x->features);
+    apply_feature_text(x->features, "-monitor -ht -cmp-legacy -ss -acpi");
+}
+
+static void x86_cpu_object_init(Object *obj)
+{
+    X86Cpu *x = X86_CPU(obj);
+    size_t len = strlen(obj->type->name) - strlen("-x86_64-cpu");
+    const X86CpuModel *m = find_model(obj->type->name, len);
+    assert(m); /* types are made from the table */
+    x->model = m;
+    x->cpu.cc = &x86_cpu_class;
+    x->cpu.env = (struct CpuArchState *)&x->env;
+    x->env.phys_bits = 0;
+    x->env.exception = x->env.old_exception = -1;
+    x->env.cc_op = CC_OP_EFLAGS;
+    x->env.df = 1;
+    apply_model(x, m);
+    x->features[FEAT_1_ECX] |= BIT(31); /* hypervisor: every model says so unless told otherwise */
+    if (!strcmp(m->name, "max")) {
+        apply_max(x);
+    }
+}
+
+/* ---- "-cpu" properties ---- */
+
+typedef struct {
+    bool enforce, check, user_xlevel, user_level;
+    uint32_t plus[FEAT_WORDS], minus[FEAT_WORDS];
+} Options;
+
+static bool parse_number(const char *key, const char *value, uint64_t min, uint64_t max, uint64_t *out, GError **error)
+{
+    char *end;
+    errno = 0;
+    *out = g_ascii_strtoull(value, &end, 0);
+    if (!*value || *end || errno || *out < min || *out > max) {
+        return error_set(error, "-cpu: %s=%s is not a number from %" PRIu64 " to %" PRIu64, key, value, min, max);
+    }
+    return true;
+}
+
+static bool set_key(X86Cpu *x, Options *o, const char *key, const char *value, GError **error)
+{
+    X86State *env = &x->env;
+    static const struct { const char *key; uint64_t min, max; } numbers[] = {
+        {"family", 0, 255 + 15}, {"model", 0, 255}, {"stepping", 0, 15}, {"level", 0, 0x20}, {"xlevel", 0x80000000, 0x80000022},
+        {"phys-bits", 32, 52}, {"tsc-frequency", 1000000, UINT64_C(100000000000)}, {"min-level", 0, 0x20},
+        {"min-xlevel", 0x80000000, 0x80000022},
+    };
+    uint64_t n;
+    for (unsigned i = 0; i < ARRAY_SIZE(numbers); i++) {
+        if (strcmp(key, numbers[i].key)) {
+            continue;
+        }
+        if (!parse_number(key, value, numbers[i].min, numbers[i].max, &n, error)) {
+            return false;
+        }
+        switch (i) {
+        case 0: set_family(env, n); break;
+        case 1: set_model_number(env, n); break;
+        case 2: set_stepping(env, n); break;
+        case 3: env->cpuid_level = n, o->user_level = true; break;
+        case 4: env->cpuid_xlevel = n, o->user_xlevel = true; break;
+        case 5: env->phys_bits = n; break;
+        case 6: x86_tsc_set_khz(n / 1000); break;
+        case 7: env->cpuid_level = MAX(env->cpuid_level, n); break;
+        case 8: env->cpuid_xlevel = MAX(env->cpuid_xlevel, n); break;
+        }
+        return true;
+    }
+    if (!strcmp(key, "vendor")) {
+        if (strlen(value) != 12) {
+            return error_set(error, "-cpu: vendor=%s must have 12 characters, as in AuthenticAMD", value);
+        }
+        set_vendor(env, value);
+        return true;
+    }
+    if (!strcmp(key, "model-id")) {
+        if (strlen(value) > 47) {
+            return error_set(error, "-cpu: model-id=%s is longer than 47 characters", value);
+        }
+        set_model_id(env, value);
+        x->brand_set = true;
+        return true;
+    }
+    bool on;
+    size_t len = strlen(key);
+    X86FeatureWord w;
+    unsigned bit;
+    bool known_bool = !strcmp(key, "enforce") || !strcmp(key, "check") || !strcmp(key, "migratable") || !strcmp(key, "pmu") ||
+                      !strcmp(key, "l3-cache") || !strcmp(key, "host-cache-info") || !strcmp(key, "host-phys-bits") ||
+                      !strcmp(key, "legacy-cache") || !strcmp(key, "kvm");
+    bool feature = !known_bool && x86_feature_find(key, len, &w, &bit);
+    if (!known_bool && !feature) {
+        return error_set(error, "-cpu %s: no feature or property \"%s\"; -cpu help lists the features", x->model->name, key);
+    }
+    if (!parse_bool(value, &on, error)) {
+        g_prefix_error(error, "-cpu: %s: ", key);
+        return false;
+    }
+    if (feature) {
+        (on ? o->plus : o->minus)[w] |= BIT(bit);
+        (on ? o->minus : o->plus)[w] &= ~BIT(bit);
+    } else if (!strcmp(key, "enforce")) {
+        o->enforce = on;
+    } else if (!strcmp(key, "check")) {
+        o->check = on;
+    } else if (!strcmp(key, "pmu") && on) {
+        report_warn("-cpu: pmu=on: the translator has no performance counters");
+    }
+    return true;
+}
+
+static bool parse_option(X86Cpu *x, Options *o, char *text, GError **error)
+{
+    X86FeatureWord w;
+    unsigned bit;
+    if (*text == '+' || *text == '-') {
+        if (!x86_feature_find(text + 1, strlen(text + 1), &w, &bit)) {
+            return error_set(error, "-cpu %s: no feature \"%s\"; -cpu help lists the features", x->model->name, text + 1);
+        }
+        uint32_t *to = *text == '+' ? o->plus : o->minus, *other = *text == '+' ? o->minus : o->plus;
+        to[w] |= BIT(bit);
+        other[w] &= ~BIT(bit);
+        return true;
+    }
+    char *eq = strchr(text, '=');
+    if (eq) {
+        *eq = 0;
+    }
+    for (char *c = text; *c; c++) {
+        *c = *c == '_' ? '-' : *c;
+    }
+    return set_key(x, o, text, eq ? eq + 1 : "on", error);
+}
+
+/* ---- filtering ---- */
+
+/* AMD's leaf 0x80000001 repeats leaf 1; a model never means them differently. */
+static void warn_missing(X86FeatureWord w, unsigned bit)
+{
+    const X86FeatureWordInfo *i = &x86_feature_words[w];
+    g_autofree char *name = g_strndup(i->names[bit], strcspn(i->names[bit], "|"));
+    report_warn("TCG doesn't support requested feature: CPUID.%02XH:%s.%s [bit %u]", i->leaf, i->reg, name, bit);
+}
+
+static bool filter_features(X86Cpu *x, const Options *o, GError **error)
+{
+    static GHashTable *told; /* models: SMP machines make many CPUs */
+    uint32_t supported[FEAT_WORDS];
+    bool quiet = false, missing = false;
+    x86_tcg_supported(supported);
+    if (!told) {
+        told = g_hash_table_new(g_str_hash, g_str_equal);
+    }
+    quiet = !g_hash_table_add(told, (char *)x->model->name) || !o->check;
+    for (unsigned w = 0; w < FEAT_WORDS; w++) {
+        uint32_t lack = x->features[w] & ~supported[w];
+        x->features[w] &= supported[w];
+        for (unsigned b = 0; b < 32; b++) {
+            if (lack & BIT(b)) {
+                missing = true;
+                if (!quiet) {
+                    warn_missing(w, b);
+                }
+            }
+        }
+    }
+    return !missing || !o->enforce || error_set(error, "-cpu %s: enforce=on and TCG can't offer all requested features", x->model->name);
+}
+
+/* A feature without what it builds on confuses guests: drop it. */
+static void drop_dependents(uint32_t *f)
+{
+    static const struct { const char *need, *drop; } rows[] = {
+        {"fxsr", "-sse"}, {"sse", "-sse2"}, {"sse2", "-sse3 -ssse3 -sse4.1 -sse4.2 -aes -pclmulqdq -sha-ni -gfni"},
+        {"xsave", "-avx -xsaveopt -xsavec -xgetbv1 -xsaves -pku"}, {"avx", "-avx2 -fma -f16c -vaes -vpclmulqdq"},
+        {"lm", "-lahf-lm -la57 -pku -pks -pcid -fsgsbase"}, {"xsavec", "-xsaves"}, {"apic", "-x2apic -tsc-deadline"},
+    };
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        X86FeatureWord w;
+        unsigned bit;
+        if (x86_feature_find(rows[i].need, strlen(rows[i].need), &w, &bit) && !(f[w] & BIT(bit))) {
+            apply_feature_text(f, rows[i].drop);
+        }
+    }
+}
+
+static void derive(X86Cpu *x, const Options *o)
+{
+    X86State *env = &x->env;
+    uint32_t *f = x->features;
+    drop_dependents(f);
+    bool lm = f[FEAT_8000_0001_EDX] & BIT(29);
+    if (!env->phys_bits) {
+        env->phys_bits = lm ? 40 : f[FEAT_1_EDX] & (BIT(17) | BIT(6)) ? 36 : 32;
+    }
+    env->linear_bits = f[FEAT_7_0_ECX] & BIT(16) ? 57 : lm ? 48 : 32;
+    if (!o->user_level) { /* leaves that hold features have to be reachable */
+        if (f[FEAT_7_0_EBX] | f[FEAT_7_0_ECX] | f[FEAT_7_0_EDX]) {
+            env->cpuid_level = MAX(env->cpuid_level, 7);
+        }
+        if (f[FEAT_1_ECX] & BIT(26)) {
+            env->cpuid_level = MAX(env->cpuid_level, 0xd);
+        }
+        if ((f[FEAT_1_ECX] & BIT(21)) || MAX(x->dies, 1) > 1) {
+            env->cpuid_level = MAX(env->cpuid_level, MAX(x->dies, 1) > 1 ? 0x1f : 0xb);
+        }
+    }
+    if (!o->user_xlevel) {
+        if (f[FEAT_8000_0001_EDX] | f[FEAT_8000_0001_ECX]) {
+            env->cpuid_xlevel = MAX(env->cpuid_xlevel, 0x80000001);
+        }
+        if (f[FEAT_8000_0008_EBX] || lm) {
+            env->cpuid_xlevel = MAX(env->cpuid_xlevel, 0x80000008);
+        }
+        if (f[FEAT_8000_0001_ECX] & BIT(22)) {
+            env->cpuid_xlevel = MAX(env->cpuid_xlevel, 0x8000001e);
+        }
+    }
+}
+
+bool x86_cpu_class_init(Cpu *cpu, GError **error)
+{
+    X86Cpu *x = X86_CPU(cpu);
+    Options o = {.user_level = true, .user_xlevel = true};
+    derive(x, &o); /* topology is known only now */
+    if (x->dies > 1) {
+        x->env.cpuid_level = MAX(x->env.cpuid_level, 0x1f);
+    }
+    return true;
+}
+
+/* ---- types ---- */
+
+OBJECT_TYPE(x86_64_cpu, X86Cpu, .name = "x86_64-cpu", .parent = "cpu", .summary = "x86 CPU", .abstract = true,
+            .ops = &x86_cpu_class);
+
+/* One device type per model: the names monitors and "-global" know. The records live as long as the
+ * process; object_type_find is asked first so that each is made once. */
+static const ObjectType *model_type(const X86CpuModel *m)
+{
+    static ObjectType types[ARRAY_SIZE(x86_cpu_models)];
+    ObjectType *t = &types[m - x86_cpu_models];
+    if (!t->name) {
+        *t = (ObjectType){.name = g_strdup_printf("%s-x86_64-cpu", m->name), .parent = "x86_64-cpu", .summary = m->model_id,
+                          .size = sizeof(X86Cpu), .init = x86_cpu_object_init, .ops = &x86_cpu_class};
+    }
+    return t;
+}
+
+static bool unknown_model(const char *name, GError **error)
+{
+    if (!strcmp(name, "host")) {
+        return error_set(error, "-cpu host: this model needs KVM; with TCG use -cpu max");
+    }
+    return error_set(error, "-cpu %s: no such CPU model; -cpu help lists them", name);
+}
+
+Cpu *x86_cpu_new(const char *text, GError **error)
+{
+    g_auto(GStrv) parts = g_strsplit(text ? text : "qemu64", ",", -1);
+    const char *name = parts[0] ? parts[0] : "";
+    size_t len = g_str_has_suffix(name, "-x86_64-cpu") ? strlen(name) - strlen("-x86_64-cpu") : strlen(name);
+    const X86CpuModel *m = find_model(name, len);
+    if (!m) {
+        unknown_model(name, error);
+        return NULL;
+    }
+    X86Cpu *x = X86_CPU(object_new(model_type(m)));
+    Options o = {.check = true};
+    bool ok = true;
+    for (unsigned i = 1; ok && parts[i]; i++) {
+        if (*parts[i]) {
+            ok = parse_option(x, &o, parts[i], error);
+        }
+    }
+    for (unsigned w = 0; w < FEAT_WORDS; w++) {
+        x->features[w] = (x->features[w] | o.plus[w]) & ~o.minus[w];
+    }
+    if (!ok || !filter_features(x, &o, error)) {
+        object_unref(&x->cpu.dev.obj);
+        return NULL;
+    }
+    derive(x, &o);
+    return &x->cpu;
+}
+
+void x86_cpu_help(FILE *out)
+{
+    fprintf(out, "CPU models (-cpu MODEL[,+feature][,-feature][,name=value]...):\n");
+    for (unsigned i = 0; i < ARRAY_SIZE(x86_cpu_models); i++) {
+        const X86CpuModel *m = &x86_cpu_models[i];
+        if (m->model_id || !m->base) {
+            fprintf(out, "  %-28s %s\n", m->name, m->model_id ? m->model_id : "");
+        } else {
+            fprintf(out, "  %-28s (%s%s%s)\n", m->name, m->base, *m->features ? ", " : "", m->features);
+        }
+    }
+    fprintf(out, "\nFeatures TCG offers here:\n ");
+    uint32_t supported[FEAT_WORDS];
+    x86_tcg_supported(supported);
+    unsigned column = 1;
+    for (unsigned w = 0; w < FEAT_WORDS; w++) {
+        for (unsigned b = 0; b < 32; b++) {
+            if (!(supported[w] & BIT(b))) {
+                continue;
+            }
+            int n = strcspn(x86_feature_words[w].names[b], "|");
+            if (column + n > 78) {
+                fprintf(out, "\n ");
+                column = 1;
+            }
+            column += fprintf(out, " %.*s", n, x86_feature_words[w].names[b]);
+        }
+    }
+    fprintf(out, "\n\nProperties: vendor=, family=, model=, stepping=, model-id=, level=, xlevel=, phys-bits=, tsc-frequency=, "
+                 "enforce=on|off, check=on|off\n");
+}

@@ -1,0 +1,32 @@
+/*
+ * target/x86/cpu_models.h: CPU models, feature names, and what the translator can offer.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#pragma once
+#include "target/x86/cpu.h"
+
+typedef struct X86CpuModel {
+    const char *name;
+    const char *base;      /* inherits everything not given here; NULL: none */
+    const char *vendor;    /* 12 characters */
+    int family, model, stepping; /* -1: the base's */
+    uint32_t level, xlevel;      /* 0: the base's */
+    const char *features;  /* space-separated, "-name" removes one of the base's */
+    const char *model_id;
+} X86CpuModel;
+extern const X86CpuModel x86_cpu_models[];
+extern const unsigned x86_cpu_model_count;
+
+/* Where a feature word is in CPUID. */
+typedef struct {
+    uint32_t leaf;
+    int subleaf; /* -1: none */
+    const char *reg;
+    const char *names[32]; /* NULL: no such feature; "a|b": aliases, the first is shown */
+} X86FeatureWordInfo;
+extern const X86FeatureWordInfo x86_feature_words[FEAT_WORDS];
+/* Finds by any of its names, '_' and '-' being the same. */
+bool x86_feature_find(const char *name, size_t len, X86FeatureWord *word, unsigned *bit);
+/* What this build and host can offer. */
+void x86_tcg_supported(uint32_t words[FEAT_WORDS]);

@@ -1,0 +1,122 @@
+/*
+ * target/x86/system.h: what the files of the CPU's system side share: descriptors, implicit supervisor
+ * accesses, segment caches. Internal to target/x86.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#pragma once
+#include "target/x86/cpu.h"
+#include "target/x86/helper.h"
+
+/* system descriptor types */
+enum { DT_TSS16 = 1, DT_LDT = 2, DT_TSS16_BUSY = 3, DT_CALL16 = 4, DT_TASK_GATE = 5, DT_INT16 = 6, DT_TRAP16 = 7,
+       DT_TSS32 = 9, DT_TSS32_BUSY = 11, DT_CALL32 = 12, DT_INT32 = 14, DT_TRAP32 = 15 };
+
+/* DR6, DR7 */
+#define DR6_BD (1u << 13)
+#define DR6_BS (1u << 14)
+#define DR6_BT (1u << 15)
+#define DR6_FIXED 0xffff0ff0u
+#define DR7_FIXED 0x00000400u
+#define DR7_GD (1u << 13)
+
+static inline unsigned x86_cpl(const X86State *env) { return env->hflags & HF_CPL_MASK; }
+static inline bool x86_long_mode(const X86State *env) { return env->hflags & HF_LMA; }
+/* Linear addresses are 32 bits wide outside long mode. */
+static inline uint64_t x86_lin(const X86State *env, uint64_t la) { return x86_long_mode(env) ? la : (uint32_t)la; }
+static inline bool x86_canonical(const X86State *env, uint64_t va)
+{
+    unsigned bits = env->cr[4] & CR4_LA57 ? 57 : 48;
+    return (uint64_t)sextract64(va, 0, bits) == va;
+}
+
+/* ---- descriptors: e1 and e2 are the low and high doubleword ---- */
+static inline uint32_t desc_limit(uint32_t e1, uint32_t e2)
+{
+    uint32_t limit = (e1 & 0xffff) | (e2 & 0x000f0000);
+    return e2 & DESC_G_MASK ? limit << 12 | 0xfff : limit;
+}
+static inline uint32_t desc_base(uint32_t e1, uint32_t e2)
+{
+    return e1 >> 16 | (e2 & 0xff) << 16 | (e2 & 0xff000000);
+}
+static inline unsigned desc_dpl(uint32_t e2) { return e2 >> DESC_DPL_SHIFT & 3; }
+static inline unsigned desc_type(uint32_t e2) { return e2 >> DESC_TYPE_SHIFT & 15; }
+#define DESC_CACHED_MASK 0x00f0ff00u
+
+/* Fill a segment's hidden part. The caller ends with x86_update_hflags. */
+static inline void x86_seg_set(X86State *env, unsigned seg, uint32_t selector, uint64_t base, uint32_t limit, uint32_t flags)
+{
+    env->segs[seg] = (X86Segment){.selector = selector, .limit = limit, .base = base, .flags = flags};
+}
+static inline void x86_seg_set_desc(X86State *env, unsigned seg, uint32_t selector, uint32_t e1, uint32_t e2)
+{
+    x86_seg_set(env, seg, selector, desc_base(e1, e2), desc_limit(e1, e2), e2 & DESC_CACHED_MASK);
+}
+/* As real and virtual-8086 mode load it (real mode keeps limit and rights of the cache). */
+void x86_seg_load_vm(X86State *env, unsigned seg, uint32_t selector);
+void x86_seg_load_real(X86State *env, unsigned seg, uint32_t selector);
+static inline void x86_set_cpl(X86State *env, unsigned cpl) { env->hflags = (env->hflags & ~HF_CPL_MASK) | cpl; }
+
+/* ---- implicit supervisor accesses ---- */
+static inline uint64_t x86_ld_sys(X86State *env, uint64_t la, unsigned size)
+{
+    return tcg_ld(x86_cs(env), x86_lin(env, la), size, x86_mmu_index_system(env->hflags), 0);
+}
+static inline void x86_st_sys(X86State *env, uint64_t la, uint64_t value, unsigned size)
+{
+    tcg_st(x86_cs(env), x86_lin(env, la), value, size, x86_mmu_index_system(env->hflags), 0);
+}
+
+/* Linear address of the descriptor of `selector`; false: null-table or beyond the limit. `bytes`: 8 or 16. */
+bool x86_desc_address(X86State *env, uint32_t selector, unsigned bytes, uint64_t *la) WARN_UNUSED;
+bool x86_desc_read(X86State *env, uint32_t selector, uint32_t *e1, uint32_t *e2) WARN_UNUSED;
+/* Sets the accessed bit in memory if it is clear. */
+void x86_desc_set_accessed(X86State *env, uint32_t selector, uint32_t *e2);
+
+/* Stack pointer mask of an SS with these flags (not for 64-bit). */
+static inline uint32_t x86_sp_mask(uint32_t ss_flags) { return ss_flags & DESC_B_MASK ? 0xffffffffu : 0xffff; }
+/* Is [offset, offset+len) inside the segment? */
+bool x86_seg_contains(const X86Segment *s, uint32_t offset, unsigned len);
+/* SS:ESP of `level` out of the current TSS (#TS with `ext` when it is too short). */
+void x86_tss_stack(X86State *env, unsigned level, uint32_t *ss, uint32_t *esp, uint32_t ext);
+uint64_t x86_tss_rsp(X86State *env, unsigned slot, uint32_t ext); /* 0–2: RSP0–2; 4 + n: IST n */
+
+typedef enum { TASK_JMP, TASK_CALL, TASK_IRET } X86TaskSwitch; /* CALL: also interrupts */
+/* Switch to the task of TSS descriptor (selector, e1, e2). `ext` goes into error codes. */
+void x86_switch_task(X86State *env, uint32_t selector, uint32_t e1, uint32_t e2, X86TaskSwitch how, uint64_t next_eip, uint32_t ext);
+/* Resolve a present task gate (e1 of it): the TSS selector, checked; faults with `ext`. */
+uint32_t x86_task_gate_target(X86State *env, uint32_t gate_e1, uint32_t *e1, uint32_t *e2, uint32_t ext);
+
+/* ---- exceptions ---- */
+G_NORETURN void x86_raise_db(X86State *env, uint32_t dr6_bits);       /* fault, or trap with eip = next */
+G_NORETURN void x86_raise_noncanonical(X86State *env, uintptr_t retaddr); /* #GP(0) or #SS(0) */
+/* Load the PAE PDPTEs CR3 points to; false (nothing loaded): reserved bits set. */
+/* INIT: halts until a start-up IPI (the boot CPU starts at the reset vector). */
+void x86_cpu_init_reset(Cpu *cpu);
+void x86_cpu_start_up(Cpu *cpu); /* SIPI with env->sipi_vector */
+bool x86_load_pdptes(X86State *env, uint64_t cr3) WARN_UNUSED;
+/* CR0/CR3/CR4/EFER with all side effects and no checks (loaders, RSM, INIT). */
+void x86_set_cr0(X86State *env, uint32_t value);
+void x86_set_cr3(X86State *env, uint64_t value, bool keep);
+void x86_set_cr4(X86State *env, uint64_t value);
+void x86_set_efer(X86State *env, uint64_t value);
+void x86_set_pkru(X86State *env, uint32_t value);
+void x86_set_pkrs(X86State *env, uint32_t value);
+void x86_set_mxcsr(X86State *env, uint32_t value); /* inside a helper: the host's MXCSR as well */
+uint32_t x86_get_mxcsr(X86State *env);             /* inside a helper: sticky bits out of the host's */
+#define MXCSR_MASK 0xffffu
+/* Single-step bookkeeping across instructions that change TF; bits of dr6_pending beside DR6's. */
+#define X86_STEP_SUPPRESSED (1u << 31)
+void x86_note_tf_change(X86State *env, uint32_t old_tf);
+void x86_bp_io(X86State *env, uint32_t port, unsigned size); /* records hits of I/O breakpoints */
+/* Components that are not in their initial configuration. */
+uint64_t x86_xinuse(X86State *env);
+bool x86_debug_translate(Cpu *cpu, uint64_t va, hwaddr *pa);
+bool x86_cpu_class_init(Cpu *cpu, GError **error); /* cpu_models.c */
+/* XCR0 and XSS bits the CPU model has. */
+uint64_t x86_xcr0_supported(X86State *env);
+#define XFEATURE_X87 1u
+#define XFEATURE_SSE 2u
+#define XFEATURE_AVX 4u
+#define XFEATURE_PKRU (1u << 9)
