@@ -5,7 +5,7 @@
  */
 #include "util/keyval.h"
 #include "util/report.h"
-#include "hw/core/device.h"
+#include "util/parse.h"
 
 static void keyvals_append(KeyValues *kv, char *key, char *value, bool bare)
 {

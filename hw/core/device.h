@@ -25,6 +25,7 @@
  */
 #pragma once
 #include "util/osdep.h"
+#include "util/parse.h"
 #include "hw/core/irq.h"
 #include "memory/memory.h"
 
@@ -67,8 +68,12 @@ typedef struct { const Property *p; unsigned n; } PropertyList;
 #define PROP_I32(nm, T, f, d, h)    { .name = nm, .kind = PROPERTY_I32,    .offset = offsetof(T, f), .def.num = d, .help = h }
 #define PROP_SIZE(nm, T, f, d, h)   { .name = nm, .kind = PROPERTY_SIZE,   .offset = offsetof(T, f), .def.num = d, .help = h }
 #define PROP_STRING(nm, T, f, d, h) { .name = nm, .kind = PROPERTY_STRING, .offset = offsetof(T, f), .def.str = d, .help = h }
-#define PROP_ENUM(nm, T, f, nms, d, h) { .name = nm, .kind = PROPERTY_ENUM, .offset = offsetof(T, f), .names = nms, .def.num = d, .help = h }
-#define PROP_LINK(nm, T, f, tp, h)  { .name = nm, .kind = PROPERTY_LINK, .offset = offsetof(T, f), .names = (const char *const[]){tp, NULL}, .help = h }
+#define PROP_ENUM(nm, T, f, nms, d, h) \
+    { .name = nm, .kind = PROPERTY_ENUM, .offset = offsetof(T, f), .names = nms, .def.num = d, \
+    .help = h }
+#define PROP_LINK(nm, T, f, tp, h) \
+    { .name = nm, .kind = PROPERTY_LINK, .offset = offsetof(T, f), \
+    .names = (const char *const[]){tp, NULL}, .help = h }
 #define PROP_CUSTOM(nm, setter, getter, h) { .name = nm, .kind = PROPERTY_CUSTOM, .set = setter, .get = getter, .help = h }
 #define PROP_CHARDEV(nm, T, f, h)   { .name = nm, .kind = PROPERTY_CHARDEV, .offset = offsetof(T, f), .help = h }
 
@@ -99,7 +104,9 @@ typedef struct StateDesc {
     bool (*post_load)(void *obj, unsigned version, GError **error); /* validates what was loaded */
     const struct StateDesc *const *subsections; /* NULL-terminated */
 } StateDesc;
-#define STATE_INT_(T, f)        { .name = #f, .kind = STATE_KIND_INT, .offset = offsetof(T, f), .size = sizeof(((T *)0)->f), .num = 1, .boolean = STATE_IS_BOOL_(((T *)0)->f) }
+#define STATE_INT_(T, f) \
+    { .name = #f, .kind = STATE_KIND_INT, .offset = offsetof(T, f), .size = sizeof(((T *)0)->f), \
+    .num = 1, .boolean = STATE_IS_BOOL_(((T *)0)->f) }
 #define STATE_IS_BOOL_(x)       __builtin_types_compatible_p(__typeof__(x), bool)
 #define STATE_U8(T, f)   STATE_INT_(T, f)
 #define STATE_U16(T, f)  STATE_INT_(T, f)
@@ -108,10 +115,17 @@ typedef struct StateDesc {
 #define STATE_I32(T, f)  STATE_INT_(T, f)
 #define STATE_I64(T, f)  STATE_INT_(T, f)
 #define STATE_BOOL(T, f) STATE_INT_(T, f)
-#define STATE_ARRAY(T, f)  { .name = #f, .kind = STATE_KIND_ARRAY, .offset = offsetof(T, f), .size = sizeof(((T *)0)->f[0]), .num = ARRAY_SIZE(((T *)0)->f), .boolean = STATE_IS_BOOL_(((T *)0)->f[0]) }
+#define STATE_ARRAY(T, f) \
+    { .name = #f, .kind = STATE_KIND_ARRAY, .offset = offsetof(T, f), \
+    .size = sizeof(((T *)0)->f[0]), .num = ARRAY_SIZE(((T *)0)->f), \
+    .boolean = STATE_IS_BOOL_(((T *)0)->f[0]) }
 #define STATE_BUFFER(T, f) { .name = #f, .kind = STATE_KIND_BUFFER, .offset = offsetof(T, f), .size = sizeof(((T *)0)->f), .num = 1 }
-#define STATE_STRUCT(T, f, d)       { .name = #f, .kind = STATE_KIND_STRUCT, .offset = offsetof(T, f), .size = sizeof(((T *)0)->f), .num = 1, .sub = &(d) }
-#define STATE_STRUCT_ARRAY(T, f, d) { .name = #f, .kind = STATE_KIND_STRUCT, .offset = offsetof(T, f), .size = sizeof(((T *)0)->f[0]), .num = ARRAY_SIZE(((T *)0)->f), .sub = &(d) }
+#define STATE_STRUCT(T, f, d) \
+    { .name = #f, .kind = STATE_KIND_STRUCT, .offset = offsetof(T, f), .size = sizeof(((T *)0)->f), \
+    .num = 1, .sub = &(d) }
+#define STATE_STRUCT_ARRAY(T, f, d) \
+    { .name = #f, .kind = STATE_KIND_STRUCT, .offset = offsetof(T, f), \
+    .size = sizeof(((T *)0)->f[0]), .num = ARRAY_SIZE(((T *)0)->f), .sub = &(d) }
 #define STATE_TIMER(T, f)  { .name = #f, .kind = STATE_KIND_TIMER, .offset = offsetof(T, f), .size = sizeof(((T *)0)->f), .num = 1 }
 /* In a DEVICE_TYPE: .state = STATE(version, fields, .post_load = …) */
 #define STATE(ver, arr, ...) { .version = ver, .fields = arr, .count = ARRAY_SIZE(arr), ##__VA_ARGS__ }
@@ -149,9 +163,15 @@ typedef struct { const Reg *rows; unsigned n; uint64_t size; MemoryRegionOps acc
 #define REGS(array, sz, ...) { .rows = array, .n = ARRAY_SIZE(array), .size = sz, ##__VA_ARGS__ }
 #define REG(off, nm, T, f, ...) { .offset = off, .name = nm, .field = offsetof(T, f), .size = sizeof(((T *)0)->f), ##__VA_ARGS__ }
 /* An array member: one register per element. */
-#define REG_ARRAY(off, nm, T, f, ...) { .offset = off, .name = nm, .field = offsetof(T, f), .size = sizeof(((T *)0)->f[0]), .count = ARRAY_SIZE(((T *)0)->f), ##__VA_ARGS__ }
-#define REG_RO(off, nm, T, f, ...) { .offset = off, .name = nm, .field = offsetof(T, f), .size = sizeof(((T *)0)->f), .no_write = true, ##__VA_ARGS__ }
-#define REG_WO(off, nm, T, f, ...) { .offset = off, .name = nm, .field = offsetof(T, f), .size = sizeof(((T *)0)->f), .no_read = true, ##__VA_ARGS__ }
+#define REG_ARRAY(off, nm, T, f, ...) \
+    { .offset = off, .name = nm, .field = offsetof(T, f), .size = sizeof(((T *)0)->f[0]), \
+    .count = ARRAY_SIZE(((T *)0)->f), ##__VA_ARGS__ }
+#define REG_RO(off, nm, T, f, ...) \
+    { .offset = off, .name = nm, .field = offsetof(T, f), .size = sizeof(((T *)0)->f), \
+    .no_write = true, ##__VA_ARGS__ }
+#define REG_WO(off, nm, T, f, ...) \
+    { .offset = off, .name = nm, .field = offsetof(T, f), .size = sizeof(((T *)0)->f), \
+    .no_read = true, ##__VA_ARGS__ }
 #define REG_RD(off, nm, sz, ...) { .offset = off, .name = nm, .field = -1, .size = sz, .no_write = true, ##__VA_ARGS__ }
 #define REG_FN(off, nm, sz, ...) { .offset = off, .name = nm, .field = -1, .size = sz, ##__VA_ARGS__ }
 /* An MMIO (or PIO) region of dev that dispatches by the table. The table's members are reset and saved
@@ -247,10 +267,6 @@ void property_list_help(PropertyList list, FILE *out);
 bool property_set_list(Object *obj, const char *text, GError **error) WARN_UNUSED;
 /* Cut "driver,a=1,b=x,,y" at single commas. Free with g_strfreev. */
 char **split_options(const char *text);
-/* Parses "64", "64K", "1.5G", "0x1000"; `unit` is the multiplier without a suffix. */
-bool parse_size(const char *text, uint64_t unit, uint64_t *out, GError **error) WARN_UNUSED;
-bool parse_bool(const char *text, bool *out, GError **error) WARN_UNUSED; /* on/off/yes/no/true/false/y/n */
-bool parse_u64(const char *text, uint64_t *out, GError **error) WARN_UNUSED;
 /* "-device X,help" and "-device help". */
 void object_type_help(const ObjectType *type, FILE *out);
 void device_list_help(FILE *out);
