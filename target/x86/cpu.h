@@ -44,12 +44,14 @@ enum { R_ES, R_CS, R_SS, R_DS, R_FS, R_GS, R_LDTR, R_TR };
  *   SUB: dst = result, src = second operand (a = dst + src).  SBB: also src2 = borrow in
  *   LOGIC: dst = result
  *   INC/DEC: dst = result, src = old CF (0/1)
- *   SHL/SHR(SAR): dst = result, src = value before the last bit was shifted out: CF is bit
- *       (width-1) of src for SHL, bit 0 for SHR; OF by the one-bit rule (xor of dst and src sign)
+ *   SHL/SHR(SAR): dst = result, src = the value before (sign-extended for SAR), src2 = count (> 0)
  *   MUL: dst = low result, src = 0 iff CF=OF=0
  *   BMILG: CF = (src == 0), ZF/SF from dst, OF = 0 (BLSI/BLSR/BLSMSK keep their own sense in spec)
  *   ADCX: CF = cc_dst (0/1), others from cc_src image. ADOX: OF = cc_src2, others from cc_src.
  *   POPCNT: ZF = (dst == 0), all others 0.
+ *   IMUL: dst = low result, src and src2 = the factors (two- and three-operand forms)
+ * Bits 8..11 of cc_op, when not zero, say that CF (and OF) are newer than that and follow from cc_rot:
+ * instructions that change only these two leave the rest as it was. See CC_OVER_*.
  */
 typedef enum {
     CC_OP_DYNAMIC, /* translate-time only: cc_op's value is in env */
@@ -67,8 +69,18 @@ typedef enum {
     CC_OP_BMILGB, CC_OP_BMILGW, CC_OP_BMILGL, CC_OP_BMILGQ,
     CC_OP_ADCX, CC_OP_ADOX, CC_OP_ADCOX, /* ADCOX: CF = dst, OF = src2, others src */
     CC_OP_POPCNT,
+    CC_OP_IMULB, CC_OP_IMULW, CC_OP_IMULL, CC_OP_IMULQ,
     CC_OP_COUNT
 } CcOp;
+#define CC_OP_MASK 0xffu
+#define CC_OVER_SHIFT 8
+enum { /* << CC_OVER_SHIFT */
+    CC_OVER_NONE,
+    CC_OVER_C,       /* CF = bit 0 of cc_rot */
+    CC_OVER_CO,      /* CF = bit 0, OF = bit 11 of cc_rot */
+    CC_OVER_ROLB = 4, /* … W L Q: cc_rot is the result of ROL: CF = bit 0, OF = CF xor sign */
+    CC_OVER_RORB = 8, /* … W L Q: of ROR: CF = sign, OF = sign xor the bit below it */
+};
 
 /* ---- control registers and MSRs: bits under their specification names ---- */
 #define CR0_PE (1u << 0)
@@ -198,7 +210,7 @@ struct X86State {
     /* Hot variables first: reached with 8-bit displacements from generated code. */
     uint64_t regs[16];
     uint64_t eip;             /* offset in CS */
-    uint64_t cc_dst, cc_src, cc_src2;
+    uint64_t cc_dst, cc_src, cc_src2, cc_rot;
     uint32_t cc_op;
     int32_t df;               /* +1 or -1 */
     uint32_t eflags;          /* all but CC_ALL and DF; bit 1 set */
@@ -282,13 +294,14 @@ enum { /* IrVarId */
     V_CC_OP,        /* I32 */
     V_DF,           /* I32 */
     V_PC,           /* I64: eip */
+    V_CC_ROT,       /* I64 */
     V_XMM0,         /* 16 vector registers, V256 */
     V_COUNT = V_XMM0 + 16
 };
 extern const IrVar x86_vars[V_COUNT];
 
 /* ---- flags (flags.c; x86_update_hflags: cpu.c) ---- */
-uint32_t x86_compute_cc(uint32_t cc_op, uint64_t dst, uint64_t src, uint64_t src2); /* CC_ALL image */
+uint32_t x86_compute_cc(uint32_t cc_op, uint64_t dst, uint64_t src, uint64_t src2, uint64_t rot); /* CC_ALL image */
 uint32_t x86_get_eflags(X86State *env);                 /* complete EFLAGS from lazy state */
 void x86_set_eflags(X86State *env, uint32_t value, uint32_t mask); /* updates cc, df, hflags */
 void x86_update_hflags(X86State *env);                  /* after any change of mode inputs */

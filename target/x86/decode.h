@@ -188,6 +188,7 @@ struct X86Insn {
     uint8_t n_ops;
     X86Operand op[4];
     IrVal ea;               /* cache of the linear address, see x86_ea */
+    bool ea_write;          /* … which was checked for writing */
 };
 
 /* What decoding depends on. */

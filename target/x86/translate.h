@@ -15,6 +15,7 @@
 #include "accel/tcg/ir.h"
 #include "accel/tcg/tcg.h"
 #include "target/x86/decode.h"
+#include "target/x86/helper.h"
 
 struct DisasContext {
     TranslateCtx *tc;
@@ -23,17 +24,20 @@ struct DisasContext {
     const uint32_t *features;
     uint32_t flags;          /* HF_* of this block */
     uint64_t cs_base;
-    bool code64, code32, ss32, pe, vm86, lma, addseg, segcheck;
+    bool code64, code32, ss32, pe, vm86, lma, addseg, segcheck, fsgscheck, debug;
     uint8_t cpl, iopl, mmu_idx;
     uint64_t pc, pc_next;    /* eip of the current and the next instruction, wrapped to the mode */
     uint64_t page;           /* page of the block's start (linear) */
     bool ended;              /* control has left: nothing may be emitted after it */
     bool mode_end;           /* end with ir_exit after this instruction: mode may have changed */
-    bool inhibit;            /* this instruction sets the interrupt shadow */
+    bool trap_inhibited;     /* this instruction opens an interrupt shadow: no single-step trap after it */
     /* Lazy flags. cc_op is CC_OP_DYNAMIC when unknown; otherwise cc_dst, cc_src, cc_src2 are the
      * values put (I32 for B, W, L kinds) and cc_a, for CMP and SUB, the first operand. */
     CcOp cc_op;
     IrVal cc_dst, cc_src, cc_src2, cc_a;
+    unsigned cc_over;        /* CC_OVER_*: CF (and OF) newer than the above; known with DYNAMIC, too */
+    IrVal cc_rot;
+    struct { IrVal lo, hi; unsigned size; } cwd; /* registers as CWD/CDQ/CQO left them */
     /* FPU checks done in this block, so that they are not repeated. */
     bool sse_checked, avx_checked, x87_checked, mmx_checked;
     X86Decoder dec;
@@ -51,12 +55,15 @@ enum { X86_XS_XSAVE, X86_XS_XRSTOR, X86_XS_XSAVEOPT, X86_XS_XSAVEC, X86_XS_XSAVE
 /* ---- operands ---- */
 static inline IrType x86_size_type(unsigned size) { return size == 8 ? IR_I64 : IR_I32; }
 static inline unsigned x86_size_log2(unsigned size) { return __builtin_ctz(size); }
-static inline IrMem x86_mem(const DisasContext *s, unsigned op) { return (IrMem){op, s->mmu_idx}; }
+/* Memory operand: op is IR_MEM_*; alignment is checked where the guest asked for it (#AC). */
+IrMem x86_mem(const DisasContext *s, unsigned op);
 /* Linear address (I64) of the instruction's memory operand, segment base added and, with HF_SEGCHECK,
  * limit and rights checked for `size` bytes (write: for storing). Cached: repeated use is free. */
 IrVal x86_ea(DisasContext *s, X86Insn *i, unsigned size, bool write);
 /* Effective address (offset in the segment), I64, cut to the address size. For LEA. */
 IrVal x86_ea_offset(DisasContext *s, X86Insn *i);
+/* General register as an address part of addrsize bytes: zero-extended I64; and its update. */
+IrVal x86_load_addr_reg(DisasContext *s, unsigned reg, unsigned addrsize);
 /* Linear address of offset (I64) in segment seg; checks as in x86_ea. */
 IrVal x86_seg_addr(DisasContext *s, int seg, IrVal offset, unsigned size, bool write);
 /* Bit-string addressing and the like: ea = effective address already computed plus delta (I64). */
@@ -81,6 +88,8 @@ void x86_store_gpr(DisasContext *s, unsigned reg, unsigned size, IrVal v);
 /* kind: CC_OP_xxxB; size picks B W L Q. Values I32/I64 by size. */
 void x86_set_cc(DisasContext *s, CcOp op, IrVal dst, IrVal src, IrVal src2);
 static inline CcOp x86_cc_size(CcOp byte_kind, unsigned size) { return byte_kind + x86_size_log2(size); }
+/* Only CF (and OF) change: over is CC_OVER_*, rot I32 or I64. */
+void x86_set_cc_over(DisasContext *s, unsigned over, IrVal rot);
 /* All arithmetic flags from an I32 image of CC_ALL bits (comis, ptest, pcmpstr …). */
 void x86_set_cc_eflags(DisasContext *s, IrVal image);
 /* CC_ALL image as I32. */
@@ -104,6 +113,11 @@ bool x86_check_avx(DisasContext *s, X86Insn *i);
 bool x86_check_x87(DisasContext *s, X86Insn *i, bool wait);
 bool x86_check_mmx(DisasContext *s, X86Insn *i);
 bool x86_feature(const DisasContext *s, X86Feature f);
+/* Leave the block for a known eip (chained; slot 0 or 1), or for the one just put to V_PC. */
+void x86_gen_goto(DisasContext *s, unsigned slot, uint64_t eip);
+void x86_gen_goto_indirect(DisasContext *s, IrJumpHint hint);
+/* V_PC was put (or a helper set eip): back to the loop. */
+void x86_gen_exit(DisasContext *s);
 /* End the block after this instruction, going back to the loop (state of the mode may have changed). */
 void x86_end_block(DisasContext *s);
 /* Shorthand: call a helper with env implied by the record. */

@@ -1,0 +1,320 @@
+/*
+ * target/x86/translate.c: the translation loop of x86 blocks: decode, checks that come from the
+ * instruction's row, ends of blocks, single step and breakpoints.
+ *
+ * A block ends at a control transfer, after an instruction that may change what translation depends on
+ * (TbKey.flags), and at the end of the page; only its last instruction may reach into the next page.
+ * With TF, RF, an interrupt shadow or breakpoints in force a block is one instruction.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "target/x86/translate.h"
+#include "util/report.h"
+
+#define PAGE_OF(va) ((va) >> TARGET_PAGE_BITS_MIN)
+
+#define REG_VAR(n, r) [V_REG0 + n] = {r, offsetof(X86State, regs[n]), IR_I64, -1}
+#define XMM_VAR(n) [V_XMM0 + n] = {"xmm" #n, offsetof(X86State, xmm[n]), IR_V256, -1}
+const IrVar x86_vars[V_COUNT] = {
+    REG_VAR(0, "rax"), REG_VAR(1, "rcx"), REG_VAR(2, "rdx"), REG_VAR(3, "rbx"),
+    REG_VAR(4, "rsp"), REG_VAR(5, "rbp"), REG_VAR(6, "rsi"), REG_VAR(7, "rdi"),
+    REG_VAR(8, "r8"), REG_VAR(9, "r9"), REG_VAR(10, "r10"), REG_VAR(11, "r11"),
+    REG_VAR(12, "r12"), REG_VAR(13, "r13"), REG_VAR(14, "r14"), REG_VAR(15, "r15"),
+    [V_CC_DST] = {"cc_dst", offsetof(X86State, cc_dst), IR_I64, -1},
+    [V_CC_SRC] = {"cc_src", offsetof(X86State, cc_src), IR_I64, -1},
+    [V_CC_SRC2] = {"cc_src2", offsetof(X86State, cc_src2), IR_I64, -1},
+    [V_CC_ROT] = {"cc_rot", offsetof(X86State, cc_rot), IR_I64, -1},
+    [V_CC_OP] = {"cc_op", offsetof(X86State, cc_op), IR_I32, -1},
+    [V_DF] = {"df", offsetof(X86State, df), IR_I32, -1},
+    [V_PC] = {"pc", offsetof(X86State, eip), IR_I64, -1},
+    XMM_VAR(0), XMM_VAR(1), XMM_VAR(2), XMM_VAR(3), XMM_VAR(4), XMM_VAR(5), XMM_VAR(6), XMM_VAR(7),
+    XMM_VAR(8), XMM_VAR(9), XMM_VAR(10), XMM_VAR(11), XMM_VAR(12), XMM_VAR(13), XMM_VAR(14), XMM_VAR(15),
+};
+
+bool x86_feature(const DisasContext *s, X86Feature f)
+{
+    return x86_features_have(s->features, f);
+}
+
+/* ---- ends of blocks ---- */
+static uint64_t wrap_eip(const DisasContext *s, uint64_t eip)
+{
+    return s->code64 ? eip : (uint32_t)eip;
+}
+
+void x86_gen_raise(DisasContext *s, X86Insn *i, int vector)
+{
+    x86_call(s, x86_h_raise, ir_i32(s->b, vector));
+    s->ended = true;
+}
+
+void x86_gen_raise_err(DisasContext *s, X86Insn *i, int vector, uint32_t err)
+{
+    x86_call(s, x86_h_raise_err, ir_i32(s->b, vector), ir_i32(s->b, err));
+    s->ended = true;
+}
+
+void x86_gen_ud(DisasContext *s, X86Insn *i)
+{
+    x86_gen_raise(s, i, EXCP_UD);
+}
+
+void x86_gen_gp0(DisasContext *s, X86Insn *i)
+{
+    x86_gen_raise_err(s, i, EXCP_GP, 0);
+}
+
+/* #DB for single step and breakpoints is due after the instruction, with PC at the next one. */
+static bool gen_debug_trap(DisasContext *s)
+{
+    if (!s->debug || s->trap_inhibited) {
+        return false;
+    }
+    x86_call0(s, x86_h_debug_trap);
+    return true;
+}
+
+void x86_gen_goto(DisasContext *s, unsigned slot, uint64_t eip)
+{
+    eip = wrap_eip(s, eip);
+    if (s->debug) {
+        ir_put(s->b, V_PC, ir_i64(s->b, eip));
+        gen_debug_trap(s);
+        ir_exit(s->b);
+    } else {
+        ir_goto(s->b, slot, eip);
+    }
+    s->ended = true;
+}
+
+void x86_gen_goto_indirect(DisasContext *s, IrJumpHint hint)
+{
+    if (s->debug) {
+        x86_gen_exit(s);
+    } else {
+        ir_goto_indirect(s->b, hint);
+        s->ended = true;
+    }
+}
+
+void x86_gen_exit(DisasContext *s)
+{
+    gen_debug_trap(s);
+    ir_exit(s->b);
+    s->ended = true;
+}
+
+void x86_end_block(DisasContext *s)
+{
+    s->mode_end = true;
+}
+
+/* ---- FPU state checks ---- */
+bool x86_check_sse(DisasContext *s, X86Insn *i)
+{
+    if (s->sse_checked) {
+        return true;
+    }
+    if ((s->flags & HF_EM) || !(s->flags & HF_OSFXSR)) {
+        x86_gen_ud(s, i);
+        return false;
+    }
+    if (s->flags & HF_TS) {
+        x86_gen_raise(s, i, EXCP_NM);
+        return false;
+    }
+    s->sse_checked = true;
+    return true;
+}
+
+bool x86_check_avx(DisasContext *s, X86Insn *i)
+{
+    if (s->avx_checked) {
+        return true;
+    }
+    if (!(s->flags & HF_AVX) || !s->pe || s->vm86) {
+        x86_gen_ud(s, i);
+        return false;
+    }
+    if (s->flags & HF_TS) {
+        x86_gen_raise(s, i, EXCP_NM);
+        return false;
+    }
+    s->avx_checked = true;
+    return true;
+}
+
+/* ---- checks that come from the row; false: an exception was generated ---- */
+static bool check_row(DisasContext *s, X86Insn *i)
+{
+    uint32_t a = i->row->attrs;
+
+    if ((a & X86_ATTR_prot) && (!s->pe || s->vm86)) {
+        x86_gen_ud(s, i);
+        return false;
+    }
+    if ((a & X86_ATTR_priv) && s->cpl != 0) {
+        x86_gen_gp0(s, i);
+        return false;
+    }
+    if ((a & X86_ATTR_avx) && !x86_check_avx(s, i)) {
+        return false;
+    }
+    if ((a & X86_ATTR_sse) && !i->vex && !x86_check_sse(s, i)) {
+        return false;
+    }
+    if ((a & X86_ATTR_mmx) && !x86_check_mmx(s, i)) {
+        return false;
+    }
+    if ((a & X86_ATTR_x87) && !x86_check_x87(s, i, !(a & X86_ATTR_nowait))) {
+        return false;
+    }
+    return true;
+}
+
+/* ---- fetching ---- */
+static bool fetch_more(X86Decoder *d, unsigned n)
+{
+    DisasContext *s = d->opaque;
+    uint64_t va = s->dec_base + d->avail;
+    unsigned in_page = 4096 - (va & 4095), want = n - d->avail;
+
+    if (!s->code64) {
+        va = (uint32_t)va;
+    }
+    if (in_page >= want) {
+        want = MIN(in_page, 15 - d->avail); /* the rest of the page costs nothing */
+    }
+    if (!tcg_code_fetch(s->tc, va, want, d->buf + d->avail)) {
+        return false;
+    }
+    d->avail += want;
+    return true;
+}
+
+static void log_insn(DisasContext *s, const X86Insn *i, X86DecodeResult r)
+{
+    g_autoptr(GString) line = g_string_new(NULL);
+
+    g_string_append_printf(line, "0x%08" PRIx64 ": ", s->cs_base + s->pc);
+    for (unsigned n = 0; n < i->len; n++) {
+        g_string_append_printf(line, " %02x", s->dec.buf[n]);
+    }
+    g_string_append_printf(line, "%*s", 3 * (12 - MIN(i->len, 11)), "");
+    if (r == X86_DECODE_OK) {
+        x86_format_insn(i, line);
+    } else {
+        g_string_append(line, r == X86_DECODE_UD ? "(undefined)" : "(too long)");
+    }
+    log_print("%s\n", line->str);
+}
+
+/* ---- one instruction ---- */
+/* What must happen before an instruction in the rarer modes. */
+static void gen_before(DisasContext *s, const X86Insn *i)
+{
+    uint32_t clear = s->flags & (HF_RF | HF_INHIBIT_IRQ);
+
+    if (s->segcheck && s->tc->n_insns == 0) {
+        x86_call(s, x86_h_check_cs_limit, ir_i64(s->b, (uint32_t)(i->pc_next - 1)));
+    }
+    if ((s->flags & HF_DB) && !(s->flags & HF_RF)) {
+        x86_call0(s, x86_h_bp_insn);
+    }
+    if (clear) {
+        IrVal v = ir_ld_env(s->b, offsetof(X86State, hflags), IR_I32, IR_I32, false);
+
+        ir_st_env(s->b, offsetof(X86State, hflags), ir_andi(s->b, v, ~(int64_t)clear), IR_I32);
+        if (clear & HF_RF) {
+            v = ir_ld_env(s->b, offsetof(X86State, eflags), IR_I32, IR_I32, false);
+            ir_st_env(s->b, offsetof(X86State, eflags), ir_andi(s->b, v, ~(int64_t)RF_MASK), IR_I32);
+        }
+    }
+}
+
+/* Beyond CS's limit as it is now: such an instruction starts a block of its own, which checks. */
+static bool beyond_cs_limit(const DisasContext *s, const X86Insn *i)
+{
+    return s->segcheck && (uint32_t)(i->pc_next - 1) > s->env->segs[R_CS].limit;
+}
+
+/* False: the block ends before this instruction. */
+static bool translate_insn(DisasContext *s)
+{
+    X86Insn i;
+    X86DecodeResult r;
+
+    s->dec_base = s->code64 ? s->pc : (uint32_t)(s->cs_base + s->pc);
+    s->dec.avail = 0;
+    r = x86_decode(&s->dec, &i, s->pc);
+    if (r == X86_DECODE_FETCH || (s->tc->n_insns && beyond_cs_limit(s, &i))) {
+        return false;
+    }
+    i.pc_next = wrap_eip(s, i.pc_next);
+    s->pc_next = i.pc_next;
+    if (log_enabled(LOG_IN_ASM)) {
+        log_insn(s, &i, r);
+    }
+    ir_insn_start(s->b, s->pc);
+    gen_before(s, &i);
+    if (r == X86_DECODE_TOO_LONG) {
+        x86_gen_gp0(s, &i);
+    } else if (r == X86_DECODE_UD) {
+        x86_gen_ud(s, &i);
+    } else if (!i.row->gen) {
+        log_mask(LOG_UNIMP, "x86: %s (%s) is not implemented: #UD\n", i.row->name, i.row->encoding);
+        x86_gen_ud(s, &i);
+    } else if (check_row(s, &i)) {
+        i.row->gen(s, &i);
+    }
+    s->tc->n_insns++;
+    s->tc->pc_next = s->dec_base + i.len;
+    s->pc = s->pc_next;
+    return true;
+}
+
+static void init_context(DisasContext *s, TranslateCtx *tc)
+{
+    uint32_t f = tc->key.flags;
+
+    *s = (DisasContext){
+        .tc = tc, .b = tc->ir, .env = (X86State *)tc->cpu->env, .features = X86_CPU(tc->cpu)->features,
+        .flags = f, .cs_base = tc->key.cs_base, .code64 = f & HF_CS64, .code32 = f & HF_CS32, .ss32 = f & HF_SS32,
+        .pe = f & HF_PE, .vm86 = f & HF_VM, .lma = f & HF_LMA, .addseg = f & HF_ADDSEG,
+        .segcheck = (f & HF_SEGCHECK) && !(f & HF_CS64), .fsgscheck = (f & HF_FSGSCHECK) && !(f & HF_CS64),
+        .debug = f & (HF_TF | HF_DB), .cpl = f & HF_CPL_MASK, .iopl = f >> HF_IOPL_SHIFT & 3,
+        .mmu_idx = x86_mmu_index(f), .cc_op = CC_OP_DYNAMIC,
+    };
+    s->pc = tc->key.pc - s->cs_base;
+    if (!s->code64) {
+        s->pc = (uint32_t)s->pc;
+    }
+    s->page = PAGE_OF(tc->key.pc);
+    s->dec = (X86Decoder){.code64 = s->code64, .code32 = s->code32, .vex_ok = s->pe && !s->vm86,
+                          .features = s->features, .more = fetch_more, .opaque = s};
+}
+
+void x86_translate(TranslateCtx *tc)
+{
+    DisasContext s;
+    unsigned max = tc->max_insns;
+
+    init_context(&s, tc);
+    if (s.flags & (HF_TF | HF_RF | HF_INHIBIT_IRQ | HF_DB)) {
+        max = 1;
+        s.mode_end = true;
+    }
+    tc->n_insns = 0;
+    tc->pc_next = tc->key.pc;
+    while (translate_insn(&s) && !s.ended && !s.mode_end && tc->n_insns < max && PAGE_OF(tc->pc_next) == s.page) {
+    }
+    if (s.ended) {
+        return;
+    }
+    if (s.mode_end) {
+        ir_put(s.b, V_PC, ir_i64(s.b, s.pc));
+        x86_gen_exit(&s);
+    } else {
+        ir_goto(s.b, 0, s.pc);
+    }
+}
