@@ -13,23 +13,6 @@
 
 #define PAGE_OF(va) ((va) >> TARGET_PAGE_BITS_MIN)
 
-#define REG_VAR(n, r) [V_REG0 + n] = {r, offsetof(X86State, regs[n]), IR_I64, -1}
-#define XMM_VAR(n) [V_XMM0 + n] = {"xmm" #n, offsetof(X86State, xmm[n]), IR_V256, -1}
-const IrVar x86_vars[V_COUNT] = {
-    REG_VAR(0, "rax"), REG_VAR(1, "rcx"), REG_VAR(2, "rdx"), REG_VAR(3, "rbx"),
-    REG_VAR(4, "rsp"), REG_VAR(5, "rbp"), REG_VAR(6, "rsi"), REG_VAR(7, "rdi"),
-    REG_VAR(8, "r8"), REG_VAR(9, "r9"), REG_VAR(10, "r10"), REG_VAR(11, "r11"),
-    REG_VAR(12, "r12"), REG_VAR(13, "r13"), REG_VAR(14, "r14"), REG_VAR(15, "r15"),
-    [V_CC_DST] = {"cc_dst", offsetof(X86State, cc_dst), IR_I64, -1},
-    [V_CC_SRC] = {"cc_src", offsetof(X86State, cc_src), IR_I64, -1},
-    [V_CC_SRC2] = {"cc_src2", offsetof(X86State, cc_src2), IR_I64, -1},
-    [V_CC_ROT] = {"cc_rot", offsetof(X86State, cc_rot), IR_I64, -1},
-    [V_CC_OP] = {"cc_op", offsetof(X86State, cc_op), IR_I32, -1},
-    [V_DF] = {"df", offsetof(X86State, df), IR_I32, -1},
-    [V_PC] = {"pc", offsetof(X86State, eip), IR_I64, -1},
-    XMM_VAR(0), XMM_VAR(1), XMM_VAR(2), XMM_VAR(3), XMM_VAR(4), XMM_VAR(5), XMM_VAR(6), XMM_VAR(7),
-    XMM_VAR(8), XMM_VAR(9), XMM_VAR(10), XMM_VAR(11), XMM_VAR(12), XMM_VAR(13), XMM_VAR(14), XMM_VAR(15),
-};
 
 bool x86_feature(const DisasContext *s, X86Feature f)
 {
