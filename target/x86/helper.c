@@ -11,3 +11,4 @@
     const IrHelper x86_h_##name_ = {.fn = (void *)x86_helper_##name_, .name = #name_, .flags = (flags_), .ret = (ret_), .env = true};
 #include "target/x86/helpers_cpu.def"
 #include "target/x86/helpers_fpu.def"
+#include "target/x86/helpers_int.def"

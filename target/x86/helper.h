@@ -10,4 +10,5 @@
 #define X86_HELPER(name, ret, cret, flags, params) cret x86_helper_##name params; extern const IrHelper x86_h_##name;
 #include "target/x86/helpers_cpu.def"
 #include "target/x86/helpers_fpu.def"
+#include "target/x86/helpers_int.def"
 #undef X86_HELPER

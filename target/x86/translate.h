@@ -124,5 +124,13 @@ void x86_end_block(DisasContext *s);
 #define x86_call(s, helper, ...) ir_call((s)->b, &(helper), IR_ARGS(__VA_ARGS__))
 #define x86_call0(s, helper) ir_call((s)->b, &(helper), 0, NULL)
 
+/* ---- stack (gen_ctl.c) ---- */
+/* Linear address of SS:[rSP + delta], for size bytes; and rSP += delta, in the stack's width. */
+IrVal x86_stack_addr(DisasContext *s, int64_t delta, unsigned size, bool write);
+void x86_stack_add(DisasContext *s, int64_t delta);
+void x86_push(DisasContext *s, IrVal v, unsigned size);
+/* Load a segment register (I32 selector): faults, may change the mode, so ends the block (gen_sys.c). */
+void x86_gen_load_seg(DisasContext *s, unsigned seg, IrVal selector);
+
 /* ---- vector state in env, for helpers by reference ---- */
 static inline unsigned x86_xmm_offset(unsigned reg) { return offsetof(X86State, xmm) + reg * sizeof(X86Ymm); }
