@@ -62,6 +62,7 @@ void x86_update_hflags(X86State *env)
         h |= (cr4 & CR4_SMAP) && (env->eflags & AC_MASK) ? HF_AC : 0;
     }
     h |= (env->mxcsr & 0x1f80) != 0x1f80 ? HF_FPEXC : 0;
+    h |= (env->fpuc & 0x3f) != 0x3f || (env->fpus & 0x80) ? HF_X87EXC : 0;
     if (cpl) {
         h |= cr4 & CR4_UMIP ? HF_UMIP : 0;
         h |= cr4 & CR4_TSD ? HF_TSD : 0;

@@ -185,6 +185,7 @@ typedef struct {
 #define HF_OSXSAVE      (1u << 28)
 #define HF_FSGSCHECK    (1u << 29) /* FS or GS is not flat: check limits and rights of accesses by them.
                                     * (HF_SEGCHECK looks at CS, SS, DS, ES.) Neither in 64-bit code. */
+#define HF_X87EXC       (1u << 30) /* an x87 exception is unmasked or pending: check for #MF */
 
 /* mmu indexes */
 enum { MMU_KSMAP_IDX = 0, MMU_USER_IDX = 1, MMU_KNOSMAP_IDX = 2 };
@@ -219,6 +220,7 @@ struct X86State {
     X86Segment ldt, tr;
     struct { uint64_t base; uint32_t limit; } gdt, idt;
     X86Ymm xmm[16];
+    X86Ymm vec_tmp[2];        /* operands of string-compare helpers; not state */
     uint32_t mxcsr;           /* control bits; sticky bits may be in the host's while running */
 
     /* x87: physical registers; ST(i) = fpregs[(fpstt + i) & 7] */

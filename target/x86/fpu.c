@@ -861,6 +861,21 @@ void x86_fpu_reset(X86State *env)
 }
 
 void x86_helper_fldcw(X86State *env, uint32_t cw) { x86_fpu_set_cw(env, cw); }
+
+/* FLDCW without ending the block; but if that changes the mode that it was translated for, on to the
+ * next instruction by way of the loop. */
+void x86_helper_fldcw_next(X86State *env, uint32_t cw, uint64_t next_eip)
+{
+    uint32_t before = env->hflags;
+
+    x86_fpu_set_cw(env, cw);
+    x86_update_hflags(env);
+    if (env->hflags != before) {
+        env->eip = next_eip;
+        tcg_cpu_loop_exit(x86_cs(env), 0);
+    }
+}
+
 uint32_t x86_helper_fnstsw(X86State *env) { return x86_fpu_sw(env); }
 void x86_helper_fninit(X86State *env) { x86_fpu_reset(env); }
 

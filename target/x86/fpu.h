@@ -27,6 +27,10 @@
 #define FPU_EXC_MASK 0x3fu
 #define FPUC_RESET 0x037fu
 
+/* Kinds of memory operands and comparisons in the rows of x87.decode. */
+enum { X86_FPU_M32, X86_FPU_M64, X86_FPU_I16, X86_FPU_I32, X86_FPU_I64, X86_FPU_M80, X86_FPU_BCD };
+enum { X86_FPU_COM, X86_FPU_UCOM };
+
 /* Layout of FSTENV, FSAVE images. */
 enum { FPU_ENV_32 = 1, FPU_ENV_REAL = 2 /* real or virtual-8086 addresses */ };
 

@@ -127,43 +127,6 @@ bool x86_check_avx(DisasContext *s, X86Insn *i)
     return true;
 }
 
-/* Pending x87 exceptions are raised by the next waiting instruction. */
-static void gen_fpu_wait(DisasContext *s)
-{
-    IrVal status = ir_ld_env(s->b, offsetof(X86State, fpus), IR_I32, IR_I16, false);
-    IrLabel none = ir_label_new(s->b);
-
-    ir_brcond(s->b, IR_TSTEQ, status, ir_i32(s->b, 0x80), none);
-    x86_call0(s, x86_h_fpu_wait);
-    ir_label(s->b, none);
-}
-
-bool x86_check_x87(DisasContext *s, X86Insn *i, bool wait)
-{
-    if (s->flags & (HF_EM | HF_TS)) {
-        x86_gen_raise(s, i, EXCP_NM);
-        return false;
-    }
-    if (wait) {
-        gen_fpu_wait(s);
-    }
-    return true;
-}
-
-bool x86_check_mmx(DisasContext *s, X86Insn *i)
-{
-    if (s->flags & HF_EM) {
-        x86_gen_ud(s, i);
-        return false;
-    }
-    if (s->flags & HF_TS) {
-        x86_gen_raise(s, i, EXCP_NM);
-        return false;
-    }
-    gen_fpu_wait(s);
-    return true;
-}
-
 /* ---- checks that come from the row; false: an exception was generated ---- */
 static bool check_row(DisasContext *s, X86Insn *i)
 {

@@ -15,6 +15,7 @@
 #include "accel/tcg/ir.h"
 #include "accel/tcg/tcg.h"
 #include "target/x86/decode.h"
+#include "target/x86/fpu.h"
 #include "target/x86/helper.h"
 
 struct DisasContext {
@@ -39,7 +40,8 @@ struct DisasContext {
     IrVal cc_rot;
     struct { IrVal lo, hi; unsigned size; } cwd; /* registers as CWD/CDQ/CQO left them */
     /* FPU checks done in this block, so that they are not repeated. */
-    bool sse_checked, avx_checked, x87_checked, mmx_checked;
+    bool sse_checked, avx_checked;
+    bool mmx_checked;        /* the x87 stack is MMX registers already */
     X86Decoder dec;
     uint64_t dec_base;       /* linear address of dec.buf[0] */
 };
@@ -131,6 +133,15 @@ void x86_stack_add(DisasContext *s, int64_t delta);
 void x86_push(DisasContext *s, IrVal v, unsigned size);
 /* Load a segment register (I32 selector): faults, may change the mode, so ends the block (gen_sys.c). */
 void x86_gen_load_seg(DisasContext *s, unsigned seg, IrVal selector);
+
+/* ---- vectors (translate_sse.c) ---- */
+/* Vector operand n, register or memory, as V256 (32 bytes) or V128; from memory of less than 16 bytes
+ * the rest is zero. Stores follow the legacy or VEX rule for the upper half of a register. */
+IrVal x86_load_vec(DisasContext *s, X86Insn *i, unsigned n);
+void x86_store_vec(DisasContext *s, X86Insn *i, unsigned n, IrVal v);
+/* Around an operation that may raise SIMD floating-point exceptions; nothing unless one is unmasked. */
+void x86_fpexc_begin(DisasContext *s, IrVop vop);
+void x86_fpexc_check(DisasContext *s, IrVop vop);
 
 /* ---- vector state in env, for helpers by reference ---- */
 static inline unsigned x86_xmm_offset(unsigned reg) { return offsetof(X86State, xmm) + reg * sizeof(X86Ymm); }

@@ -29,6 +29,11 @@ G_NORETURN void x86_raise(X86State *env, int vector, uintptr_t ra)
 {
     g_error("exception %d", vector);
 }
+void x86_update_hflags(X86State *env) {}
+G_NORETURN void tcg_cpu_loop_exit(Cpu *cpu, uintptr_t ra)
+{
+    g_error("left the block");
+}
 void guest_error_at(GuestErrorSite *site, const char *where, const char *fmt, ...)
 {
     raised++;

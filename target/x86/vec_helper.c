@@ -1,0 +1,242 @@
+/*
+ * target/x86/vec_helper.c: what SSE, AVX and MMX translation calls: unmasked exceptions, masked moves,
+ * gathers, string compares, SSE4A bit fields.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "target/x86/helper.h"
+#include <immintrin.h>
+
+static unsigned data_mmu(X86State *env)
+{
+    return x86_tcg_ops.mmu_index(x86_cs(env), false);
+}
+
+void x86_helper_check_aligned(X86State *env, uint64_t va, uint32_t size)
+{
+    if (va & (size - 1)) {
+        x86_raise_err(env, EXCP_GP, 0, TCG_RA());
+    }
+}
+
+/* ---- unmasked SIMD floating-point exceptions (SDM vol. 1, 11.5) ----
+ * The host's MXCSR holds the guest's rounding and masked exceptions here. */
+#define MXCSR_FLAGS 0x3fu
+#define MXCSR_PRE_COMPUTATION 0x07u /* IE, DE, ZE: these come first and hide the others */
+#define MXCSR_MASK_SHIFT 7
+
+void x86_helper_fpexc_begin(X86State *env)
+{
+    uint32_t csr = _mm_getcsr();
+
+    env->mxcsr |= csr & MXCSR_FLAGS;
+    _mm_setcsr(csr & ~MXCSR_FLAGS);
+}
+
+void x86_helper_fpexc_check(X86State *env)
+{
+    uint32_t csr = _mm_getcsr(), raised = csr & MXCSR_FLAGS, unmasked = raised & ~(env->mxcsr >> MXCSR_MASK_SHIFT);
+
+    if (unmasked) {
+        env->mxcsr |= unmasked & MXCSR_PRE_COMPUTATION ? raised & MXCSR_PRE_COMPUTATION : raised;
+        _mm_setcsr(csr & ~MXCSR_FLAGS);
+        x86_raise(env, env->cr[4] & CR4_OSXMMEXCPT ? EXCP_XM : EXCP_UD, TCG_RA());
+    }
+}
+
+/* ---- masked stores and loads: bytes or elements that are not selected do not fault ---- */
+/* `select`: bit per byte, in groups of `es` bytes. All pages are checked before the first store. */
+static void store_selected(X86State *env, uint64_t va, const uint8_t *data, uint32_t select, unsigned es, unsigned size,
+                           uintptr_t ra)
+{
+    Cpu *cs = x86_cs(env);
+    unsigned mmu = data_mmu(env), in_page = 4096 - (va & 4095);
+
+    for (unsigned part = 0, start = 0; part < 2 && start < size; part++) {
+        unsigned end = part == 0 ? MIN(in_page, size) : size;
+        uint64_t bits = (uint64_t)select >> start & ((UINT64_C(1) << (end - start)) - 1);
+
+        if (bits) {
+            unsigned lo = __builtin_ctzll(bits), hi = 63 - __builtin_clzll(bits);
+
+            tcg_probe(cs, va + start + lo, hi - lo + 1, MMU_DATA_STORE, mmu, ra);
+        }
+        start = end;
+    }
+    for (unsigned k = 0; k < size; k += es) {
+        if (select >> k & 1) {
+            uint64_t v = 0;
+
+            memcpy(&v, data + k, es);
+            tcg_st(cs, va + k, v, es, mmu, ra);
+        }
+    }
+}
+
+static uint32_t select_by_sign(const uint8_t *mask, unsigned es, unsigned size)
+{
+    uint32_t select = 0;
+
+    for (unsigned k = 0; k < size; k += es) {
+        if (mask[k + es - 1] & 0x80) {
+            select |= ((1u << (es - 1) << 1) - 1) << k;
+        }
+    }
+    return select;
+}
+
+void x86_helper_maskmovdqu(X86State *env, uint64_t va, uint32_t src, uint32_t mask)
+{
+    store_selected(env, va, env->xmm[src].b, select_by_sign(env->xmm[mask].b, 1, 16), 1, 16, TCG_RA());
+}
+
+void x86_helper_maskmovq(X86State *env, uint64_t va, uint32_t src, uint32_t mask)
+{
+    uint8_t m[8];
+
+    stq_le(m, env->fpregs[mask].mant);
+    store_selected(env, va, (const uint8_t *)&env->fpregs[src].mant, select_by_sign(m, 1, 8), 1, 8, TCG_RA());
+}
+
+void x86_helper_maskmov_store(X86State *env, uint64_t va, uint32_t src, uint32_t mask, uint32_t desc)
+{
+    unsigned es = desc & 0xff, size = desc >> 8;
+
+    store_selected(env, va, env->xmm[src].b, select_by_sign(env->xmm[mask].b, es, size), es, size, TCG_RA());
+}
+
+void x86_helper_maskmov_load(X86State *env, uint64_t va, uint32_t dst, uint32_t mask, uint32_t desc)
+{
+    unsigned es = desc & 0xff, size = desc >> 8, mmu = data_mmu(env);
+    uint32_t select = select_by_sign(env->xmm[mask].b, es, size);
+    X86Ymm r = {0};
+
+    for (unsigned k = 0; k < size; k += es) {
+        if (select >> k & 1) {
+            uint64_t v = tcg_ld(x86_cs(env), va + k, es, mmu, TCG_RA());
+
+            memcpy(r.b + k, &v, es);
+        }
+    }
+    env->xmm[dst] = r;
+}
+
+/* ---- gathers (SDM vol. 2, VGATHERDPS …) ----
+ * An element that faults leaves the ones before it loaded and their mask elements cleared, so that the
+ * instruction goes on from there. regs: dst, mask, index (4 bits each), scale 13:12, VEX.L 14, segment
+ * 18:16. desc: element, index and address size in bytes, bit 24 64-bit code. */
+void x86_helper_gather(X86State *env, uint64_t base, uint32_t regs, uint32_t desc)
+{
+    X86Ymm *dst = &env->xmm[regs & 15], *mask = &env->xmm[regs >> 4 & 15];
+    const X86Ymm *index = &env->xmm[regs >> 8 & 15];
+    unsigned scale = regs >> 12 & 3, seg = regs >> 16 & 7;
+    unsigned es = desc & 0xff, is = desc >> 8 & 0xff, addrsize = desc >> 16 & 0xff;
+    unsigned n = (regs >> 14 & 1 ? 32 : 16) / MAX(es, is), mmu = data_mmu(env);
+    bool code64 = desc >> 24 & 1;
+    uint64_t seg_base = !code64 || seg == R_FS || seg == R_GS ? env->segs[seg].base : 0;
+    uintptr_t ra = TCG_RA();
+
+    for (unsigned k = 0; k < n; k++) {
+        if (mask->b[k * es + es - 1] & 0x80) {
+            int64_t x = is == 4 ? (int32_t)index->l[k] : (int64_t)index->q[k];
+            uint64_t offset = base + ((uint64_t)x << scale), va, v;
+
+            va = (addrsize == 8 ? offset : (uint32_t)offset) + seg_base;
+            v = tcg_ld(x86_cs(env), code64 ? va : (uint32_t)va, es, mmu, ra);
+            memcpy(dst->b + k * es, &v, es);
+        }
+        memset(mask->b + k * es, 0, es);
+    }
+    memset(dst->b + n * es, 0, sizeof(*dst) - n * es);
+    memset(mask, 0, sizeof(*mask));
+}
+
+/* ---- PCMPxSTRx ----
+ * IntRes2 comes from the host's PCMPESTRM; index, mask and flags follow from it. imm8[5:0] matters to
+ * it, and the host wants that as a constant. */
+#define REP4(m, n) m(n) m((n) + 1) m((n) + 2) m((n) + 3)
+#define REP16(m, n) REP4(m, n) REP4(m, (n) + 4) REP4(m, (n) + 8) REP4(m, (n) + 12)
+__attribute__((target("sse4.2"))) static uint32_t intres2(__m128i a, int la, __m128i b, int lb, unsigned mode)
+{
+    __m128i r = _mm_setzero_si128();
+
+    switch (mode & 63) {
+#define CASE(n) case n: r = _mm_cmpestrm(a, la, b, lb, n); break;
+    REP16(CASE, 0) REP16(CASE, 16) REP16(CASE, 32) REP16(CASE, 48)
+#undef CASE
+    }
+    return _mm_cvtsi128_si32(r) & (mode & 1 ? 0xff : 0xffff);
+}
+
+static uint64_t string_compare(X86State *env, int la, int lb, uint32_t imm)
+{
+    const bool words = imm & 1;
+    const int n = words ? 8 : 16;
+    uint32_t r = intres2(_mm_load_si128((const __m128i *)&env->vec_tmp[0]), la,
+                         _mm_load_si128((const __m128i *)&env->vec_tmp[1]), lb, imm & 63);
+    uint32_t index = !r ? n : imm & 0x40 ? 31 - __builtin_clz(r) : __builtin_ctz(r);
+    uint64_t flags = (r ? CC_C : 0) | (lb < n ? CC_Z : 0) | (la < n ? CC_S : 0) | (r & 1 ? CC_O : 0);
+    X86Ymm *mask = &env->vec_tmp[0];
+
+    if (imm & 0x40) {
+        for (int k = 0; k < n; k++) {
+            if (words) {
+                mask->w[k] = r >> k & 1 ? 0xffff : 0;
+            } else {
+                mask->b[k] = r >> k & 1 ? 0xff : 0;
+            }
+        }
+    } else {
+        mask->q[0] = r;
+        mask->q[1] = 0;
+    }
+    return flags << 32 | index;
+}
+
+static int saturated_length(int64_t v, int n)
+{
+    return v < -n || v > n ? n : v < 0 ? -v : v;
+}
+
+static int implicit_length(const X86Ymm *v, bool words)
+{
+    int k = 0, n = words ? 8 : 16;
+
+    while (k < n && (words ? v->w[k] : v->b[k])) {
+        k++;
+    }
+    return k;
+}
+
+uint64_t x86_helper_pcmpestr(X86State *env, uint64_t la, uint64_t lb, uint32_t imm)
+{
+    int n = imm & 1 ? 8 : 16;
+
+    return string_compare(env, saturated_length(la, n), saturated_length(lb, n), imm);
+}
+
+uint64_t x86_helper_pcmpistr(X86State *env, uint32_t imm)
+{
+    return string_compare(env, implicit_length(&env->vec_tmp[0], imm & 1), implicit_length(&env->vec_tmp[1], imm & 1), imm);
+}
+
+/* ---- SSE4A (APM vol. 4): control has the length in bits 5:0 (0: 64) and the index in 13:8 ---- */
+static uint64_t field_mask(uint64_t control)
+{
+    unsigned length = control & 63;
+
+    return length ? (UINT64_C(1) << length) - 1 : ~UINT64_C(0);
+}
+
+uint64_t x86_helper_extrq(X86State *env, uint64_t value, uint64_t control)
+{
+    return value >> (control >> 8 & 63) & field_mask(control);
+}
+
+uint64_t x86_helper_insertq(X86State *env, uint64_t into, uint64_t value, uint64_t control)
+{
+    unsigned index = control >> 8 & 63;
+    uint64_t mask = field_mask(control);
+
+    return (into & ~(mask << index)) | (value & mask) << index;
+}
