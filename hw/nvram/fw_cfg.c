@@ -335,7 +335,7 @@ static bool read_user_file(const char *path, UserFile *u, GError **error)
     gsize size;
 
     if (!g_file_get_contents(path, &data, &size, &err)) {
-        error_set(error, "-fw_cfg: file '%s' cannot be read: %s", path, err->message);
+        error_set(error, "file '%s' cannot be read: %s", path, err->message);
         g_error_free(err);
         return false;
     }
@@ -366,17 +366,17 @@ bool fw_cfg_option(const char *text, GError **error)
         } else if (!strcmp(item->key, "file") && sources++ == 0) {
             ok = read_user_file(item->value, &u, error);
         } else if (sources > 1) {
-            ok = error_set(error, "-fw_cfg: more than one of 'file' and 'string' given");
+            ok = error_set(error, "more than one of 'file' and 'string' given");
         } else {
-            ok = error_set(error, "-fw_cfg: unknown key '%s'; valid: name, file, string", item->key);
+            ok = error_set(error, "unknown key '%s'; valid: name, file, string", item->key);
         }
     }
     if (ok && (!u.name || !*u.name)) {
-        ok = error_set(error, "-fw_cfg: no name given; use -fw_cfg name=opt/org.example/x,string=TEXT");
+        ok = error_set(error, "no name given; use -fw_cfg name=opt/org.example/x,string=TEXT");
     } else if (ok && !sources) {
-        ok = error_set(error, "-fw_cfg name=%s: no contents given; add file=PATH or string=TEXT", u.name);
+        ok = error_set(error, "name=%s: no contents given; add file=PATH or string=TEXT", u.name);
     } else if (ok && strlen(u.name) >= FW_CFG_MAX_FILE_PATH) {
-        ok = error_set(error, "-fw_cfg name=%s: the name has more than %d characters", u.name,
+        ok = error_set(error, "name=%s: the name has more than %d characters", u.name,
                        FW_CFG_MAX_FILE_PATH - 1);
     }
     if (!ok) {

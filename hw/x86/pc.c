@@ -675,8 +675,25 @@ static bool pc_build(Machine *m, GError **error)
     return true;
 }
 
+/* What firmware leaves behind and kernels and small payloads count on: the boot CPU's local APIC is
+ * enabled in virtual wire mode (LINT0 from the PIC, LINT1 NMI). */
+static void enable_virtual_wire(void)
+{
+    static const struct { unsigned reg; uint32_t value; } writes[] = {
+        {0x0f0, 0x1ff}, /* spurious interrupt vector: APIC enabled */
+        {0x350, 0x700}, /* LINT0: ExtINT */
+        {0x360, 0x400}, /* LINT1: NMI */
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(writes); i++) {
+        address_space_st(&address_space_memory, APIC_DEFAULT_BASE + writes[i].reg, writes[i].value, 4,
+                         MEMTXATTRS_NONE, NULL);
+    }
+}
+
 static void pc_reset(Machine *m)
 {
+    enable_virtual_wire();
     x86_boot_reset(&PC(m)->boot, cpus->pdata[0]);
 }
 

@@ -126,7 +126,7 @@ static bool add_override(unsigned type, const KeyValue *kv, GError **error)
             if (!value_valid(known_keys[i].kind, kv->value)) {
                 g_free(o.key);
                 g_free(o.value);
-                return error_set(error, "-smbios type=%u: '%s=%s' is not valid; expected %s", type, kv->key, kv->value,
+                return error_set(error, "type=%u: '%s=%s' is not valid; expected %s", type, kv->key, kv->value,
                                  known_keys[i].kind == KEY_BOOL ? "on or off"
                                  : known_keys[i].kind == KEY_UUID ? "a UUID"
                                  : known_keys[i].kind == KEY_RELEASE ? "two numbers such as 1.2"
@@ -137,7 +137,7 @@ static bool add_override(unsigned type, const KeyValue *kv, GError **error)
         }
     }
     g_autofree char *valid = valid_keys(type);
-    return error_set(error, "-smbios type=%u: unknown key '%s'; valid: %s", type, kv->key, valid);
+    return error_set(error, "type=%u: unknown key '%s'; valid: %s", type, kv->key, valid);
 }
 
 bool smbios_option(const char *text, GError **error)
@@ -151,19 +151,19 @@ bool smbios_option(const char *text, GError **error)
         return false;
     }
     if (keyvals_get(kv, "file")) {
-        return error_set(error, "-smbios file=%s: tables from files are not supported; use type=N,key=value",
+        return error_set(error, "file=%s: tables from files are not supported; use type=N,key=value",
                          keyvals_get(kv, "file"));
     }
     type_text = keyvals_get(kv, "type");
     if (!type_text) {
-        return error_set(error, "-smbios %s: no type given; valid: type=0, 1, 2, 3, 4, 11, 17", text);
+        return error_set(error, "'%s': no type given; valid: type=0, 1, 2, 3, 4, 11, 17", text);
     }
     if (!keyvals_unsigned(kv, "type", &type, error)) {
         return false;
     }
     keys = valid_keys(type);
     if (!*keys) {
-        return error_set(error, "-smbios type=%s: not a type that can be changed; valid: 0, 1, 2, 3, 4, 11, 17",
+        return error_set(error, "type=%s: not a type that can be changed; valid: 0, 1, 2, 3, 4, 11, 17",
                          type_text);
     }
     if (!overrides) {
