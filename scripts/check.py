@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+# scripts/check.py: `make check`: build with sanitizers for unit and device tests, build optimised for guests, run all by
+# meson, and end with one line "N passed, N failed, N skipped".
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""check.py [--guests DIR] [--only asan|optimised] [--suite NAME]..."""
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+
+SOURCE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+# (name, build folder, configure options, suites run there)
+BUILDS = [
+    ('asan', 'build-asan', ['--sanitizers=address,undefined'], ['quick']),
+    ('optimised', 'build-check', [], ['quick', 'full']),
+]
+SANITIZER_ENV = {
+    'ASAN_OPTIONS': 'detect_leaks=0:abort_on_error=1:detect_stack_use_after_return=0',
+    'UBSAN_OPTIONS': 'halt_on_error=1:print_stacktrace=1',
+}
+
+
+def build(folder, options, guests):
+    subprocess.run(['./configure', f'--build-dir={folder}', f'--guests={guests}', *options], cwd=SOURCE, check=True,
+                   stdout=subprocess.DEVNULL)
+    subprocess.run(['ninja', '-C', folder], cwd=SOURCE, check=True, stdout=subprocess.DEVNULL)
+
+
+def test(folder, suites, results):
+    """Run meson's tests in folder; append (folder, name, result, seconds, log) for each."""
+    logs = os.path.join(SOURCE, folder, 'meson-logs')
+    path = os.path.join(logs, 'testlog.json')
+    if os.path.exists(path):
+        os.remove(path)
+    argv = ['meson', 'test', '-C', folder, '--no-rebuild', '--num-processes', str(os.cpu_count() or 1)]
+    for s in suites:
+        argv += ['--suite', s]
+    subprocess.run(argv, cwd=SOURCE, env={**os.environ, **SANITIZER_ENV})
+    if not os.path.exists(path):
+        return
+    with open(path, encoding='utf-8') as f:
+        for line in f:
+            t = json.loads(line)
+            results.append((folder, t['name'], t['result'], t['duration'], t.get('stdout', '') + t.get('stderr', '')))
+
+
+def main():
+    ap = argparse.ArgumentParser(usage=__doc__)
+    ap.add_argument('--guests', default='guests')
+    ap.add_argument('--only', choices=[b[0] for b in BUILDS])
+    ap.add_argument('--suite', action='append', help='instead of the usual suites')
+    o = ap.parse_args()
+    begin, results, broken = time.time(), [], 0
+    os.makedirs(os.path.join(SOURCE, o.guests), exist_ok=True)
+    for name, folder, options, suites in BUILDS:
+        if o.only and o.only != name:
+            continue
+        try:
+            print(f'== {name}: building in {folder}', flush=True)
+            build(folder, options, o.guests)
+        except subprocess.CalledProcessError as e:
+            print(f'== {name}: {e}')
+            broken += 1
+            continue
+        print(f'== {name}: testing', flush=True)
+        before = len(results)
+        test(folder, o.suite or suites, results)
+        if len(results) == before:
+            print(f'== {name}: no test was run')
+            broken += 1
+    passed = sum(r[2] in ('OK', 'EXPECTEDFAIL') for r in results)
+    skipped = [r for r in results if r[2] == 'SKIP']
+    failed = [r for r in results if r[2] not in ('OK', 'EXPECTEDFAIL', 'SKIP')]
+    for folder, name, result, seconds, log in failed:
+        print(f'---- {folder}: {name}: {result} after {seconds:.1f} s\n{log.strip()[-4000:]}')
+    for folder, name, result, seconds, log in skipped:
+        print(f'skipped: {folder}: {name}: {(log.strip().splitlines() or [""])[-1]}')
+    print(f'== {time.time() - begin:.0f} s')
+    print(f'{passed} passed, {len(failed) + broken} failed, {len(skipped)} skipped')
+    return 1 if failed or broken else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

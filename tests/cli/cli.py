@@ -1,0 +1,257 @@
+#!/usr/bin/env python3
+# tests/cli/cli.py: what the command line does with good and bad input. Prints TAP.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""cli.py RHEA SCRATCH"""
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import termios
+import time
+
+RHEA, SCRATCH = sys.argv[1], os.path.join(sys.argv[2], 'scratch')
+os.makedirs(SCRATCH, exist_ok=True)
+
+
+def scratch(name, content=b''):
+    path = os.path.join(SCRATCH, name)
+    with open(path, 'wb') as f:
+        f.write(content)
+    return path
+
+
+def bzimage(protocol=0x20f, setup_sects=1, size=8192):
+    """Looks like a Linux bzImage as far as its header goes."""
+    b = bytearray(size)
+    b[0x1f1] = setup_sects
+    b[0x1fe:0x200] = b'\x55\xaa'
+    b[0x202:0x206] = b'HdrS'
+    b[0x206:0x208] = protocol.to_bytes(2, 'little')
+    return bytes(b)
+
+
+def elf(machine, size=64):
+    b = bytearray(max(size, 64))
+    b[0:8] = b'\x7fELF\x02\x01\x01\x00'
+    b[16:20] = (2).to_bytes(2, 'little') + machine.to_bytes(2, 'little')
+    b[20:24] = (1).to_bytes(4, 'little')
+    b[32:40] = (64).to_bytes(8, 'little')
+    b[52:58] = (64).to_bytes(2, 'little') + (56).to_bytes(2, 'little') + (0).to_bytes(2, 'little')
+    return bytes(b[:size])
+
+
+EMPTY = scratch('empty')
+GARBAGE = scratch('garbage', bytes(range(256)) * 64)
+TRUNCATED = scratch('truncated', bzimage()[:600])
+ARM = scratch('arm64.elf', elf(183))
+SHORT_ELF = scratch('short.elf', elf(62, 40))
+BIG = os.path.join(SCRATCH, 'big')
+with open(BIG, 'wb') as sparse:
+    sparse.truncate(2 << 30)
+READONLY = os.path.join(SCRATCH, 'missing-folder', 'serial.log')
+
+# arguments → exit code, texts that must appear (in stderr for code 1, else stdout)
+CASES = [
+    ('-h', 0, ['QEMU emulator version 7.2.22 ', '-no-user-config', '-nodefaults', '-no-hpet', '-kernel']),
+    ('-help', 0, ['QEMU emulator version 7.2.22 ']), ('--help', 0, ['usage:']),
+    ('-version', 0, ['QEMU emulator version 7.2.22 (Rhea ']), ('--version', 0, ['QEMU emulator version']),
+    ('-M help', 0, ['pc ']), ('-machine ?', 0, ['pc ']), ('-cpu help', 0, ['qemu64', 'max']),
+    ('-accel help', 0, ['tcg']), ('-device help', 0, ['isa-serial']), ('-device ?', 0, ['"isa-debug-exit"']),
+    ('-device isa-serial,help', 0, ['chardev']), ('-chardev help', 0, ['stdio', 'socket', 'ringbuf']),
+    ('-d help', 0, ['in_asm', 'guest_errors']),
+
+    ('-kernle x', 1, ['-kernle', "did you mean '-kernel'"]), ('-zzzzzz', 1, ['-zzzzzz', 'unknown option']),
+    ('-kernel', 1, ['-kernel', 'argument is missing']), ('-vnc :0', 1, ['-vnc', 'not supported yet']),
+    ('disk.img', 1, ['disk.img']),
+    ('-M nosuch', 1, ['nosuch', 'pc']), ('-M pc,nosuch=1', 1, ['nosuch']), ('-M pc,=x', 1, ['=x']),
+    ('-M pc,usb=on', 1, ['usb=on']), ('-M pc,vmport=maybe', 1, ['vmport=maybe', 'on or off']),
+    ('-cpu nosuch', 1, ['nosuch']), ('-cpu qemu64,+nosuch', 1, ['nosuch']), ('-cpu qemu64,level=many', 1, ['many']),
+    ('-accel nosuch', 1, ['nosuch', 'tcg']), ('-accel tcg,nosuch=1', 1, ['nosuch']),
+    ('-m 0', 1, ['-m 0', 'RAM']), ('-m 100K', 1, ['-m 100K']), ('-m lots', 1, ['lots', 'size']), ('-m -5', 1, ['-5']),
+    ('-m 99999999T', 1, ['-m 99999999T']), ('-m 200T -kernel %s' % TRUNCATED, 1, ['RAM']),
+    ('-m 512,slots=4,maxmem=4G', 1, ['not supported']), ('-m 512,maxmem=256', 1, ['maxmem']), ('-m 512,foo=1', 1, ["'foo'"]),
+    ('-smp 0', 1, ['-smp 0']), ('-smp 300', 1, ['300', 'at most']), ('-smp 3,sockets=2', 1, ['topology']),
+    ('-smp 4,maxcpus=2', 1, ['maxcpus=2']), ('-smp many', 1, ['many']), ('-smp 2,thraeds=2', 1, ['threads']),
+    ('-kernel /no/such/kernel', 1, ['/no/such/kernel', 'No such file']), ('-kernel %s' % SCRATCH, 1, [SCRATCH]),
+    ('-kernel %s' % EMPTY, 1, [EMPTY]), ('-kernel %s' % GARBAGE, 1, [GARBAGE]), ('-kernel %s' % TRUNCATED, 1, [TRUNCATED]),
+    ('-kernel %s' % ARM, 1, [ARM]), ('-kernel %s' % SHORT_ELF, 1, [SHORT_ELF]),
+    ('-initrd x', 1, ['-initrd', '-kernel']), ('-append x', 1, ['-append', '-kernel']),
+    ('-serial file:%s' % READONLY, 1, [READONLY, 'No such file']), ('-serial nosuch', 1, ['nosuch', 'stdio']),
+    ('-serial chardev:none-such', 1, ['none-such']), ('-serial null -serial null -serial null -serial null -serial null', 1, ['4 serial']),
+    ('-serial stdio -monitor stdio', 1, ['stdio', 'in use']),
+    ('-chardev nosuch,id=a', 1, ['nosuch', 'stdio']), ('-chardev null', 1, ["'id'"]),
+    ('-chardev null,id=a -chardev null,id=a', 1, ['a', 'exists']), ('-chardev file,id=a', 1, ['path']),
+    ('-chardev socket,id=a,path=/no/such/socket', 1, ['/no/such/socket']), ('-mon chardev=x', 1, ['x']),
+    ('-chardev null,id=m -mon chardev=m,mode=sideways', 1, ['mode=sideways', 'readline']),
+    ('-device nosuch', 1, ['nosuch']), ('-device isa-serail', 1, ["did you mean 'isa-serial'"]),
+    ('-device isa-debug-exit,nosuch=1', 1, ['nosuch']), ('-device isa-debug-exit,iobase=many', 1, ['iobase', 'many']),
+    ('-device isa-serial,chardev=nobody', 1, ['nobody']), ('-device isa-debug-exit,id=0x', 1, ['0x']),
+    ('-device {"driver":"isa-debug-exit"', 1, ['JSON']), ('-device nosuch,help', 1, ['nosuch']),
+    ('-object nosuch,id=a', 1, ['nosuch']), ('-uuid 1234', 1, ['1234', 'UUID']), ('-rtc base=never', 1, ['never', 'utc']),
+    ('-rtc clock=sun', 1, ['sun', 'host']), ('-display gtk', 1, ['gtk', 'none']), ('-nic user', 1, ['user', 'none']),
+    ('-d nosuch', 1, ['nosuch']), ('-D /no/such/folder/log', 1, ['/no/such/folder/log']), ('-global nonsense', 1, ['nonsense']),
+    ('-boot order=1', 1, ["'1'"]), ('-overcommit cpu-pm=on', 1, ['cpu-pm']), ('-action reboot=fly', 1, ['fly', 'shutdown']),
+    ('-pidfile /no/such/folder/pid -S -display none', 1, ['/no/such/folder/pid']),
+    ('-echr long', 1, ['long']), ('-dtb /no/such/dtb -kernel %s' % GARBAGE, 1, [GARBAGE]),
+]
+
+count = failures = 0
+
+
+def result(ok, name, detail=''):
+    global count, failures
+    count += 1
+    failures += not ok
+    print(f"{'ok' if ok else 'not ok'} {count} - {name}")
+    if not ok:
+        print('\n'.join('# ' + line for line in str(detail).splitlines()[-20:]))
+    sys.stdout.flush()
+
+
+def run_case(text, code, wanted):
+    name = text.replace(SCRATCH + '/', '')
+    try:
+        p = subprocess.run([RHEA] + text.split(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False,
+                           errors='replace')
+    except subprocess.TimeoutExpired:
+        result(False, name, 'still running after 30 s')
+        return
+    out = p.stderr if code else p.stdout
+    missing = [w for w in wanted if w not in out]
+    lines = p.stderr.strip().splitlines()
+    ok = p.returncode == code and not missing and (code == 0 or 1 <= len(lines) <= 3)
+    result(ok, name, f'exit code {p.returncode}, missing {missing}\n{p.stderr}\n{p.stdout[:500] if code else ""}')
+
+
+class Terminal:
+    """The emulator on a terminal of its own."""
+
+    def __init__(self, args):
+        self.master, slave = pty.openpty()
+        self.before = termios.tcgetattr(slave)
+        self.slave = slave
+        self.p = subprocess.Popen([RHEA] + args, stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
+        self.text = ''
+
+    def wait_for(self, text, seconds=20):
+        end = time.time() + seconds
+        while text not in self.text and time.time() < end:
+            if select.select([self.master], [], [], 0.1)[0]:
+                self.text += os.read(self.master, 65536).decode(errors='replace')
+        return text in self.text
+
+    def raw(self, seconds=20):
+        end = time.time() + seconds
+        while time.time() < end:
+            if not termios.tcgetattr(self.slave)[3] & termios.ICANON:
+                return True
+            time.sleep(0.01)
+        return False
+
+    def type(self, data):
+        os.write(self.master, data)
+
+    def finish(self, name, code, text=''):
+        try:
+            got = self.p.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            self.p.kill()
+            got = 'still running'
+        while select.select([self.master], [], [], 0)[0]:
+            self.text += os.read(self.master, 65536).decode(errors='replace')
+        restored = termios.tcgetattr(self.slave) == self.before
+        os.close(self.master)
+        os.close(self.slave)
+        result(got == code and restored and text in self.text, name, f'exit {got}, terminal restored: {restored}\n{self.text}')
+
+
+def terminal_cases():
+    idle = ['-M', 'pc', '-m', '64', '-S', '-nographic']
+    t = Terminal(['-nographic', '-kernel', '/no/such/kernel'])
+    t.finish('terminal after an error', 1, '/no/such/kernel')
+    for signo in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        t = Terminal(idle)
+        t.raw()
+        t.p.send_signal(signo)
+        t.finish(f'terminal after {signo.name}', 0, f'terminating on signal {int(signo)}')
+    t = Terminal(idle)
+    t.raw()
+    t.p.send_signal(signal.SIGABRT)
+    t.finish('terminal after SIGABRT', -signal.SIGABRT)
+    t = Terminal(idle)
+    t.raw()
+    t.type(b'\x01h')
+    ok = t.wait_for('exit emulator')
+    t.type(b'\x01c')
+    ok = t.wait_for('(qemu) ') and ok
+    t.type(b'info status\r')
+    ok = t.wait_for('VM status: paused (prelaunch)') and ok
+    t.type(b'nosuch\r')
+    ok = t.wait_for("unknown command: 'nosuch'") and ok
+    result(ok, 'monitor behind Ctrl-A c', t.text)
+    t.type(b'\x01x')
+    t.finish('Ctrl-A x leaves', 0)
+    t = Terminal(idle[:-1] + ['-serial', 'stdio', '-display', 'none'])
+    t.raw()
+    time.sleep(0.2)
+    os.kill(t.p.pid, 0)
+    os.close(os.dup(t.slave))
+    t.type(b'\x03') # Ctrl-C: the session has no controlling terminal, so it must at least not kill the guest's input
+    t.p.terminate()
+    t.finish('terminal after SIGTERM with -serial stdio', 0)
+
+
+def pipe_cases():
+    p = subprocess.Popen([RHEA, '-M', 'pc', '-m', '64', '-S', '-display', 'none', '-monitor', 'stdio'], stdin=subprocess.PIPE,
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    out, err = p.communicate(b'info status\ninfo chardev\nquit\n', timeout=30)
+    result(p.returncode == 0 and b'paused' in out and b'compat_monitor0' in out, 'monitor on a pipe', out + err)
+
+    p = subprocess.Popen([RHEA, '-M', 'pc', '-m', '64', '-S', '-display', 'none', '-monitor', 'stdio'], stdin=subprocess.PIPE,
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    p.stdout.close() # a reader that has gone: SIGPIPE must not kill
+    p.stdin.write(b'help\nhelp\nquit\n')
+    p.stdin.close()
+    code = p.wait(timeout=30)
+    p.stderr.close()
+    result(code == 0, 'output to a closed pipe', code)
+
+    pidfile = os.path.join(SCRATCH, 'pid')
+    socket = os.path.join(SCRATCH, 'monitor.sock')
+    p = subprocess.run([RHEA, '-M', 'pc', '-m', '64', '-S', '-display', 'none', '-daemonize', '-pidfile', pidfile, '-chardev',
+                        f'socket,id=m,path={socket},server=on,wait=off', '-mon', 'm'], capture_output=True, timeout=30, check=False)
+    ok, pid = p.returncode == 0 and os.path.exists(pidfile) and os.path.exists(socket), 0
+    if ok:
+        with open(pidfile, encoding='ascii') as f:
+            pid = int(f.read())
+        again = subprocess.run([RHEA, '-M', 'pc', '-m', '64', '-S', '-display', 'none', '-pidfile', pidfile], capture_output=True,
+                               timeout=30, check=False)
+        ok = again.returncode == 1 and b'locked' in again.stderr
+        os.kill(pid, signal.SIGTERM)
+        for _ in range(200):
+            if not os.path.exists(pidfile):
+                break
+            time.sleep(0.05)
+        ok = ok and not os.path.exists(pidfile)
+    result(ok, 'daemonize and pidfile', p.stderr)
+
+
+def argv0_cases():
+    link = os.path.join(SCRATCH, 'qemu-system-x86_64')
+    if not os.path.islink(link):
+        os.symlink(os.path.abspath(RHEA), link)
+    out = subprocess.run([link, '-M', 'help'], capture_output=True, text=True, timeout=30, check=False)
+    result(out.returncode == 0 and 'pc ' in out.stdout, 'invoked as qemu-system-x86_64', out.stderr)
+    out = subprocess.run([link, '-nosuch'], capture_output=True, text=True, timeout=30, check=False)
+    result(out.stderr.startswith('qemu-system-x86_64: -nosuch'), 'messages name the program', out.stderr)
+
+
+for row in CASES:
+    run_case(*row)
+terminal_cases()
+pipe_cases()
+argv0_cases()
+print(f'1..{count}')
+sys.exit(failures != 0)
