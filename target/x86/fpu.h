@@ -46,6 +46,13 @@ void x86_fpu_set_sw(X86State *env, uint16_t sw);
 uint16_t x86_fpu_tag_word(const X86State *env);
 void x86_fpu_set_tag_word(X86State *env, uint16_t tw);
 void x86_fpu_reset(X86State *env); /* FNINIT */
+/* HF_X87EXC alone, for what loads x87 state without x86_update_hflags. */
+static inline void x86_fpu_update_hflags(X86State *env)
+{
+    bool exc = (env->fpuc & FPU_EXC_MASK) != FPU_EXC_MASK || (env->fpus & FPUS_ES);
+
+    env->hflags = exc ? env->hflags | HF_X87EXC : env->hflags & ~HF_X87EXC;
+}
 /* FERR#: what the platform does about an unmasked exception while CR0.NE is clear (a PC raises IRQ 13).
  * Set once by the machine before the first vCPU runs; NULL: counted as a guest error. */
 extern void (*x86_ferr_hook)(Cpu *cpu);

@@ -8,6 +8,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "target/x86/fpu.h"
 #include "target/x86/system.h"
 #include "target/x86/xsave.h"
 #include <xmmintrin.h>
@@ -85,10 +86,9 @@ static void put_x87(X86State *env, FxArea *a, bool rexw)
 static void get_x87(X86State *env, const FxArea *a, bool rexw)
 {
     unsigned top = a->fsw >> 11 & 7;
-    env->fpuc = a->fcw;
-    env->fpus = a->fsw & ~0x3800;
-    env->fpus = a->fsw & ~a->fcw & 0x3f ? env->fpus | 0x8080 : env->fpus & ~0x8080; /* ES and B follow */
-    env->fpstt = top;
+    x86_fpu_set_cw(env, a->fcw);
+    x86_fpu_set_sw(env, a->fsw);
+    x86_fpu_update_hflags(env);
     for (unsigned i = 0; i < 8; i++) {
         X86Fpreg *r = &env->fpregs[(top + i) & 7];
         env->fptags[i] = !(a->ftw >> i & 1);
@@ -105,11 +105,8 @@ static void get_x87(X86State *env, const FxArea *a, bool rexw)
 static void init_x87(X86State *env)
 {
     memset(env->fpregs, 0, sizeof(env->fpregs));
-    memset(env->fptags, 1, sizeof(env->fptags));
-    env->fpuc = 0x37f;
-    env->fpstt = 0;
-    env->fpus = env->fpop = env->fpcs = env->fpds = 0;
-    env->fpip = env->fpdp = 0;
+    x86_fpu_reset(env);
+    x86_fpu_update_hflags(env);
 }
 
 /* 8 registers outside 64-bit code. */
