@@ -1078,7 +1078,8 @@ static bool apic_post_load(void *obj, unsigned version, GError **error)
     if ((s->base & 0x2ff) || (s->base & (MSR_APIC_BASE_ENABLE | MSR_APIC_BASE_X2APIC)) == MSR_APIC_BASE_X2APIC) {
         return error_set(error, "apic: saved IA32_APIC_BASE 0x%" PRIx64 " is not valid", s->base);
     }
-    if ((s->divide & ~0xbu) || (s->spiv & ~APIC_SPIV_WRITABLE) || s->dfr > 0xf) {
+    if ((s->divide & ~0xbu) || (s->spiv & ~APIC_SPIV_WRITABLE) || s->dfr > 0xf || s->load_time < 0 ||
+        s->load_time > INT64_MAX / 2) {
         return error_set(error, "apic: saved state is out of range");
     }
     memory_region_set_address(&bus.page, address);

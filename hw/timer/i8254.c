@@ -414,7 +414,8 @@ static bool pit_post_load(void *obj, unsigned version, GError **error)
     for (unsigned i = 0; i < PIT_CHANNELS; i++) {
         PitChannel *c = &s->channel[i];
         if (c->mode > HARD_STROBE || c->rw > RW_WORD || c->bcd > 1 || c->latch_bytes > 2 ||
-            c->count > 0x10000 || c->next_count > 0x10000 || (c->counting && !c->count)) {
+            c->count > 0x10000 || c->next_count > 0x10000 || (c->counting && !c->count) || c->load_time < 0 || c->load_time > INT64_MAX / 2 ||
+            c->next_load < 0 || c->next_load > INT64_MAX / 2) {
             return error_set(error, "isa-pit: saved state of channel %u is out of range", i);
         }
     }
