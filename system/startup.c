@@ -420,7 +420,7 @@ static bool build(CommandLine *cl, GError **error)
         return error_set_errno(error, errno, "-overcommit mem-lock=on: cannot lock memory (see 'ulimit -l')");
     }
     if (!machine_build(machine_current(), error) || !options_run(cl, STAGE_DEVICE, error) ||
-        !connect_monitors(cl, error)) {
+        !machine_finish(machine_current(), error) || !connect_monitors(cl, error)) {
         return false;
     }
     machine_reset(machine_current());

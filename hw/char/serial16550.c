@@ -14,6 +14,7 @@
  */
 #include "hw/char/serial16550.h"
 #include "chardev/chardev.h"
+#include "hw/acpi/aml.h"
 #include "hw/core/clock.h"
 #include "hw/core/device.h"
 #include "hw/intc/isa.h"
@@ -596,6 +597,26 @@ static bool uart_post_load(void *obj, unsigned version, GError **error)
     return true;
 }
 
+/* COM ports by number; their resources are what the properties say. */
+static void isa_serial_acpi(Device *dev, void *aml)
+{
+    Uart *s = (Uart *)dev;
+    char name[5] = {'C', 'O', 'M', '1' + s->index, 0};
+
+    if (s->index > 8 || s->irq >= 16) {
+        return;
+    }
+    aml_device_begin(aml, name);
+    aml_name_eisaid(aml, "_HID", "PNP0501");
+    aml_name_int(aml, "_UID", s->index + 1);
+    aml_method_returning(aml, "_STA", 0xf);
+    aml_resources_begin(aml, "_CRS");
+    aml_res_io(aml, s->iobase, UART_REGS);
+    aml_res_irq(aml, s->irq, AML_IRQ_EDGE_HIGH);
+    aml_resources_end(aml);
+    aml_end(aml);
+}
+
 static const StateField uart_state[] = {
     STATE_U8(Uart, ier), STATE_U8(Uart, fcr), STATE_U8(Uart, lcr), STATE_U8(Uart, mcr),
     STATE_U8(Uart, lsr_errors), STATE_U8(Uart, msr), STATE_U8(Uart, scr), STATE_U16(Uart, divisor),
@@ -620,7 +641,7 @@ static const Property serial_mm_props[] = {
 
 DEVICE_TYPE(isa_serial, Uart, .name = "isa-serial", .summary = "16550A serial port", .user_creatable = true,
             .bus = "isa", .props = PROPS(isa_serial_props), .irqs_out = 1,
-            .state = STATE(1, uart_state, .post_load = uart_post_load), .realize = isa_serial_realize,
+            .state = STATE(1, uart_state, .post_load = uart_post_load), .realize = isa_serial_realize, .acpi = isa_serial_acpi,
             .unrealize = uart_unrealize, .reset_enter = uart_reset_enter, .reset_hold = uart_reset_hold,
             .reset_exit = uart_reset_exit);
 DEVICE_TYPE(serial_mm, Uart, .name = "serial-mm", .summary = "16550A serial port in memory",

@@ -234,6 +234,11 @@ bool machine_build(Machine *m, GError **error)
     return m->ops->build(m, error);
 }
 
+bool machine_finish(Machine *m, GError **error)
+{
+    return !m->ops->finish || m->ops->finish(m, error);
+}
+
 void machine_reset(Machine *m)
 {
     machine_reset_devices();

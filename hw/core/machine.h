@@ -44,8 +44,10 @@ typedef struct MachineOps {
     unsigned max_cpus;
     bool is_default;                   /* of its arch */
     const char *deprecated;
-    /* Build everything: RAM, CPUs, devices, tables, kernel. */
+    /* Build the board: RAM, CPUs, devices. */
     bool (*build)(Machine *m, GError **error);
+    /* Once all of -device is there: firmware tables, kernel. May be NULL. */
+    bool (*finish)(Machine *m, GError **error);
     /* After machine_reset_devices: e.g. put the boot CPU at the kernel's entry. */
     void (*reset)(Machine *m);
     /* Resolve "-cpu" text into a new, unrealized Cpu. */
@@ -71,6 +73,7 @@ struct Machine {
  * lists what is valid. */
 Machine *machine_new(const char *type_name, GError **error);
 bool machine_build(Machine *m, GError **error) WARN_UNUSED;
+bool machine_finish(Machine *m, GError **error) WARN_UNUSED; /* after -device, before the first reset */
 void machine_reset(Machine *m); /* devices, CPUs, then ops->reset; caller: big lock, vCPUs stopped */
 Machine *machine_current(void); /* from machine_new on */
 void machine_list_help(const char *arch, FILE *out);

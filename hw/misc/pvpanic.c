@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "accel/accel.h"
+#include "hw/acpi/aml.h"
 #include "hw/char/serial16550.h"
 #include "hw/core/device.h"
 #include "util/report.h"
@@ -61,10 +62,25 @@ static bool pvpanic_realize(Device *dev, GError **error)
     return true;
 }
 
+static void pvpanic_acpi(Device *dev, void *aml)
+{
+    char name[5];
+
+    snprintf(name, sizeof(name), "P%03X", ((PvPanic *)dev)->ioport & 0xfff);
+    aml_device_begin(aml, name);
+    aml_name_string(aml, "_HID", "QEMU0001");
+    aml_method_returning(aml, "_STA", 0xf);
+    aml_resources_begin(aml, "_CRS");
+    aml_res_io(aml, ((PvPanic *)dev)->ioport, 1);
+    aml_resources_end(aml);
+    aml_end(aml);
+}
+
 static const Property pvpanic_props[] = {
     PROP_U32("ioport", PvPanic, ioport, 0x505, "I/O port"),
     PROP_U8("events", PvPanic, events, PVPANIC_EVENTS, "events offered: 1 panicked, 2 crash kernel loaded, 4 shutdown"),
 };
 
 DEVICE_TYPE(pvpanic, PvPanic, .name = "pvpanic", .summary = "port by which a guest reports its panic",
-            .user_creatable = true, .bus = "isa", .props = PROPS(pvpanic_props), .realize = pvpanic_realize);
+            .user_creatable = true, .bus = "isa", .props = PROPS(pvpanic_props), .realize = pvpanic_realize,
+            .acpi = pvpanic_acpi);

@@ -387,31 +387,22 @@ static bool add_cpus(PcMachine *pc, GError **error)
 typedef struct {
     const char *name, *hid;
     const char *child;   /* present if the machine has this child */
-    unsigned uid;
     struct { uint16_t port; uint8_t length; } io[3];
     int irq;             /* -1: none */
 } IsaAcpiRow;
 static const IsaAcpiRow isa_acpi_rows[] = {
-    {"PIC", "PNP0000", "pic0", 0, {{0x20, 2}, {0xa0, 2}, {0x4d0, 2}}, 2},
-    {"TIMR", "PNP0100", "pit", 0, {{0x40, 4}}, 0},
-    {"SPKR", "PNP0800", "pcspk", 0, {{0x61, 1}}, -1},
-    {"RTC", "PNP0B00", "rtc", 0, {{0x70, 2}}, 8},
-    {"KBD", "PNP0303", "i8042", 0, {{0x60, 1}, {0x64, 1}}, 1},
-    {"MOU", "PNP0F13", "i8042", 0, {{0}}, 12},
-    {"COM1", "PNP0501", "serial0", 1, {{0x3f8, 8}}, 4},
-    {"COM2", "PNP0501", "serial1", 2, {{0x2f8, 8}}, 3},
-    {"COM3", "PNP0501", "serial2", 3, {{0x3e8, 8}}, 4},
-    {"COM4", "PNP0501", "serial3", 4, {{0x2e8, 8}}, 3},
+    {"PIC", "PNP0000", "pic0", {{0x20, 2}, {0xa0, 2}, {0x4d0, 2}}, 2},
+    {"TIMR", "PNP0100", "pit", {{0x40, 4}}, 0},
+    {"SPKR", "PNP0800", "pcspk", {{0x61, 1}}, -1},
+    {"RTC", "PNP0B00", "rtc", {{0x70, 2}}, 8},
+    {"KBD", "PNP0303", "i8042", {{0x60, 1}, {0x64, 1}}, 1},
+    {"MOU", "PNP0F13", "i8042", {{0}}, 12},
 };
 
 static void add_isa_acpi(PcMachine *pc, Aml *aml, const IsaAcpiRow *row)
 {
     aml_device_begin(aml, row->name);
     aml_name_eisaid(aml, "_HID", row->hid);
-    if (row->uid) {
-        aml_name_int(aml, "_UID", row->uid);
-        aml_method_returning(aml, "_STA", 0xf);
-    }
     aml_resources_begin(aml, "_CRS");
     for (unsigned i = 0; i < ARRAY_SIZE(row->io) && row->io[i].length; i++) {
         aml_res_io(aml, row->io[i].port, row->io[i].length);
@@ -421,6 +412,13 @@ static void add_isa_acpi(PcMachine *pc, Aml *aml, const IsaAcpiRow *row)
     }
     aml_resources_end(aml);
     aml_end(aml);
+}
+
+static void add_device_acpi(Device *dev, void *aml)
+{
+    if (dev->obj.type->acpi) {
+        dev->obj.type->acpi(dev, aml);
+    }
 }
 
 static void dsdt_devices(Aml *aml, void *opaque)
@@ -463,12 +461,7 @@ static void dsdt_devices(Aml *aml, void *opaque)
     aml_resources_end(aml);
     aml_end(aml);
     /* What devices know about themselves. */
-    for (guint i = 0; i < pc->m.obj.child_order->len; i++) {
-        Object *obj = pc->m.obj.child_order->pdata[i];
-        if (object_type_is(obj->type, "device") && obj->type->acpi) {
-            obj->type->acpi(DEVICE(obj), aml);
-        }
-    }
+    devices_foreach(&pc->m.obj, add_device_acpi, aml);
 }
 
 static bool add_acpi(PcMachine *pc, GError **error)
@@ -667,6 +660,13 @@ static bool pc_build(Machine *m, GError **error)
         return false;
     }
     fill_cmos(pc);
+    return true;
+}
+
+static bool pc_finish(Machine *m, GError **error)
+{
+    PcMachine *pc = PC(m);
+
     if ((pc->acpi != OFF && !add_acpi(pc, error)) || !add_smbios(pc, error) || !fill_fw_cfg(pc, error)
         || !load_kernel(pc, error)) {
         return false;
@@ -748,6 +748,7 @@ static const MachineOps pc_ops = {
     .max_cpus = PC_MAX_CPUS,
     .is_default = true,
     .build = pc_build,
+    .finish = pc_finish,
     .reset = pc_reset,
     .cpu_new = x86_cpu_new,
     .cpu_help = x86_cpu_help,
@@ -772,6 +773,7 @@ static const MachineOps microvm_ops = {
     .default_ram_size = 128 * MiB,
     .max_cpus = PC_MAX_CPUS,
     .build = pc_build,
+    .finish = pc_finish,
     .reset = pc_reset,
     .cpu_new = x86_cpu_new,
     .cpu_help = x86_cpu_help,
