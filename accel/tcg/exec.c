@@ -218,11 +218,7 @@ static bool tcg_available(GError **error)
 
 static bool tcg_init(GError **error)
 {
-    if (!tcg_backend_init(error)) {
-        return false;
-    }
-    tlb_listener_init();
-    return true;
+    return tcg_backend_init(error);
 }
 
 static bool tcg_cpu_init(Cpu *cpu, GError **error)
@@ -232,7 +228,8 @@ static bool tcg_cpu_init(Cpu *cpu, GError **error)
         g_free(t);
         return error_set(error, "the translator does not support %s CPUs yet", cpu->cc->arch);
     }
-    if (!code_cache.rw) {
+    if (!code_cache.rw) { /* the first vCPU: system memory exists by now */
+        tlb_listener_init();
         tb_init(DEFAULT_CACHE_SIZE, &cpu->cc->tcg->vars);
     }
     t->cpu = cpu;
