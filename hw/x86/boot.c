@@ -472,13 +472,10 @@ static void enter(X86Boot *b, X86State *env)
     }
     set_segment(env, &env->tr, 0x20, 0x67, DESC_P_MASK | 11u << DESC_TYPE_SHIFT);
     set_segment(env, &env->ldt, 0, 0, DESC_P_MASK | 2u << DESC_TYPE_SHIFT);
-    env->cr[0] = CR0_PE | CR0_ET;
-    if (long64) {
-        env->cr[3] = X86_BOOT_PAGE_TABLES;
-        env->cr[4] = CR4_PAE;
-        env->efer = EFER_LME | EFER_LMA;
-        env->cr[0] |= CR0_PG | CR0_WP;
-    }
+    env->cr[0] = CR0_PE | CR0_ET | (long64 ? CR0_PG | CR0_WP : 0);
+    env->cr[3] = long64 ? X86_BOOT_PAGE_TABLES : 0;
+    env->cr[4] = long64 ? CR4_PAE : 0;
+    env->efer = long64 ? EFER_LME | EFER_LMA : 0;
     env->eflags = 2;
     x86_update_hflags(env);
 }

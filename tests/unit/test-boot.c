@@ -388,7 +388,6 @@ static void test_pvh(void)
     g_autofree uint8_t *e = elf64(true), *data = g_malloc0(100);
     g_autofree char *kernel = write_file("kernel", e, ELF_SIZE), *initrd = write_file("initrd", data, 100);
     const uint8_t *info;
-    GError *err = NULL;
     X86Boot b;
 
     boot_new(&b, kernel);
@@ -437,7 +436,6 @@ static void test_multiboot(void)
     g_autofree char *kernel = write_file("kernel", e, ELF_SIZE), *m1 = write_file("m1", data, 4097);
     g_autofree char *m2 = write_file("m,2", data, 10), *list = g_strdup_printf("%s one two,%s/m,,2", m1, dir);
     const uint8_t *info, *mods;
-    GError *err = NULL;
     X86Boot b;
 
     boot_new(&b, kernel);
@@ -562,11 +560,93 @@ static void test_damage(void)
     damage(m + 0x1000, ELF_SIZE - 0x1000, 0x30);
 }
 
+/* ---- reset: bytes in guest memory, state of the CPU ---- */
+
+static MemoryRegion memory, io, low_ram, high_ram;
+
+static void make_memory(void)
+{
+    memory_region_init(&memory, "system", UINT64_MAX);
+    memory_region_init(&io, "io", 65536);
+    address_space_init(&address_space_memory, &memory, "memory");
+    address_space_init(&address_space_io, &io, "I/O");
+    g_assert_true(memory_region_init_ram(&low_ram, "low", 64 * MiB, NULL));
+    g_assert_true(memory_region_init_ram(&high_ram, "high", 64 * MiB, NULL));
+    memory_region_add_subregion(&memory, 0, &low_ram);
+    memory_region_add_subregion(&memory, 4 * GiB, &high_ram);
+}
+
+static void test_reset(void)
+{
+    g_autofree uint8_t *k = bzimage(), *e = elf64(true);
+    g_autofree char *path = g_build_filename(dir, "kernel", NULL);
+    X86Cpu *x = g_aligned_alloc0(1, sizeof(X86Cpu), 64);
+    X86State *env = &x->env;
+    uint8_t *ram, seed[32];
+    X86Boot b;
+
+    make_memory();
+    ram = memory_region_ram_ptr(&low_ram);
+    x->cpu.env = (struct CpuArchState *)env;
+    x->cpu.halted = true;
+    memset(k + SETUP, 0x5a, CODE);
+    load_ok(&b, k, BZ_SIZE);
+    x86_boot_reset(&b, &x->cpu);
+    g_assert_cmpmem(ram + 0x1000000, CODE, k + SETUP, CODE);
+    g_assert_cmpmem(ram + X86_BOOT_PARAMS + 0x202, 4, "HdrS", 4);
+    g_assert_cmphex(env->eip, ==, 0x1000200);
+    g_assert_cmphex(env->regs[R_ESI], ==, X86_BOOT_PARAMS);
+    g_assert_cmphex(env->efer, ==, EFER_LME | EFER_LMA);
+    g_assert_cmphex(env->cr[0] & (CR0_PE | CR0_PG), ==, CR0_PE | CR0_PG);
+    g_assert_cmphex(env->cr[4], ==, CR4_PAE);
+    g_assert_cmphex(env->segs[R_CS].selector, ==, 0x10);
+    g_assert_cmphex(env->hflags & (HF_LMA | HF_CS64 | HF_PE | HF_CPL_MASK), ==, HF_LMA | HF_CS64 | HF_PE);
+    g_assert_cmphex(env->eflags & IF_MASK, ==, 0);
+    g_assert_false(x->cpu.halted);
+    /* the page tables map one to one */
+    for (uint64_t va = 0; va < 4 * GiB; va += 0x1fe00000) {
+        uint64_t entry = ldq_le(ram + env->cr[3]);
+        entry = ldq_le(ram + (entry & ~0xfffull) + (va >> 30) * 8);
+        entry = ldq_le(ram + (entry & ~0xfffull) + (va >> 21 & 511) * 8);
+        g_assert_cmphex(entry & ~0x1fffffull, ==, va & ~0x1fffffull);
+        g_assert_cmphex(entry & 0x83, ==, 0x83);
+    }
+    /* a second reset restores what was overwritten, with another seed */
+    memcpy(seed, ram + blob(&b, "random seed")->addr + 16, 32);
+    memset(ram, 0, 32 * MiB);
+    x86_boot_reset(&b, &x->cpu);
+    g_assert_cmpmem(ram + 0x1000000, CODE, k + SETUP, CODE);
+    g_assert_cmpint(memcmp(seed, ram + blob(&b, "random seed")->addr + 16, 32), !=, 0);
+    /* the file is gone: its contents are not; it shrinks: an error, no crash */
+    g_assert_cmpint(truncate(path, 1000), ==, 0);
+    env->eip = 0;
+    x86_boot_reset(&b, &x->cpu);
+    g_assert_cmphex(env->eip, ==, 0);
+    x86_boot_clear(&b);
+
+    /* bss of an ELF image is cleared; 32-bit entry */
+    memset(ram + MiB, 0xee, MiB);
+    memset(e + 0x1000, 0x77, 0x1800);
+    load_ok(&b, e, ELF_SIZE);
+    x86_boot_reset(&b, &x->cpu);
+    g_assert_cmphex(ram[MiB + 0x17ff], ==, 0x77);
+    g_assert_cmphex(ram[MiB + 0x1800], ==, 0);
+    g_assert_cmphex(ram[MiB + 0x3fff], ==, 0);
+    g_assert_cmphex(ram[MiB + 0x4000], ==, 0xee);
+    g_assert_cmphex(env->cr[0], ==, CR0_PE | CR0_ET);
+    g_assert_cmphex(env->efer, ==, 0);
+    g_assert_cmphex(env->hflags & (HF_LMA | HF_CS64 | HF_CS32 | HF_SS32), ==, HF_CS32 | HF_SS32);
+    g_assert_cmphex(env->regs[R_EBX], ==, X86_BOOT_INFO);
+    x86_boot_clear(&b);
+    g_aligned_free(x);
+}
+
 int main(int argc, char **argv)
 {
     int result;
 
     g_test_init(&argc, &argv, NULL);
+    bql_lock();
     dir = g_dir_make_tmp("rhea-boot-XXXXXX", NULL);
     e820_init(&map);
     e820_add(&map, 0, 0x9fc00, E820_RAM);
@@ -584,6 +664,7 @@ int main(int argc, char **argv)
     g_test_add_func("/boot/multiboot", test_multiboot);
     g_test_add_func("/boot/refused", test_refused);
     g_test_add_func("/boot/damage", test_damage);
+    g_test_add_func("/boot/reset", test_reset);
     result = g_test_run();
     for (unsigned i = 0; i < 5; i++) {
         static const char *const names[] = {"kernel", "initrd", "dtb", "m1", "m,2"};
@@ -593,5 +674,6 @@ int main(int argc, char **argv)
     g_rmdir(dir);
     g_free(dir);
     e820_clear(&map);
+    bql_unlock();
     return result;
 }
