@@ -154,11 +154,12 @@ OPTION_HANDLER(opt_overcommit)
 OPTION_HANDLER(opt_msg)
 {
     g_autoptr(KeyValues) kv = keyvals_parse(arg, NULL, error);
-    bool timestamp = false, guest_name = false;
-    if (!kv || !keyvals_bool(kv, "timestamp", &timestamp, error) || !keyvals_bool(kv, "guest-name", &guest_name, error)) {
+    bool timestamp = false;
+    if (!kv || !keyvals_bool(kv, "timestamp", &timestamp, error)) {
         return false;
     }
-    return keyvals_check_used(kv, VALID("timestamp", "guest-name"), error);
+    report_timestamps(timestamp);
+    return keyvals_check_used(kv, VALID("timestamp"), error);
 }
 
 OPTION_HANDLER(opt_echr)

@@ -13,6 +13,7 @@ G_DEFINE_QUARK(rhea-error, rhea_error)
 static GMutex report_lock;
 static char *program_name;
 static __thread char *location;
+static bool timestamps;
 static FILE *log_stream; /* NULL: stderr */
 unsigned log_items;
 
@@ -57,13 +58,26 @@ void report_location(const char *text)
     location = g_strdup(text);
 }
 
+void report_timestamps(bool on)
+{
+    timestamps = on;
+}
+
+/* "2026-01-31T12:00:00.123456Z ", or nothing. Caller frees. */
+static char *timestamp(void)
+{
+    g_autoptr(GDateTime) now = timestamps ? g_date_time_new_now_utc() : NULL;
+    g_autofree char *text = now ? g_date_time_format(now, "%Y-%m-%dT%H:%M:%S") : NULL;
+    return now ? g_strdup_printf("%s.%06dZ ", text, g_date_time_get_microsecond(now)) : g_strdup("");
+}
+
 static void report(const char *severity, const char *fmt, va_list ap) PRINTF(2, 0);
 static void report(const char *severity, const char *fmt, va_list ap)
 {
-    g_autofree char *text = g_strdup_vprintf(fmt, ap);
+    g_autofree char *text = g_strdup_vprintf(fmt, ap), *when = timestamp();
 
     g_mutex_lock(&report_lock);
-    fprintf(stderr, "%s: %s%s%s%s\n", program_name ? program_name : "rhea", location ? location : "",
+    fprintf(stderr, "%s%s: %s%s%s%s\n", when, program_name ? program_name : "rhea", location ? location : "",
             location ? ": " : "", severity, text);
     fflush(stderr);
     g_mutex_unlock(&report_lock);

@@ -30,6 +30,7 @@ bool error_set_errno(GError **error, int err, const char *fmt, ...) PRINTF(3, 4)
 
 /* Print to stderr (or to the current monitor): "rhea: msg\n". argv0 decides the prefix. */
 void report_init(const char *argv0);
+void report_timestamps(bool on); /* -msg timestamp=on */
 void report_error(const char *fmt, ...) PRINTF(1, 2);
 void report_warn(const char *fmt, ...) PRINTF(1, 2);
 void report_info(const char *fmt, ...) PRINTF(1, 2);
