@@ -586,6 +586,13 @@ static void uart_reset_exit(Device *dev)
     uart_accept_input((Uart *)dev);
 }
 
+/* Collected output belongs to this host: it goes out here, not again where the state is loaded. */
+static void uart_pre_save(void *obj)
+{
+    uart_writable(obj);
+    uart_flush(obj);
+}
+
 static bool uart_post_load(void *obj, unsigned version, GError **error)
 {
     Uart *s = obj;
@@ -641,11 +648,13 @@ static const Property serial_mm_props[] = {
 
 DEVICE_TYPE(isa_serial, Uart, .name = "isa-serial", .summary = "16550A serial port", .user_creatable = true,
             .bus = "isa", .props = PROPS(isa_serial_props), .irqs_out = 1,
-            .state = STATE(1, uart_state, .post_load = uart_post_load), .realize = isa_serial_realize, .acpi = isa_serial_acpi,
+            .state = STATE(1, uart_state, .pre_save = uart_pre_save, .post_load = uart_post_load),
+            .realize = isa_serial_realize, .acpi = isa_serial_acpi,
             .unrealize = uart_unrealize, .reset_enter = uart_reset_enter, .reset_hold = uart_reset_hold,
             .reset_exit = uart_reset_exit);
 DEVICE_TYPE(serial_mm, Uart, .name = "serial-mm", .summary = "16550A serial port in memory",
             .props = PROPS(serial_mm_props), .irqs_out = 1,
-            .state = STATE(1, uart_state, .post_load = uart_post_load), .realize = serial_mm_realize,
+            .state = STATE(1, uart_state, .pre_save = uart_pre_save, .post_load = uart_post_load),
+            .realize = serial_mm_realize,
             .unrealize = uart_unrealize, .reset_enter = uart_reset_enter, .reset_hold = uart_reset_hold,
             .reset_exit = uart_reset_exit);

@@ -316,7 +316,9 @@ static bool rtc_is_time(unsigned reg)
 /* The time registers hold the time to go on from, `into_ns` after their second began. */
 static void rtc_set_time(Rtc *s, int64_t into_ns)
 {
-    s->offset_ns = rtc_take_time(s) * NANOSECONDS_PER_SECOND + into_ns - clock_now(machine_config.rtc_clock);
+    /* Nanoseconds in 64 bits end in 2262: years far out stop at 1811 and 2185. */
+    int64_t second = CLAMP(rtc_take_time(s), INT64_C(-5000000000), INT64_C(6800000000));
+    s->offset_ns = second * NANOSECONDS_PER_SECOND + into_ns - clock_now(machine_config.rtc_clock);
     s->seen_second = rtc_now_s(s);
 }
 
