@@ -35,6 +35,7 @@ typedef struct AcpiPm {
     uint16_t pm1_sts, pm1_en, pm1_cnt, gpe_sts, gpe_en;
     uint8_t smi_command, smi_data;
     uint64_t carry_seen;   /* changes of the top bit accounted in TMR_STS */
+    bool tmr_set;          /* TMR_STS as last seen: a write that clears it is told from it being clear */
     Timer carry_timer;
 } AcpiPm;
 
@@ -62,6 +63,7 @@ static void pm_account_carry(AcpiPm *s)
         s->carry_seen = carries;
         s->pm1_sts |= PM1_TMR;
     }
+    s->tmr_set = s->pm1_sts & PM1_TMR;
 }
 
 static void pm_update(void *opaque)
@@ -76,6 +78,16 @@ static void pm_update(void *opaque)
     } else {
         timer_del(&s->carry_timer);
     }
+}
+
+/* Clearing TMR_STS also clears what carries would have set while it was set. */
+static void pm_sts_written(void *opaque)
+{
+    AcpiPm *s = opaque;
+    if (s->tmr_set && !(s->pm1_sts & PM1_TMR)) {
+        s->carry_seen = pm_carries(s);
+    }
+    pm_update(s);
 }
 
 void acpi_pm_gpe(Device *pm, unsigned bit)
@@ -142,7 +154,7 @@ static void pm_write_reset(void *opaque, const Reg *r, unsigned index, uint64_t 
 
 static const Reg pm_regs[] = {
     REG(PM(ACPI_PM1A_EVT_BLK), "PM1_STS", AcpiPm, pm1_sts, .w1c = PM1_EVENTS | PM1_WAK,
-        .ro = 0xffff & ~(PM1_EVENTS | PM1_WAK), .read = pm_read_sts, .after = pm_update),
+        .ro = 0xffff & ~(PM1_EVENTS | PM1_WAK), .read = pm_read_sts, .after = pm_sts_written),
     REG(PM(ACPI_PM1A_EVT_BLK) + 2, "PM1_EN", AcpiPm, pm1_en, .ro = 0xffff & ~PM1_EVENTS, .after = pm_update),
     REG(PM(ACPI_PM1A_CNT_BLK), "PM1_CNT", AcpiPm, pm1_cnt, .write = pm_write_cnt, .after = pm_update),
     REG_RD(PM(ACPI_PM_TMR_BLK), "PM_TMR", 4, .read = pm_read_timer),
@@ -217,6 +229,7 @@ static bool pm_post_load(void *obj, unsigned version, GError **error)
         (s->pm1_cnt & ~(CNT_SCI_EN | CNT_BM_RLD | CNT_SLP_TYP))) {
         return error_set(error, "acpi-pm: saved registers have reserved bits");
     }
+    s->tmr_set = s->pm1_sts & PM1_TMR;
     return true;
 }
 

@@ -242,16 +242,16 @@ static void timer_write_config(HpetTimer *t, uint64_t v)
     timer_rearm(t);
 }
 
-static void timer_write_comparator(HpetTimer *t, uint64_t v)
+/* Bits lo … lo+len-1 of the comparator; in periodic mode of the period as well, and of the comparator
+ * only when VAL_SET allows it (section 2.3.9.2.2). */
+static void timer_write_comparator(HpetTimer *t, unsigned lo, unsigned len, uint64_t v)
 {
-    if (t->config & TN_32BIT) {
-        v = (uint32_t)v;
-    }
+    uint64_t width = t->config & TN_32BIT ? UINT32_MAX : UINT64_MAX;
     if (!(t->config & TN_PERIODIC) || (t->config & TN_SET_VALUE)) {
-        t->comparator = v;
+        t->comparator = deposit64(t->comparator, lo, len, v) & width;
     }
     if (t->config & TN_PERIODIC) {
-        t->period = v;
+        t->period = deposit64(t->period, lo, len, v) & width;
     }
     t->config &= ~(uint64_t)TN_SET_VALUE;
     timer_rearm(t);
@@ -309,16 +309,10 @@ static void hpet_write_register(Hpet *s, hwaddr reg, uint64_t v)
         return;
     }
     HpetTimer *t = &s->timer[(reg - HPET_TN) / 0x20];
-    switch (reg & 0x1f) {
-    case HPET_TN_CFG:
+    if ((reg & 0x1f) == HPET_TN_CFG) {
         timer_write_config(t, v);
-        break;
-    case HPET_TN_CMP:
-        timer_write_comparator(t, v);
-        break;
-    case HPET_TN_FSB:
+    } else if ((reg & 0x1f) == HPET_TN_FSB) {
         t->fsb = v;
-        break;
     }
 }
 
@@ -330,14 +324,15 @@ static uint64_t hpet_read(void *opaque, hwaddr addr, unsigned size)
 
 static void hpet_write(void *opaque, hwaddr addr, uint64_t value, unsigned size)
 {
+    Hpet *s = opaque;
     hwaddr reg = addr & ~UINT64_C(7);
-    if (size < 8) {
-        /* The other half stays; of write-1-to-clear status it is zero. A comparator's half is
-         * merged with the period when that is what the write will set. */
-        uint64_t old = reg == HPET_STATUS ? 0 : hpet_read_register(opaque, reg);
-        value = deposit64(old, 8 * (addr & 7), 32, value);
+    unsigned lo = 8 * (addr & 7), len = 8 * size;
+    if (reg >= HPET_TN && reg < HPET_TN + 0x20 * HPET_TIMERS && (reg & 0x1f) == HPET_TN_CMP) {
+        timer_write_comparator(&s->timer[(reg - HPET_TN) / 0x20], lo, len, value);
+    } else { /* the other half stays; of write-1-to-clear status it is zero */
+        uint64_t old = reg == HPET_STATUS ? 0 : hpet_read_register(s, reg);
+        hpet_write_register(s, reg, deposit64(old, lo, len, value));
     }
-    hpet_write_register(opaque, reg, value);
 }
 
 static const MemoryRegionOps hpet_ops = {
