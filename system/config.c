@@ -151,6 +151,11 @@ OPTION_HANDLER(opt_overcommit)
     return keyvals_check_used(kv, VALID("mem-lock", "cpu-pm"), error);
 }
 
+OPTION_HANDLER(opt_sandbox)
+{
+    return sandbox_parse(&cl->sandbox, arg, error);
+}
+
 OPTION_HANDLER(opt_msg)
 {
     g_autoptr(KeyValues) kv = keyvals_parse(arg, NULL, error);

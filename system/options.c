@@ -96,6 +96,8 @@ static const OptionRow rows[] = {
     {"no-user-config", NULL, NULL, "don't load configuration files (none are ever loaded)", STAGE_PROCESS, opt_nothing},
     {"rtc", NULL, "[base=utc|localtime|<datetime>][,clock=host|rt|vm][,driftfix=none|slew]",
      "set the RTC base and clock", STAGE_MACHINE, opt_rtc},
+    {"sandbox", NULL, "on[,obsolete=allow|deny][,elevateprivileges=allow|deny][,spawn=allow|deny][,resourcecontrol=allow|deny]",
+     "give up system calls once the machine is set up", STAGE_PROCESS, opt_sandbox},
     {"msg", NULL, "[timestamp=on|off]", "control error message format", STAGE_PROCESS, opt_msg},
 };
 
@@ -109,7 +111,7 @@ static const struct { const char *name; bool has_arg; } missing[] = {
     {"mem-prealloc", false}, {"mtdblock", true}, {"netdev", true}, {"no-fd-bootchk", false},
     {"numa", true}, {"pflash", true}, {"plugin", true}, {"prom-env", true}, {"qmp", true},
     {"qmp-pretty", true}, {"readconfig", true}, {"run-with", true}, {"runas", true}, {"s", false},
-    {"sandbox", true}, {"sd", true}, {"semihosting", false}, {"set", true}, {"singlestep", false},
+    {"sd", true}, {"semihosting", false}, {"set", true}, {"singlestep", false},
     {"snapshot", false}, {"spice", true}, {"tb-size", true}, {"tpmdev", true},
     {"usb", false}, {"usbdevice", true}, {"virtfs", true}, {"vnc", true}, {"watchdog-action", true},
 };

@@ -8,6 +8,7 @@
 #pragma once
 #include "util/osdep.h"
 #include "hw/core/machine.h"
+#include "system/sandbox.h"
 #include "util/keyval.h"
 
 typedef struct CommandLine CommandLine;
@@ -61,6 +62,7 @@ struct CommandLine {
     bool no_reboot, no_shutdown, stopped;
     bool daemonize, mem_lock;
     char *pidfile;
+    Sandbox sandbox;
 };
 
 /* Find options and arguments in argv. Errors name the option and suggest a near one. */
@@ -114,6 +116,7 @@ OPTION_HANDLER(opt_object);
 OPTION_HANDLER(opt_overcommit);
 OPTION_HANDLER(opt_pidfile);
 OPTION_HANDLER(opt_rtc);
+OPTION_HANDLER(opt_sandbox);
 OPTION_HANDLER(opt_serial);
 OPTION_HANDLER(opt_smp);
 OPTION_HANDLER(opt_stopped);

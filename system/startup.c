@@ -452,5 +452,6 @@ bool startup(CommandLine *cl, int argc, char **argv, GError **error)
         return cl->done;
     }
     runstate_set_actions(cl->no_reboot ? REBOOT_EXITS : REBOOT_RESETS, cl->no_shutdown ? SHUTDOWN_PAUSES : SHUTDOWN_EXITS);
-    return !cl->pidfile || daemon_write_pidfile(cl->pidfile, error);
+    return (!cl->pidfile || daemon_write_pidfile(cl->pidfile, error)) &&
+           (!cl->sandbox.enabled || sandbox_enter(&cl->sandbox, error));
 }
