@@ -83,10 +83,11 @@ typedef struct PcMachine {
 
 /* ---- wires ---- */
 
+/* Either gate lets address line 20 through. */
 static void a20_changed(PcMachine *pc)
 {
-    if (!pc->a20_kbc && !pc->a20_port92) {
-        log_mask(LOG_UNIMP, "pc: address line 20 was disabled, which is not modelled\n");
+    for (guint i = 0; cpus && i < cpus->len; i++) {
+        x86_cpu_set_a20(cpus->pdata[i], pc->a20_kbc || pc->a20_port92);
     }
 }
 
@@ -373,6 +374,10 @@ static bool add_cpus(PcMachine *pc, GError **error)
         if (!add_cpu(pc, i, error)) {
             return false;
         }
+    }
+    if (pc->acpi_cpus[c->cpus - 1].apic_id >= 255 && !x86_has(&X86_CPU(cpus->pdata[0])->env, FEAT_1_ECX, BIT(21))) {
+        return error_set(error, "-smp: %u CPUs in this topology need APIC ids above 254, and so x2APIC, which the CPU"
+                         " model lacks; use -cpu max or add +x2apic", c->cpus);
     }
     phys_bits = X86_CPU(cpus->pdata[0])->env.phys_bits;
     if (pc->above_4g && phys_bits && phys_bits < 64 && (4 * GiB + pc->above_4g) >> phys_bits) {
@@ -691,9 +696,26 @@ static void enable_virtual_wire(void)
     }
 }
 
+/* MTRRs as firmware sets them: all write-back but VGA's window and the hole below 4 GiB. */
+static void set_mtrrs(X86State *env)
+{
+    const uint64_t wb = UINT64_C(0x0606060606060606);
+    uint64_t phys_mask = (UINT64_C(1) << (env->phys_bits ? env->phys_bits : 36)) - 1;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(env->mtrr_fixed); i++) {
+        env->mtrr_fixed[i] = i == 2 ? 0 : wb; /* the third covers A0000 to BFFFF */
+    }
+    env->mtrr_var[0].base = BELOW_4G_MAX;
+    env->mtrr_var[0].mask = (phys_mask & ~(4 * GiB - BELOW_4G_MAX - 1)) | 1 << 11;
+    env->mtrr_deftype = 0xc06;
+}
+
 static void pc_reset(Machine *m)
 {
     enable_virtual_wire();
+    for (guint i = 0; i < cpus->len; i++) {
+        set_mtrrs(&X86_CPU(cpus->pdata[i])->env);
+    }
     x86_boot_reset(&PC(m)->boot, cpus->pdata[0]);
 }
 
