@@ -231,8 +231,12 @@ OPTION_HANDLER(opt_machine)
         return false;
     }
     if (keyvals_wants_help(kv, "type")) {
-        machine_list_help(cl->arch, stdout);
+        const char *type = keyvals_get(kv, "type");
         cl->done = true;
+        if (type && !is_help(type)) {
+            return machine_type_help(type, stdout, error);
+        }
+        machine_list_help(cl->arch, stdout);
         return true;
     }
     for (unsigned i = 0; i < kv->items->len; i++) {
@@ -258,7 +262,8 @@ OPTION_HANDLER(opt_accel)
         return false;
     }
     if (keyvals_wants_help(kv, "accel")) {
-        accel_list_help(stdout);
+        const char *accel = keyvals_get(kv, "accel");
+        accel_help(accel && !is_help(accel) ? accel : "", stdout);
         cl->done = true;
         return true;
     }

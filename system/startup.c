@@ -412,8 +412,8 @@ static bool build(CommandLine *cl, GError **error)
     if (!options_run(cl, STAGE_CHARDEV, error) || cl->done) {
         return cl->done;
     }
-    if (!check_boot_options(error) || !start_accel(cl, error) || !options_run(cl, STAGE_OBJECT, error) ||
-        !options_run(cl, STAGE_FRONTEND, error) || !default_frontends(cl, error)) {
+    if (!property_check_globals(error) || !check_boot_options(error) || !start_accel(cl, error) ||
+        !options_run(cl, STAGE_OBJECT, error) || !options_run(cl, STAGE_FRONTEND, error) || !default_frontends(cl, error)) {
         return false;
     }
     if (cl->mem_lock && mlockall(MCL_CURRENT | MCL_FUTURE) < 0) {

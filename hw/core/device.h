@@ -256,7 +256,8 @@ void property_set_checked(Object *obj, const char *name, const char *text);
 bool property_is_set(Object *obj, const char *name); /* explicitly */
 /* -global driver.prop=value: applied by object_new to that type and its descendants. */
 void property_add_global(const char *driver, const char *prop, const char *value);
-/* All globals name a known type and property and have a valid value; call before creating devices. */
+/* All globals of known types name a property and have a valid value; call before creating devices.
+ * Unknown types are warned of. */
 bool property_check_globals(GError **error) WARN_UNUSED;
 /* Properties that do not belong to an Object (accelerators): `base` is what their offsets refer to, and
  * what .set/.get receive; `owner` is for messages. */

@@ -131,6 +131,18 @@ void machine_list_help(const char *arch, FILE *out)
     }
 }
 
+bool machine_type_help(const char *name, FILE *out, GError **error)
+{
+    const ObjectType *type = machine_type_find(name);
+    g_autofree char *valid = machine_names();
+
+    if (!type) {
+        return error_set(error, "unsupported machine type '%s'; valid: %s", name, valid);
+    }
+    object_type_help(type, out);
+    return true;
+}
+
 /* ---- the machine of this process ---- */
 
 Machine *machine_current(void)

@@ -77,6 +77,8 @@ bool machine_finish(Machine *m, GError **error) WARN_UNUSED; /* after -device, b
 void machine_reset(Machine *m); /* devices, CPUs, then ops->reset; caller: big lock, vCPUs stopped */
 Machine *machine_current(void); /* from machine_new on */
 void machine_list_help(const char *arch, FILE *out);
+/* "-machine pc,help" */
+bool machine_type_help(const char *name, FILE *out, GError **error) WARN_UNUSED;
 
 /* ---- declarative wiring: one row per device ---- */
 typedef struct MachineDeviceRow {

@@ -440,9 +440,10 @@ static bool check_global(const Global *g, GError **error)
     alignas(16) char scratch[16] = {0};
     Property plain;
 
-    if (!type) {
-        return error_set(error, "-global %s.%s=%s: '%s' is not a valid type name; see -device help", g->driver,
-                         g->prop, g->value, g->driver);
+    if (!type) { /* launchers set globals of devices that only some builds have */
+        report_warn("-global %s.%s=%s has no effect: this build has no type '%s'", g->driver, g->prop, g->value,
+                    g->driver);
+        return true;
     }
     if (!p) {
         g_autoptr(GError) reason = NULL;
@@ -456,7 +457,11 @@ static bool check_global(const Global *g, GError **error)
     plain = *p;
     plain.offset = 0;
     plain.set = NULL;
-    return set_checked(scratch, &plain, g->driver, g->value, error);
+    if (!set_checked(scratch, &plain, g->driver, g->value, error)) {
+        g_prefix_error(error, "-global: ");
+        return false;
+    }
+    return true;
 }
 
 bool property_check_globals(GError **error)
