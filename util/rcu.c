@@ -7,6 +7,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "util/rcu.h"
+#include <pthread.h>
 #include <urcu/urcu-qsbr.h>
 
 static __thread unsigned nesting;
@@ -22,8 +23,18 @@ static void thread_ended(gpointer unused)
 
 static GPrivate thread_end_hook = G_PRIVATE_INIT(thread_ended);
 
+/* -daemonize and friends: the helper thread that frees must live on in a forked child. */
+static void register_fork_handlers(void)
+{
+    pthread_atfork(urcu_qsbr_call_rcu_before_fork, urcu_qsbr_call_rcu_after_fork_parent,
+                   urcu_qsbr_call_rcu_after_fork_child);
+}
+
 static void register_thread(void)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, register_fork_handlers);
     urcu_qsbr_register_thread();
     registered = true;
     g_private_set(&thread_end_hook, GINT_TO_POINTER(1));

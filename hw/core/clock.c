@@ -69,11 +69,14 @@ static void virtual_change(bool running, int64_t now)
     __atomic_store_n(&virt.sequence, virt.sequence + 1, __ATOMIC_RELEASE);
 }
 
+/* The thread that runs the timers looks at the deadlines before it sleeps anyway. */
+static __thread bool runs_timers;
+
 static void notify(void)
 {
     void (*fn)(void) = __atomic_load_n(&timers_notify, __ATOMIC_RELAXED);
 
-    if (fn) {
+    if (fn && !runs_timers) {
         fn();
     }
 }
@@ -231,6 +234,7 @@ static bool clock_runs(ClockKind clock)
 
 void timers_run(void)
 {
+    runs_timers = true;
     for (ClockKind c = 0; c < CLOCK_KINDS; c++) {
         if (clock_runs(c)) {
             /* One reading of the clock: a timer that re-arms itself in the past runs once per round. */

@@ -2,6 +2,7 @@
 #include "memory/memory.h"
 #include "util/rcu.h"
 #include <sys/eventfd.h>
+#include <sys/wait.h>
 
 /* A device that records what reaches it and answers with its address bytes. */
 typedef struct {
@@ -452,6 +453,31 @@ static void test_concurrent(void)
     bql_lock();
 }
 
+/* A daemon forks after objects came and went: what is freed later is freed in the child too. */
+static void note_call(void *ptr)
+{
+    __atomic_store_n((int *)ptr, 1, __ATOMIC_SEQ_CST);
+}
+
+static void test_fork(void)
+{
+    static int before, after;
+    int status;
+    pid_t pid;
+
+    rcu_call(note_call, &before);
+    pid = fork();
+    if (pid == 0) {
+        alarm(5);
+        rcu_call(note_call, &after);
+        bql_unlock();
+        rcu_barrier_wait();
+        _exit(__atomic_load_n(&after, __ATOMIC_SEQ_CST) == 1 ? 0 : 1);
+    }
+    g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
+    g_assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -468,5 +494,6 @@ int main(int argc, char **argv)
     g_test_add_func("/memory/dirty", test_dirty);
     g_test_add_func("/memory/ram-errors", test_ram_errors);
     g_test_add_func("/memory/concurrent", test_concurrent);
+    g_test_add_func("/memory/fork", test_fork);
     return g_test_run();
 }
