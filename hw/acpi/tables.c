@@ -27,8 +27,10 @@ static void put_bytes(GByteArray *out, const void *p, size_t n)
 
 static void put_zero(GByteArray *out, unsigned n)
 {
-    g_byte_array_set_size(out, out->len + n);
-    memset(out->data + out->len - n, 0, n);
+    if (n) {
+        g_byte_array_set_size(out, out->len + n);
+        memset(out->data + out->len - n, 0, n);
+    }
 }
 
 static void align_to(GByteArray *out, unsigned align)
