@@ -87,7 +87,7 @@ static bool emu_init(GError **error)
     }
     memory_region_add_subregion(&root, 0, &ram_region);
     address_space_init(&address_space_memory, &root, "memory");
-    ram = memory_region_get_ram_ptr(&ram_region);
+    ram = memory_region_ram_ptr(&ram_region);
     map_range(CODE_BASE, PA_CODE, CODE_PAGES * 4096, true);
     map_range(DATA_BASE, PA_DATA, DATA_SIZE, true);
     map_range(RO_BASE, PA_RO, RO_SIZE, false);
@@ -112,6 +112,8 @@ static bool emu_init(GError **error)
     if (!accel_current()->cpu_init(c, error)) {
         return false;
     }
+    cpus = g_ptr_array_new();
+    g_ptr_array_add(cpus, c);
     current_cpu = c;
     x86_cpu_reset(c);
     env->cr[0] = CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE;
