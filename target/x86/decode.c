@@ -149,7 +149,7 @@ static int take_vex(Cursor *c, uint8_t first, unsigned *pp)
         b = take(c, 1);
         i->rex_w = b >> 7;
     }
-    i->vvvv = ~(b >> 3) & 15;
+    i->vvvv = ~(b >> 3) & (c->d->code64 ? 15 : 7);
     i->l = b >> 2 & 1;
     *pp = b & 3;
     if (!c->d->code64) {
@@ -448,9 +448,6 @@ static X86DecodeResult decode(Cursor *c)
     i->pc_next = i->pc + i->len;
     if (i->vex && !i->row->vvvv_used && i->vvvv) {
         return X86_DECODE_UD;
-    }
-    if (!d->code64) {
-        i->vvvv &= 7;
     }
     if ((i->prefix & PREFIX_LOCK) && !lock_allowed(i)) {
         return X86_DECODE_UD;
