@@ -165,6 +165,9 @@ static const MachineDeviceRow i8042_rows[] = {
 static const MachineDeviceRow port92_row = {
     .name = "port92", .type = "port92", .map = {IO(0x92)}, .nmap = 1, .irq = {LINE_A20_PORT92}, .nirq = 1,
 };
+static const MachineDeviceRow ferr_row = {
+    .name = "ferr", .type = "isa-ferr", .map = {IO(0xf0)}, .nmap = 1, .irq = {13}, .nirq = 1,
+};
 static const MachineDeviceRow pm_row = {
     .name = "pm", .type = "acpi-pm", .map = {IO(ACPI_PM_BASE), IO(ACPI_SMI_CMD)}, .nmap = 2,
     .irq = {ACPI_SCI_IRQ}, .nirq = 1,
@@ -249,6 +252,7 @@ static bool add_devices(PcMachine *pc, GError **error)
     if ((pc->hpet && !add_hpet(pc, error))
         || (pc->i8042 && !add(pc, i8042_rows, ARRAY_SIZE(i8042_rows), error))
         || (pc->i8042 && !add(pc, &port92_row, 1, error))
+        || (pc->pic && !add(pc, &ferr_row, 1, error))
         || (pc->acpi != OFF && !add(pc, &pm_row, 1, error)) || !add(pc, &fw_cfg_row, 1, error)) {
         return false;
     }

@@ -1011,12 +1011,21 @@ void x86_helper_frstor(X86State *env, uint64_t va, uint32_t format)
     }
 }
 
-void (*x86_ferr_hook)(Cpu *cpu);
+static struct {
+    void (*fn)(void *opaque);
+    void *opaque;
+} ferr; /* set before the first vCPU runs */
 
-void x86_fpu_ferr(X86State *env)
+void x86_fpu_connect_ferr(void (*assert_ferr)(void *opaque), void *opaque)
 {
-    if (x86_ferr_hook) {
-        x86_ferr_hook(x86_cs(env));
+    ferr.fn = assert_ferr;
+    ferr.opaque = opaque;
+}
+
+static void assert_ferr(X86State *env)
+{
+    if (ferr.fn) {
+        ferr.fn(ferr.opaque);
     } else {
         guest_error("fpu", "unmasked x87 exception (status %#x) with CR0.NE clear and FERR# not connected", x86_fpu_sw(env));
     }
@@ -1028,6 +1037,6 @@ void x86_helper_fpu_wait(X86State *env)
         if (env->cr[0] & CR0_NE) {
             x86_raise(env, EXCP_MF, TCG_RA());
         }
-        x86_fpu_ferr(env);
+        assert_ferr(env);
     }
 }

@@ -53,7 +53,6 @@ static inline void x86_fpu_update_hflags(X86State *env)
 
     env->hflags = exc ? env->hflags | HF_X87EXC : env->hflags & ~HF_X87EXC;
 }
-/* FERR#: what the platform does about an unmasked exception while CR0.NE is clear (a PC raises IRQ 13).
- * Set once by the machine before the first vCPU runs; NULL: counted as a guest error. */
-extern void (*x86_ferr_hook)(Cpu *cpu);
-void x86_fpu_ferr(X86State *env);
+/* FERR#: what the platform does about an unmasked exception while CR0.NE is clear. Called on the vCPU's
+ * thread. Connected once, by the device; without one it is counted as a guest error. */
+void x86_fpu_connect_ferr(void (*assert_ferr)(void *opaque), void *opaque);
