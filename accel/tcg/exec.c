@@ -13,7 +13,7 @@
 #include "util/report.h"
 #include <xmmintrin.h>
 
-#define DEFAULT_CACHE_SIZE (48 * MiB)
+#define DEFAULT_CACHE_MIB 48
 
 /* ---- leaving generated code ---- */
 void tcg_restore_state(Cpu *cpu, uintptr_t ra)
@@ -211,6 +211,34 @@ static void tcg_exec(Cpu *cpu)
 }
 
 /* ---- accelerator ---- */
+typedef struct {
+    uint32_t tb_size; /* MiB, 0: default */
+    int thread;
+} TcgOptions;
+static TcgOptions options;
+
+static bool check_tb_size(Object *obj, const Property *p, const char *text, GError **error)
+{
+    return options.tb_size == 0 || (options.tb_size >= 8 && options.tb_size <= 2047) ||
+           error_set(error, "valid: 8 to 2047 MiB, or 0 for the default of %d", DEFAULT_CACHE_MIB);
+}
+
+static bool check_thread(Object *obj, const Property *p, const char *text, GError **error)
+{
+    if (options.thread == 1) {
+        report_warn("-accel tcg,thread=single: vCPUs always have a thread each; going on with thread=multi");
+    }
+    return true;
+}
+
+static const char *const thread_names[] = {"multi", "single", NULL};
+static const Property tcg_props[] = {
+    {.name = "tb-size", .kind = PROPERTY_U32, .offset = offsetof(TcgOptions, tb_size), .set = check_tb_size,
+     .help = "size of the code cache in MiB; 0: 48"},
+    {.name = "thread", .kind = PROPERTY_ENUM, .offset = offsetof(TcgOptions, thread), .names = thread_names,
+     .set = check_thread, .help = "one thread per vCPU (multi)"},
+};
+
 static bool tcg_available(GError **error)
 {
     return tcg_backend_init(error);
@@ -230,7 +258,7 @@ static bool tcg_cpu_init(Cpu *cpu, GError **error)
     }
     if (!code_cache.rw) { /* the first vCPU: system memory exists by now */
         tlb_listener_init();
-        tb_init(DEFAULT_CACHE_SIZE, &cpu->cc->tcg->vars);
+        tb_init((options.tb_size ? options.tb_size : DEFAULT_CACHE_MIB) * MiB, &cpu->cc->tcg->vars);
     }
     t->cpu = cpu;
     t->ops = cpu->cc->tcg;
@@ -276,7 +304,8 @@ static void tcg_sync_out(Cpu *cpu)
 
 ACCEL_TYPE(tcg, .name = "tcg", .summary = "just-in-time translation; any guest CPU", .available = tcg_available,
            .init = tcg_init, .cpu_init = tcg_cpu_init, .cpu_destroy = tcg_cpu_destroy, .cpu_exec = tcg_exec,
-           .cpu_kick = tcg_kick, .cpu_sync_in = tcg_sync_in, .cpu_sync_out = tcg_sync_out);
+           .cpu_kick = tcg_kick, .cpu_sync_in = tcg_sync_in, .cpu_sync_out = tcg_sync_out,
+           .props = PROPS(tcg_props), .props_base = &options);
 
 /* ---- statistics ---- */
 void tcg_describe_jit(GString *out)
