@@ -168,21 +168,21 @@ void timer_init(Timer *t, ClockKind clock, void (*fn)(void *opaque), void *opaqu
 void timer_mod(Timer *t, int64_t deadline_ns)
 {
     TimerHeap *h = &heaps[t->clock];
-    bool first;
+    int64_t before;
 
     if (deadline_ns == INT64_MAX) {
         timer_del(t);
         return;
     }
     g_mutex_lock(&timers_lock);
+    before = h->count ? h->slot[1]->deadline : INT64_MAX;
     if (t->heap_index) {
         heap_remove(h, t);
     }
     __atomic_store_n(&t->deadline, deadline_ns, __ATOMIC_RELAXED);
     heap_insert(h, t);
-    first = h->slot[1] == t;
     g_mutex_unlock(&timers_lock);
-    if (first) {
+    if (deadline_ns < before) { /* else the main loop wakes early enough, and looks again */
         notify();
     }
 }
