@@ -236,6 +236,14 @@ static bool expect_str(Cursor *c, const char *name, GError **error)
     return true;
 }
 
+static Cursor cursor_over(const uint8_t *data, size_t len, const char *section)
+{
+    static const uint8_t nothing;
+
+    data = data ? data : &nothing; /* a device without state saves no bytes at all */
+    return (Cursor){.p = data, .end = data + len, .section = section};
+}
+
 /* A length-prefixed part becomes a cursor of its own. */
 static bool take_part(Cursor *c, Cursor *part, GError **error)
 {
@@ -454,7 +462,7 @@ static bool at_end(const Cursor *c, GError **error)
 bool state_load(const StateDesc *desc, const char *section, void *obj, const uint8_t *data, size_t len,
                 GError **error)
 {
-    Cursor c = {.p = data, .end = data + len};
+    Cursor c = cursor_over(data, len, section);
 
     return load_section(&c, desc, section, 0, obj, error) && at_end(&c, error);
 }
@@ -526,7 +534,7 @@ static bool device_load_cursor(Device *dev, Cursor *c, GError **error)
 
 bool device_state_load(Device *dev, const uint8_t *data, size_t len, GError **error)
 {
-    Cursor c = {.p = data, .end = data + len, .section = dev->obj.type->name};
+    Cursor c = cursor_over(data, len, dev->obj.type->name);
 
     return device_load_cursor(dev, &c, error);
 }
@@ -646,7 +654,7 @@ static bool load_all(Cursor *c, GError **error)
 
 bool machine_state_load(const uint8_t *data, size_t len, GError **error)
 {
-    Cursor c = {.p = data, .end = data + len, .section = "machine"};
+    Cursor c = cursor_over(data, len, "machine");
     uint64_t format;
     const uint8_t *magic = NULL;
 
