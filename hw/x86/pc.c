@@ -4,7 +4,7 @@
  *
  *   0 – 9FFFF            RAM
  *   A0000 – BFFFF        nothing (VGA's place)
- *   C0000 – FFFFF        RAM; RSDP at E0000, SMBIOS at F0000
+ *   C0000 – FFFFF        RAM; RSDP at E0000, MP table at E1000, SMBIOS at F0000
  *   100000 – C0000000    RAM as far as -m goes; ACPI tables at its top
  *   FEC00000, FED00000, FEE00000   IOAPIC, HPET, local APICs
  *   100000000 –          the rest of RAM
@@ -25,6 +25,7 @@
 #include "hw/rtc/mc146818.h"
 #include "hw/timer/i8254.h"
 #include "hw/x86/boot.h"
+#include "hw/x86/mptable.h"
 #include "hw/x86/smbios.h"
 #include "target/x86/cpu.h"
 #include "util/report.h"
@@ -32,7 +33,10 @@
 #define BELOW_4G_MAX UINT64_C(0xc0000000)
 #define RAM_MIN (2 * MiB)
 #define RSDP_ADDR 0xe0000u
+#define MPTABLE_ADDR 0xe1000u
 #define SMBIOS_ADDR 0xf0000u
+#define SMBIOS_END 0xfff00u
+#define MP_FLOATING_ADDR 0xfff00u
 #define BIOS_END 0x100000u
 #define IOAPIC_ADDR 0xfec00000u
 #define HPET_ADDR 0xfed00000u
@@ -524,8 +528,25 @@ static bool add_smbios(PcMachine *pc, GError **error)
 
     memcpy(c.uuid, config->uuid, sizeof(c.uuid));
     c.uuid_set = config->uuid_set;
-    pc->smbios = smbios_build(&c, SMBIOS_ADDR, BIOS_END, error);
+    pc->smbios = smbios_build(&c, SMBIOS_ADDR, SMBIOS_END, error);
     return pc->smbios && rom_add_blob("smbios", pc->smbios->image, pc->smbios->image_size, SMBIOS_ADDR, error);
+}
+
+static bool add_mptable(PcMachine *pc, GError **error)
+{
+    X86Cpu *boot = X86_CPU(cpus->pdata[0]);
+    unsigned n = pc->m.config->cpus;
+    g_autofree uint32_t *ids = g_new(uint32_t, n);
+    uint8_t floating[MP_FLOATING_SIZE];
+    g_autoptr(GByteArray) table = NULL;
+
+    for (unsigned i = 0; i < n; i++) {
+        ids[i] = pc->acpi_cpus[i].apic_id;
+    }
+    table = mptable_build(ids, n, boot->env.cpuid_version, boot->features[FEAT_1_EDX], 0, IOAPIC_ADDR, MPTABLE_ADDR,
+                          floating);
+    return rom_add_blob("mptable", table->data, table->len, MPTABLE_ADDR, error)
+           && rom_add_blob("mptable-pointer", floating, sizeof(floating), MP_FLOATING_ADDR, error);
 }
 
 /* ---- firmware configuration ---- */
@@ -676,7 +697,8 @@ static bool pc_finish(Machine *m, GError **error)
 {
     PcMachine *pc = PC(m);
 
-    if ((pc->acpi != OFF && !add_acpi(pc, error)) || !add_smbios(pc, error) || !fill_fw_cfg(pc, error)
+    if ((pc->acpi != OFF && !add_acpi(pc, error)) || !add_smbios(pc, error) || (pc->pic && !add_mptable(pc, error))
+        || !fill_fw_cfg(pc, error)
         || !load_kernel(pc, error)) {
         return false;
     }
