@@ -137,20 +137,60 @@ void gen_leave(DisasContext *s, X86Insn *i)
 
 void gen_pushf(DisasContext *s, X86Insn *i)
 {
-    IrVal v = x86_call(s, x86_h_pushf, ir_i32(s->b, x86_size_log2(i->opsize)));
+    unsigned size = i->opsize;
+    IrVal v;
 
-    x86_push(s, i->opsize == 8 ? v : ir_trunc(s->b, v), i->opsize);
+    if (s->vm86) {
+        v = ir_trunc(s->b, x86_call(s, x86_h_pushf, ir_i32(s->b, x86_size_log2(size))));
+    } else {
+        IrVal df = ir_andi(s->b, ir_get(s->b, V_DF, IR_I32), DF_MASK); /* -1 or +1 */
+
+        v = ir_ld_env(s->b, offsetof(X86State, eflags), IR_I32, IR_I32, false);
+        v = ir_andi(s->b, v, ~(int64_t)(VM_MASK | RF_MASK | CC_ALL | DF_MASK));
+        v = ir_or(s->b, ir_or(s->b, v, df), x86_get_cc_eflags(s));
+    }
+    x86_push(s, size == 8 ? ir_zext(s->b, v, IR_I32, IR_I64) : v, size);
 }
 
+static void popf_by_helper(DisasContext *s, X86Insn *i, IrVal v)
+{
+    x86_call(s, x86_h_popf, v, ir_i32(s->b, x86_size_log2(i->opsize)));
+    x86_stack_add(s, i->opsize);
+}
+
+/* Inline when only arithmetic flags, DF and IF change: nothing that blocks depend on. */
 void gen_popf(DisasContext *s, X86Insn *i)
 {
-    IrVal v = peek(s, i->opsize);
+    const uint32_t modes = TF_MASK | NT_MASK | AC_MASK | ID_MASK | (s->cpl == 0 ? IOPL_MASK : 0);
+    IrVal v = peek(s, i->opsize), old, low;
+    IrLabel plain;
 
     v = i->opsize == 8 ? v : ir_zext(s->b, v, IR_I32, IR_I64);
-    x86_call(s, x86_h_popf, v, ir_i32(s->b, x86_size_log2(i->opsize)));
-    x86_cc_unknown(s);
+    if (s->debug || s->vm86 || !s->pe) {
+        popf_by_helper(s, i, v);
+        x86_cc_unknown(s);
+        x86_end_block(s);
+        return;
+    }
+    low = ir_trunc(s->b, v);
+    old = ir_ld_env(s->b, offsetof(X86State, eflags), IR_I32, IR_I32, false);
+    plain = ir_label_new(s->b);
+    ir_brcond(s->b, IR_TSTEQ, ir_xor(s->b, low, old), ir_i32(s->b, i->opsize == 2 ? modes & 0xffff : modes), plain);
+    popf_by_helper(s, i, v);
+    ir_put(s->b, V_PC, ir_i64(s->b, i->pc_next));
+    ir_exit(s->b);
+    ir_label(s->b, plain);
+    if (s->cpl <= s->iopl) {
+        IrVal f = ir_or(s->b, ir_andi(s->b, old, ~(int64_t)IF_MASK), ir_andi(s->b, low, IF_MASK));
+
+        ir_st_env(s->b, offsetof(X86State, eflags), f, IR_I32);
+    }
+    ir_put(s->b, V_DF, ir_sub(s->b, ir_i32(s->b, 1), ir_andi(s->b, ir_shri(s->b, low, 9), 2)));
+    x86_set_cc_eflags(s, ir_andi(s->b, low, CC_ALL));
     x86_stack_add(s, i->opsize);
-    x86_end_block(s);
+    if (s->cpl <= s->iopl) {
+        x86_gen_irq_window(s);
+    }
 }
 
 /* ---- branches ---- */

@@ -310,7 +310,6 @@ HELPER_ONLY(rdpmc)
 HELPER_ONLY(cpuid)
 HELPER_ONLY(rdpkru)
 HELPER_END(wrpkru)
-HELPER_ONLY(swapgs)
 HELPER_ONLY(rdtsc)
 HELPER_ONLY(rdtscp)
 
@@ -357,6 +356,15 @@ static unsigned base_offset(unsigned seg)
     return ENV(segs) + seg * sizeof(X86Segment) + offsetof(X86Segment, base);
 }
 
+void gen_swapgs(DisasContext *s, X86Insn *i)
+{
+    IrVal base = ir_ld_env(s->b, base_offset(R_GS), IR_I64, IR_I64, false);
+    IrVal kernel = ir_ld_env(s->b, ENV(kernel_gs_base), IR_I64, IR_I64, false);
+
+    ir_st_env(s->b, base_offset(R_GS), kernel, IR_I64);
+    ir_st_env(s->b, ENV(kernel_gs_base), base, IR_I64);
+}
+
 static bool check_fsgsbase(DisasContext *s, X86Insn *i)
 {
     if (!(s->flags & HF_FSGSBASE)) {
@@ -400,15 +408,41 @@ void gen_cli(DisasContext *s, X86Insn *i)
     }
 }
 
-void gen_sti(DisasContext *s, X86Insn *i)
+/* Interrupts are taken between blocks, when exit_request is set. If one waits that was masked until
+ * now, ask for it again: it is taken at the next block's entry. */
+void x86_gen_irq_window(DisasContext *s)
 {
-    x86_call0(s, x86_h_sti);
-    s->trap_inhibited = false;
-    x86_end_block(s);
+    const int pending = (int)offsetof(X86Cpu, cpu.interrupt_request) - (int)offsetof(X86Cpu, env);
+    const int request = (int)offsetof(X86Cpu, tcg.exit_request) - (int)offsetof(X86Cpu, env);
+    IrVal v = ir_ld_env(s->b, pending, IR_I32, IR_I32, false);
+    IrLabel none = ir_label_new(s->b);
+
+    ir_brcond(s->b, IR_EQ, v, ir_i32(s->b, 0), none);
+    ir_st_env(s->b, request, ir_i32(s->b, 1), IR_I32);
+    ir_label(s->b, none);
 }
 
+void gen_sti(DisasContext *s, X86Insn *i)
+{
+    /* The next instruction must run before an interrupt: surely so if it is in this block. */
+    bool next_is_here = (s->tc->pc_next & 4095) + i->len <= 4096 - 16 && s->tc->n_insns + 2 <= s->tc->max_insns;
+
+    if (s->debug || s->vm86 || s->cpl > s->iopl || !next_is_here || s->tc->key.flags & HF_INHIBIT_IRQ) {
+        x86_call0(s, x86_h_sti);
+        x86_end_block(s);
+        return;
+    }
+
+    IrVal v = ir_ld_env(s->b, ENV(eflags), IR_I32, IR_I32, false);
+
+    ir_st_env(s->b, ENV(eflags), ir_or(s->b, v, ir_i32(s->b, IF_MASK)), IR_I32);
+    x86_gen_irq_window(s);
+}
+
+/* The rest of the block runs with the new AC; its end notices that the flags are not those it began with. */
 void gen_clac(DisasContext *s, X86Insn *i)
 {
+    uint32_t old = s->flags;
     IrVal f = ir_ld_env(s->b, ENV(eflags), IR_I32, IR_I32, false), h = ir_ld_env(s->b, ENV(hflags), IR_I32, IR_I32, false);
 
     if (i->arg) {
@@ -420,7 +454,8 @@ void gen_clac(DisasContext *s, X86Insn *i)
     }
     ir_st_env(s->b, ENV(eflags), f, IR_I32);
     ir_st_env(s->b, ENV(hflags), h, IR_I32);
-    x86_end_block(s);
+    s->flags = i->arg ? old | HF_AC : old & ~HF_AC;
+    s->mmu_idx = x86_mmu_index(s->flags);
 }
 
 /* ---- waiting ---- */

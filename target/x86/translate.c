@@ -57,10 +57,16 @@ static bool gen_debug_trap(DisasContext *s)
     return true;
 }
 
+/* Blocks may only be chained to such with the same flags. */
+static bool flags_changed(const DisasContext *s)
+{
+    return s->flags != s->tc->key.flags;
+}
+
 void x86_gen_goto(DisasContext *s, unsigned slot, uint64_t eip)
 {
     eip = wrap_eip(s, eip);
-    if (s->debug) {
+    if (s->debug || flags_changed(s)) {
         ir_put(s->b, V_PC, ir_i64(s->b, eip));
         gen_debug_trap(s);
         ir_exit(s->b);
@@ -72,7 +78,7 @@ void x86_gen_goto(DisasContext *s, unsigned slot, uint64_t eip)
 
 void x86_gen_goto_indirect(DisasContext *s, IrJumpHint hint)
 {
-    if (s->debug) {
+    if (s->debug || flags_changed(s)) {
         x86_gen_exit(s);
     } else {
         ir_goto_indirect(s->b, hint);
@@ -298,6 +304,6 @@ void x86_translate(TranslateCtx *tc)
         ir_put(s.b, V_PC, ir_i64(s.b, s.pc));
         x86_gen_exit(&s);
     } else {
-        ir_goto(s.b, 0, s.pc);
+        x86_gen_goto(&s, 0, s.pc);
     }
 }

@@ -143,5 +143,8 @@ void x86_store_vec(DisasContext *s, X86Insn *i, unsigned n, IrVal v);
 void x86_fpexc_begin(DisasContext *s, IrVop vop);
 void x86_fpexc_check(DisasContext *s, IrVop vop);
 
+/* Interrupts may have become unmasked (gen_sys.c). */
+void x86_gen_irq_window(DisasContext *s);
+
 /* ---- vector state in env, for helpers by reference ---- */
 static inline unsigned x86_xmm_offset(unsigned reg) { return offsetof(X86State, xmm) + reg * sizeof(X86Ymm); }
