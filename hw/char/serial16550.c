@@ -527,7 +527,11 @@ static bool isa_serial_realize(Device *dev, GError **error)
     if (s->iobase > 0x10000 - UART_REGS) {
         return error_set(error, "isa-serial: iobase=0x%x is beyond the 64 KiB port space", s->iobase);
     }
-    if (!isa_connect_irq(dev, 0, s->irq, error) || !uart_realize(s, error)) {
+    if (!isa_connect_irq(dev, 0, s->irq, error)) {
+        return false;
+    }
+    if (!uart_realize(s, error)) {
+        isa_disconnect_irq(dev, 0);
         return false;
     }
     memory_region_init_io(&dev->mmio[0], &uart_pio_ops, s, "serial", UART_REGS);
@@ -555,6 +559,7 @@ static void uart_unrealize(Device *dev)
     timer_del(&s->rx_timer);
     timer_del(&s->out_timer);
     chardev_disconnect(&s->chardev);
+    isa_disconnect_irq(dev, 0);
     Uart **p = &uarts;
     while (*p != s) {
         p = &(*p)->next;
@@ -646,7 +651,7 @@ static const Property serial_mm_props[] = {
     PROP_CHARDEV("chardev", Uart, chardev, "character device it transmits to and receives from"),
 };
 
-DEVICE_TYPE(isa_serial, Uart, .name = "isa-serial", .summary = "16550A serial port", .user_creatable = true,
+DEVICE_TYPE(isa_serial, Uart, .name = "isa-serial", .summary = "16550A serial port", .category = "Input", .user_creatable = true,
             .bus = "isa", .props = PROPS(isa_serial_props), .irqs_out = 1,
             .state = STATE(1, uart_state, .pre_save = uart_pre_save, .post_load = uart_post_load),
             .realize = isa_serial_realize, .acpi = isa_serial_acpi,

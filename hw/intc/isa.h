@@ -30,5 +30,7 @@
 Bus *isa_bus_new(Object *parent, Irq **irqs);
 /* Line n of the bus, or NULL when there is no bus or n is not below ISA_IRQS. */
 Irq *isa_irq(unsigned n);
-/* For ISA devices with an interrupt property: checks n and connects output `out`. */
+/* For ISA devices with an interrupt property: checks n and connects output `out`, beside the other
+ * devices on the line. Undone by isa_disconnect_irq. */
 bool isa_connect_irq(Device *dev, unsigned out, unsigned n, GError **error) WARN_UNUSED;
+void isa_disconnect_irq(Device *dev, unsigned out);

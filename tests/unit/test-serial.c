@@ -179,6 +179,21 @@ static void test_state(void)
     dt_state_damage(uart, &address_space_io, PORT, 8, 1);
 }
 
+static void test_shared_line(void)
+{
+    start();
+    Device *other = dt_device("isa-serial", "serial2", "index=2", 0);
+    device_reset(other);
+    outb(PORT + 1, 2);
+    outb(0x3e8 + 1, 2);
+    g_assert_true(dt_wire[4].level);
+    outb(PORT + 1, 0); /* one lets go, the other holds */
+    g_assert_true(dt_wire[4].level);
+    device_unrealize(other);
+    g_assert_false(dt_wire[4].level);
+    object_unparent(&other->obj);
+}
+
 static void test_errors(void)
 {
     g_autoptr(GError) error = NULL;
@@ -215,6 +230,7 @@ int main(int argc, char **argv)
     g_test_add_func("/serial/break", test_break);
     g_test_add_func("/serial/registers", test_registers);
     g_test_add_func("/serial/state", test_state);
+    g_test_add_func("/serial/shared-line", test_shared_line);
     g_test_add_func("/serial/errors", test_errors);
     return g_test_run();
 }
