@@ -1,0 +1,88 @@
+/*
+ * accel/tcg/host/x86_64/backend_x86.h: what the files of this back end share: the stack frame of
+ * generated code, the common thunks, the state map's encoding.
+ *
+ * Registers: rbp = env, rsp = frame (16-byte aligned), pinned variables where the target's table says,
+ * the rest are temporaries.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#pragma once
+#include "accel/tcg/backend.h"
+#include "accel/tcg/host/x86_64/asm.h"
+#include "accel/tcg/ir_priv.h"
+
+/* ---- frame, offsets from rsp ---- */
+enum {
+    N_SLOTS = 128,                      /* 8-byte spill slots; the first 8 have short displacements */
+    N_VSLOTS = 64,                      /* 32-byte spill slots */
+    FR_SLOT_LO = 0,
+    FR_ARG = 64,                        /* arguments of helper calls */
+    FR_S0 = 112, FR_S1 = 120,           /* fixed-register shuffles */
+    FR_VA = 128, FR_VAL = 136, FR_CMP = 144, FR_OI = 152, FR_RES = 160, /* slow paths */
+    FR_VBUF = 192,
+    FR_SAVE = 224,                      /* 16 general registers, as at the slow path's call */
+    FR_SAVE_VEC = FR_SAVE + 128,        /* 16 vector registers */
+    FR_SLOT_HI = FR_SAVE_VEC + 512,
+    FR_VSLOT = FR_SLOT_HI + 8 * (N_SLOTS - 8),
+    FR_SIZE = FR_VSLOT + 32 * N_VSLOTS + 8 /* keeps rsp aligned after six pushes */
+};
+G_STATIC_ASSERT(FR_SIZE % 16 == 8);
+static inline int32_t slot_offset(unsigned s) { return s < 8 ? FR_SLOT_LO + 8 * s : FR_SLOT_HI + 8 * (s - 8); }
+static inline int32_t vslot_offset(unsigned s) { return FR_VSLOT + 32 * s; }
+
+#define ENV_STATE(field) ((int32_t)offsetof(TcgCpuState, field) - (int32_t)sizeof(TcgCpuState))
+
+/* ---- thunks ---- */
+typedef enum { SLOW_LD, SLOW_ST, SLOW_LDV, SLOW_STV, SLOW_RMW, SLOW_KINDS } SlowKind;
+typedef struct {
+    uintptr_t (*enter)(void *env, const void *code);
+    const uint8_t *exit;        /* r10 = exit value */
+    const uint8_t *exit_zero;
+    const uint8_t *slow[SLOW_KINDS][2];  /* [1]: with live vector registers */
+    const uint8_t *call[2][7][2];        /* [env argument][arguments][reload all pins] */
+} Common;
+extern Common x86_common;
+
+/* Registers that no variable may be pinned to. */
+#define X86_RESERVED (BIT(RSP) | BIT(RBP))
+
+/*
+ * State map: one record per slow path, in order of return address:
+ *   varint  return address, delta from the previous record (the first: from the block's rx)
+ *   svarint PC, delta from the previous (the first: from 0)
+ *   byte    n, then n × { byte variable, byte where[, payload] }
+ * where: 0..15 general register, 16..31 vector register (the low 16 bytes, all 32 if MAP_FULL is set
+ * in the variable byte), MAP_SLOT + varint frame offset, MAP_CONST + svarint, MAP_HOME + byte variable (MAP_HOME_LOW:
+ * only its low 16 bytes, the rest is zero).
+ * A return address delta of 0 ends the map.
+ */
+enum { MAP_SLOT = 32, MAP_CONST = 33, MAP_HOME = 34, MAP_HOME_LOW = 35, MAP_FULL = 128 };
+
+static inline uint8_t *put_varint(uint8_t *p, uint64_t v)
+{
+    for (; v >= 128; v >>= 7) {
+        *p++ = v | 128;
+    }
+    *p++ = v;
+    return p;
+}
+static inline uint8_t *put_svarint(uint8_t *p, int64_t v) { return put_varint(p, (uint64_t)v << 1 ^ (uint64_t)(v >> 63)); }
+static inline uint64_t get_varint(const uint8_t **p)
+{
+    uint64_t v = 0;
+    unsigned shift = 0;
+    uint8_t c;
+
+    do {
+        c = *(*p)++;
+        v |= (uint64_t)(c & 127) << shift;
+        shift += 7;
+    } while (c & 128);
+    return v;
+}
+static inline int64_t get_svarint(const uint8_t **p)
+{
+    uint64_t v = get_varint(p);
+    return (int64_t)(v >> 1 ^ -(v & 1));
+}

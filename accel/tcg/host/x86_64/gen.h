@@ -1,0 +1,151 @@
+/*
+ * accel/tcg/host/x86_64/gen.h: the state of one compilation, shared by the allocator (alloc.c), the
+ * integer, memory and control emitters (compile.c, memory.c) and the vector emitters (vector.c).
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#pragma once
+#include "accel/tcg/host/x86_64/backend_x86.h"
+
+enum { XMM0 = 16, N_REGS = 32, NO_REG = -1 };
+
+/* A value during allocation. It can be in a register, in a slot, and in the home of a variable. */
+typedef struct {
+    int32_t last_use;   /* op index of the last use; 0: none */
+    int16_t slot;       /* spill slot, or -1 */
+    int8_t reg;         /* host register (XMM0 + n for vectors), or NO_REG */
+    uint8_t var;        /* variable whose home may hold it, or NO_VAR */
+} Val;
+enum { NO_VAR = 255 };
+
+typedef struct {
+    int32_t reg_val[N_REGS];
+    int16_t reg_slot[N_REGS];
+    int32_t cur[IR_MAX_VARS];
+    int16_t cur_slot[IR_MAX_VARS];
+    uint64_t dirty[2];
+} Snapshot;
+
+typedef struct {
+    uint32_t chain;      /* position of the last rel32 that jumps here; each holds the previous; 0 ends */
+    bool saved;
+    bool single;         /* reached by one branch only: the state is that of the branch */
+    uint64_t put_mask[2];/* merge: variables put between the first branch and the label */
+    uint64_t dirty[2];   /* merge: union over the branches */
+    uint32_t snap;       /* index of the snapshot of a single label */
+} GenLabel;
+
+/* Out-of-line code, emitted after the block. */
+typedef enum { OUT_SLOW, OUT_GOTO, OUT_REQUESTED, OUT_MISS } OutKind;
+typedef struct {
+    uint8_t kind;
+    uint8_t slow;        /* SlowKind */
+    bool vec;            /* vector registers are live */
+    uint8_t type;        /* of a load's result */
+    int8_t va, val, dst; /* registers; val NO_REG: imm */
+    int8_t cmp;          /* RMW: FR_CMP's register, or NO_REG */
+    uint8_t slot;        /* GOTO */
+    uint32_t oi;
+    int64_t imm;         /* GOTO: pc; SLOW: constant to store */
+    uint32_t jump;       /* position of the rel32 that comes here */
+    uint32_t back;       /* where to go on */
+    uint32_t map, map_len;
+    int16_t val_frame;   /* value is in the frame at this offset instead (fixed registers), or -1 */
+} Out;
+
+typedef struct {
+    Asm a;
+    IrBlock *b;
+    TbCompile *tc;
+    const IrVarTable *vars;
+    unsigned nvars;
+    uint8_t *limit;
+    int32_t i;                    /* op being emitted */
+    int32_t keep_flags;           /* condition codes must survive up to this op */
+    uint32_t locked;              /* registers in use by the current op */
+    uint32_t pinned;              /* registers that hold variables */
+    uint32_t gpr_free_mask;       /* allocatable general registers */
+    int32_t reg_val[N_REGS];      /* op index of the value in each register, or 0 */
+    int32_t cur[IR_MAX_VARS];     /* value id that the variable has, 0: what env (or the pin) holds */
+    uint64_t dirty[2];            /* env's copy is stale */
+    int8_t pin_var[16];
+    int32_t slot_val[N_SLOTS];
+    int32_t vslot_val[N_VSLOTS];
+    bool dead;                    /* unreachable */
+
+    Val *val;
+    unsigned val_cap;
+    GenLabel *label;
+    unsigned label_cap;
+    Snapshot *snap;
+    unsigned nsnap, snap_cap;
+    Out *out;
+    unsigned nout, out_cap;
+    uint8_t *map;                 /* state map bodies */
+    unsigned nmap, map_cap;
+    uint64_t map_pc;
+    int32_t *obs;                 /* analysis: observation points, last first */
+    unsigned nobs, obs_cap;
+    int32_t *lab_end;             /* analysis: per label and variable */
+    unsigned lab_end_cap;
+} Gen;
+
+static inline bool is_vec_type(IrType t) { return t >= IR_F32; }
+static inline bool var_dirty(const Gen *g, unsigned v) { return g->dirty[v >> 6] >> (v & 63) & 1; }
+static inline void set_dirty(Gen *g, unsigned v) { g->dirty[v >> 6] |= BIT_ULL(v & 63); }
+static inline void clear_dirty(Gen *g, unsigned v) { g->dirty[v >> 6] &= ~BIT_ULL(v & 63); }
+static inline Mem env_mem(int32_t offset) { return mem_bd(RBP, offset); }
+static inline bool lives_after(const Gen *g, int32_t x) { return g->val[x].last_use > g->i; }
+
+/* analyse.c */
+void gen_analyse(Gen *g);
+
+/* IrOp.flags, set by the analysis */
+enum {
+    IRF_FUSED = 16,  /* compares what the flag producer (imm of the producer says how far) compared */
+    IRF_WANTF = 32,  /* condition codes of this op are used by a later fused op, up to op d */
+};
+
+/* alloc.c */
+int gen_use(Gen *g, int32_t id);                 /* the value in a register, locked */
+int gen_use_copy(Gen *g, int32_t id);            /* a scratch copy of it that may be destroyed */
+bool gen_in_reg(Gen *g, int32_t id);
+bool gen_operand(Gen *g, int32_t id, int *reg, Mem *mem); /* true: *reg; false: *mem */
+int gen_temp(Gen *g);                            /* scratch general register, locked for the op */
+int gen_vtemp(Gen *g);
+int gen_dest(Gen *g, int32_t x, int reuse);      /* register for the result of op x */
+void gen_define(Gen *g, int32_t x, int reg);     /* x is now in reg */
+void gen_load_const(Gen *g, int reg, IrType t, int64_t v);
+void gen_vacate(Gen *g, int reg);                /* move the live value out of reg (pin or temporary) */
+void gen_spill(Gen *g, int reg);
+void gen_get(Gen *g, int32_t i);
+void gen_put(Gen *g, int32_t i);
+void gen_put_pc(Gen *g, int32_t id);
+void gen_flush(Gen *g, unsigned v);
+void gen_flush_all(Gen *g, bool pc);
+void gen_forget_all(Gen *g);                     /* a helper wrote env */
+void gen_before_call(Gen *g, bool writes_env);
+bool gen_vec_live(Gen *g);
+void gen_map_record(Gen *g, Out *o);
+Snapshot *gen_snapshot(Gen *g, GenLabel *l);
+void gen_restore_snapshot(Gen *g, const Snapshot *s);
+void gen_spill_for_merge(Gen *g, GenLabel *l, int32_t pos);
+void gen_merge(Gen *g, GenLabel *l, int32_t first_branch);
+static inline void gen_unlock(Gen *g) { g->locked = 0; }
+
+Out *gen_out(Gen *g, OutKind kind);
+
+/* memory.c */
+void gen_ld(Gen *g, int32_t i);
+void gen_st(Gen *g, int32_t i);
+void gen_rmw(Gen *g, int32_t i);
+void gen_cmpxchg(Gen *g, int32_t i);
+void gen_slow_path(Gen *g, Out *o);        /* o->back becomes the return address */
+
+/* vector.c */
+void gen_vop(Gen *g, int32_t i);
+void gen_vtoi(Gen *g, int32_t i);
+void gen_vfromi(Gen *g, int32_t i);
+void gen_vmisc(Gen *g, int32_t i);   /* VZERO VZEXT VMERGE */
+void vec_mov(Gen *g, int d, int s, bool l);
+bool vop_has_effect(unsigned vop);

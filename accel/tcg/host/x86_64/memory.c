@@ -1,0 +1,426 @@
+/*
+ * accel/tcg/host/x86_64/memory.c: guest loads, stores and atomics: the soft TLB's hit inline, all else
+ * out of line (slow path thunks of common.c).
+ *
+ *     rorx  t1d, va, 8                 index of the entry, times its size
+ *     and   t1d, (TLB_SIZE - 1) << 4
+ *     add   t1, [rbp + tlb[idx]]
+ *     lea   t2, [va + size - 1]        an access that crosses into the next page must miss
+ *     and   t2, -4096
+ *     cmp   t2, [t1 + page]
+ *     jne   slow
+ *     mov   t1, [t1 + addend]
+ *     …     [t1 + va]
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "accel/tcg/host/x86_64/gen.h"
+
+G_STATIC_ASSERT(sizeof(TlbEntry) == 16 && TLB_BITS + 4 <= 20);
+enum { WRITE_TABLE = TLB_SIZE * sizeof(TlbEntry) };
+
+typedef struct {
+    int va, t1, t2;
+    uint32_t jump;
+} Check;
+
+/* Leaves the entry's addend in t1. */
+static Check tlb_check(Gen *g, int32_t addr, unsigned mem, bool write)
+{
+    Asm *a = &g->a;
+    unsigned size = 1u << (mem & IR_MEM_SIZE_MASK);
+    int32_t table = write ? WRITE_TABLE : 0;
+    Check c = {.va = gen_use(g, addr)};
+
+    c.t1 = gen_temp(g);
+    c.t2 = gen_temp(g);
+    vex_rr(a, 3, 3, 0, 0, 0xf0, c.t1, 0, c.va); /* rorx */
+    db(a, 8);
+    alu_ri(a, ALU_AND, false, c.t1, (TLB_SIZE - 1) << 4);
+    alu_rm(a, ALU_ADD, true, c.t1, mem_bd(RBP, ENV_STATE(tlb) + 8 * (mem >> 8)));
+    if (size == 1 || (mem & IR_MEM_ALIGN)) {
+        mov_rr(a, c.t2, c.va);
+        alu_ri(a, ALU_AND, true, c.t2, -4096 | (mem & IR_MEM_ALIGN ? (int)size - 1 : 0));
+    } else {
+        op_rm(a, 0x8d | RW, c.t2, mem_bd(c.va, size - 1));
+        alu_ri(a, ALU_AND, true, c.t2, -4096);
+    }
+    alu_rm(a, ALU_CMP, true, c.t2, mem_bd(c.t1, table + offsetof(TlbEntry, page)));
+    c.jump = jcc_fwd(a, CC_NE);
+    mov_load(a, c.t1, mem_bd(c.t1, table + offsetof(TlbEntry, addend)));
+    return c;
+}
+
+static Out *slow_out(Gen *g, SlowKind kind, const Check *c, unsigned mem)
+{
+    Out *o = gen_out(g, OUT_SLOW);
+
+    o->slow = kind;
+    o->va = c->va;
+    o->jump = c->jump;
+    o->oi = mem;
+    o->vec = gen_vec_live(g);
+    gen_map_record(g, o);
+    return o;
+}
+
+/* ---- loads ---- */
+
+static void emit_load_int(Asm *a, IrType t, unsigned mem, int d, Mem m)
+{
+    bool sign = mem & IR_MEM_SIGN, w = t == IR_I64, swap = mem & IR_MEM_BSWAP;
+
+    switch (mem & IR_MEM_SIZE_MASK) {
+    case 0:
+        op_rm(a, opw((sign ? 0xbe : 0xb6) | M0F, sign && w), d, m);
+        break;
+    case 1:
+        if (swap) {
+            op_rm(a, 0xb7 | M0F, d, m);
+            op_rr(a, 0xc1 | P66, SH_ROL, d);
+            db(a, 8);
+            if (sign) {
+                op_rr(a, opw(0xbf | M0F, w), d, d);
+            }
+        } else {
+            op_rm(a, opw((sign ? 0xbf : 0xb7) | M0F, sign && w), d, m);
+        }
+        break;
+    case 2:
+        if (swap) {
+            op_rm(a, 0xf0 | M0F38, d, m);
+            if (sign && w) {
+                op_rr(a, 0x63 | RW, d, d);
+            }
+        } else {
+            op_rm(a, sign && w ? 0x63 | RW : 0x8b, d, m);
+        }
+        break;
+    default:
+        op_rm(a, swap ? 0xf0 | M0F38 | RW : 0x8b | RW, d, m);
+        break;
+    }
+}
+
+static void emit_load_vec(Asm *a, unsigned size_log2, int d, Mem m)
+{
+    switch (size_log2) {
+    case 2: vex_rm(a, 2, 1, 0, 0, 0x10, d - XMM0, 0, m); break; /* vmovss */
+    case 3: vex_rm(a, 3, 1, 0, 0, 0x10, d - XMM0, 0, m); break; /* vmovsd */
+    default: vex_rm(a, 0, 1, 0, size_log2 == 5, 0x10, d - XMM0, 0, m); break;
+    }
+}
+
+void gen_ld(Gen *g, int32_t i)
+{
+    const IrOp *op = &g->b->op[i];
+    bool vec = is_vec_type(op->type);
+    unsigned size = op->mem & IR_MEM_SIZE_MASK;
+    int d = vec ? gen_vtemp(g) : NO_REG;
+
+    /* Moves must come before the check: the slow path comes back after the load. */
+    if (!vec && (op->flags & IRF_HINT) && g->reg_val[op->hint] && lives_after(g, g->reg_val[op->hint])) {
+        if (op->a > 0) {
+            gen_use(g, op->a);
+        }
+        gen_vacate(g, op->hint);
+    }
+    Check c = tlb_check(g, op->a, op->mem, false);
+    Out *o = slow_out(g, vec && size >= 4 ? SLOW_LDV : SLOW_LD, &c, op->mem);
+    Mem m = mem_bi(c.t1, c.va);
+
+    if (vec) {
+        emit_load_vec(&g->a, size, d, m);
+    } else {
+        d = gen_dest(g, i, c.t1);
+        emit_load_int(&g->a, op->type, op->mem, d, m);
+    }
+    o->dst = d;
+    o->type = op->type;
+    o->back = asm_offset(&g->a);
+    gen_define(g, i, d);
+}
+
+/* ---- stores ---- */
+
+static void emit_store_int(Gen *g, unsigned mem, int s, int tmp, Mem m)
+{
+    Asm *a = &g->a;
+
+    switch (mem & (IR_MEM_SIZE_MASK | IR_MEM_BSWAP)) {
+    case 0: case IR_MEM_BSWAP:
+        op_rm(a, 0x88 | RB_REG, s, m);
+        break;
+    case 1:
+        op_rm(a, 0x89 | P66, s, m);
+        break;
+    case 2:
+        op_rm(a, 0x89, s, m);
+        break;
+    case 3:
+        op_rm(a, 0x89 | RW, s, m);
+        break;
+    case 1 | IR_MEM_BSWAP:
+        mov32_rr(a, tmp, s);
+        op_rr(a, 0xc1 | P66, SH_ROL, tmp);
+        db(a, 8);
+        op_rm(a, 0x89 | P66, tmp, m);
+        break;
+    case 2 | IR_MEM_BSWAP:
+        op_rm(a, 0xf1 | M0F38, s, m);
+        break;
+    default:
+        op_rm(a, 0xf1 | M0F38 | RW, s, m);
+        break;
+    }
+}
+
+static void emit_store_imm(Asm *a, unsigned size, int64_t v, Mem m)
+{
+    switch (size) {
+    case 0:
+        op_rm(a, 0xc6, 0, m);
+        db(a, v);
+        break;
+    case 1:
+        op_rm(a, 0xc7 | P66, 0, m);
+        db(a, v);
+        db(a, v >> 8);
+        break;
+    default:
+        op_rm(a, opw(0xc7, size == 3), 0, m);
+        dd(a, v);
+        break;
+    }
+}
+
+static void emit_store_vec(Asm *a, unsigned size, int s, Mem m)
+{
+    switch (size) {
+    case 2: vex_rm(a, 2, 1, 0, 0, 0x11, s - XMM0, 0, m); break;
+    case 3: vex_rm(a, 3, 1, 0, 0, 0x11, s - XMM0, 0, m); break;
+    default: vex_rm(a, 0, 1, 0, size == 5, 0x11, s - XMM0, 0, m); break;
+    }
+}
+
+void gen_st(Gen *g, int32_t i)
+{
+    const IrOp *op = &g->b->op[i];
+    bool vec = is_vec_type(op->type);
+    unsigned size = op->mem & IR_MEM_SIZE_MASK;
+    int64_t k = op->b < 0 ? ir_id_value(g->b, op->b) : 0;
+    bool imm = op->b < 0 && !(op->mem & IR_MEM_BSWAP) && (size < 3 || k == (int32_t)k);
+    int val = imm ? NO_REG : gen_use(g, op->b);
+    Check c = tlb_check(g, op->a, op->mem, true);
+    Mem m = mem_bi(c.t1, c.va);
+    Out *o = slow_out(g, vec && size >= 4 ? SLOW_STV : SLOW_ST, &c, op->mem);
+
+    o->val = val;
+    o->type = op->type;
+    o->imm = k;
+    if (vec) {
+        emit_store_vec(&g->a, size, val, m);
+    } else if (imm) {
+        emit_store_imm(&g->a, size, k, m);
+    } else {
+        emit_store_int(g, op->mem, val, c.t2, m);
+    }
+    o->back = asm_offset(&g->a);
+}
+
+/* ---- atomics ---- */
+
+static uint32_t size_op(uint32_t op, unsigned size)
+{
+    return size == 0 ? (op - 1) | RB_REG : size == 1 ? op | P66 : size == 3 ? op | RW : op;
+}
+
+static void zero_extend(Asm *a, unsigned size, int d, int s)
+{
+    switch (size) {
+    case 0: op_rr(a, 0xb6 | M0F | RB_RM, d, s); break;
+    case 1: op_rr(a, 0xb7 | M0F, d, s); break;
+    case 2: mov32_rr(a, d, s); break;
+    default: mov_rr(a, d, s); break;
+    }
+}
+
+static void swap_bytes(Asm *a, unsigned size, int r)
+{
+    if (size == 1) {
+        op_rr(a, 0xc1 | P66, SH_ROL, r);
+        db(a, 8);
+    } else if (size >= 2) {
+        asm_prefix(a, opw((0xc8 | (r & 7)) | M0F, size == 3), 0, -1, r, true);
+    }
+}
+
+static void lock(Asm *a) { db(a, 0xf0); }
+
+void gen_rmw(Gen *g, int32_t i)
+{
+    static const uint8_t alu[] = {[IR_RMW_ADD] = ALU_ADD, [IR_RMW_AND] = ALU_AND, [IR_RMW_OR] = ALU_OR, [IR_RMW_XOR] = ALU_XOR};
+    const IrOp *op = &g->b->op[i];
+    Asm *a = &g->a;
+    unsigned size = op->mem & IR_MEM_SIZE_MASK;
+    bool swap = op->mem & IR_MEM_BSWAP, used = g->val[i].last_use > 0;
+    /* The operand goes by the frame: it may be in rax, which the compare-and-swap loop needs. */
+    int v = gen_use(g, op->b);
+    mov_store(a, mem_bd(RSP, FR_S1), v);
+    g->locked = 0;
+    Check c = tlb_check(g, op->a, op->mem, true);
+    Out *o = slow_out(g, SLOW_RMW, &c, op->mem | (uint32_t)op->aux << 16);
+    o->val = NO_REG;
+    o->val_frame = FR_S1;
+    o->type = op->type;
+    alu_rr(a, ALU_ADD, true, c.t1, c.va); /* t1 = host address; va is no longer needed */
+    Mem m = mem_bd(c.t1, 0), operand = mem_bd(RSP, FR_S1);
+    int result = c.t2;
+
+    if (op->aux == IR_RMW_XCHG || (op->aux == IR_RMW_ADD && !swap)) {
+        mov_load(a, c.t2, operand);
+        if (swap) {
+            swap_bytes(a, size, c.t2);
+        }
+        if (op->aux == IR_RMW_ADD) {
+            lock(a);
+        }
+        op_rm(a, op->aux == IR_RMW_ADD ? size_op(0xc1 | M0F, size) : size_op(0x87, size), c.t2, m);
+        if (swap) {
+            swap_bytes(a, size, c.t2);
+        }
+        zero_extend(a, size, c.t2, c.t2);
+    } else if (!used && !swap) {
+        mov_load(a, c.t2, operand);
+        lock(a);
+        op_rm(a, size_op(alu[op->aux] << 3 | 1, size), c.t2, m);
+    } else {
+        mov_store(a, mem_bd(RSP, FR_S0), RAX);
+        switch (size) {
+        case 0: op_rm(a, 0xb6 | M0F, RAX, m); break;
+        case 1: op_rm(a, 0xb7 | M0F, RAX, m); break;
+        default: op_rm(a, opw(0x8b, size == 3), RAX, m); break;
+        }
+        uint8_t *again = a->p;
+        mov_rr(a, c.t2, RAX);
+        if (swap) {
+            swap_bytes(a, size, c.t2);
+        }
+        alu_rm(a, alu[op->aux], true, c.t2, operand);
+        if (swap) {
+            swap_bytes(a, size, c.t2);
+        }
+        lock(a);
+        op_rm(a, size_op(0xb1 | M0F, size), c.t2, m);
+        db(a, 0x75);
+        db(a, again - (a->p + 1));
+        if (swap) {
+            swap_bytes(a, size, RAX);
+        }
+        zero_extend(a, size, c.t2, RAX);
+        mov_load(a, RAX, mem_bd(RSP, FR_S0));
+    }
+    o->dst = result;
+    o->back = asm_offset(a);
+    if (used) {
+        g->locked &= ~BIT(result);
+        int d = gen_dest(g, i, result);
+        mov_rr(a, d, result);
+        gen_define(g, i, d);
+    }
+}
+
+void gen_cmpxchg(Gen *g, int32_t i)
+{
+    const IrOp *op = &g->b->op[i];
+    Asm *a = &g->a;
+    unsigned size = op->mem & IR_MEM_SIZE_MASK;
+    bool swap = op->mem & IR_MEM_BSWAP;
+
+    mov_store(a, mem_bd(RSP, FR_S1), gen_use(g, op->c)); /* desired */
+    g->locked = 0;
+    mov_store(a, mem_bd(RSP, FR_S0), gen_use(g, op->b)); /* expected */
+    g->locked = 0;
+    Check c = tlb_check(g, op->a, op->mem, true);
+    Out *o = slow_out(g, SLOW_RMW, &c, op->mem | 8u << 16);
+    o->val = NO_REG;
+    o->val_frame = FR_S1;
+    o->cmp = 0; /* expected is at FR_S0 */
+    o->type = op->type;
+    alu_rr(a, ALU_ADD, true, c.t1, c.va);
+    mov_load(a, c.t2, mem_bd(RSP, FR_S1));
+    if (swap) {
+        swap_bytes(a, size, c.t2);
+    }
+    mov_store(a, mem_bd(RSP, FR_S1), RAX);
+    mov_load(a, RAX, mem_bd(RSP, FR_S0));
+    if (swap) {
+        swap_bytes(a, size, RAX);
+    }
+    lock(a);
+    op_rm(a, size_op(0xb1 | M0F, size), c.t2, mem_bd(c.t1, 0));
+    if (swap) {
+        swap_bytes(a, size, RAX);
+    }
+    zero_extend(a, size, c.t2, RAX);
+    mov_load(a, RAX, mem_bd(RSP, FR_S1));
+    o->dst = c.t2;
+    o->back = asm_offset(a);
+    if (g->val[i].last_use) {
+        g->locked &= ~BIT(c.t2);
+        int d = gen_dest(g, i, c.t2);
+        mov_rr(a, d, c.t2);
+        gen_define(g, i, d);
+    }
+}
+
+/* ---- out of line ---- */
+
+static void store_operand(Gen *g, const Out *o)
+{
+    Asm *a = &g->a;
+    Mem val = mem_bd(RSP, FR_VAL);
+
+    if (o->slow == SLOW_STV) {
+        vex_rm(a, 0, 1, 0, (o->oi & IR_MEM_SIZE_MASK) == 5, 0x11, o->val - XMM0, 0, mem_bd(RSP, FR_VBUF));
+    } else if (o->val_frame >= 0) {
+        op_rm(a, 0xff, 6, mem_bd(RSP, o->val_frame)); /* push, pop: rsp moves between the two */
+        op_rm(a, 0x8f, 0, val);
+    } else if (o->val != NO_REG && o->val >= XMM0) {
+        vex_rm(a, 1, 1, 0, 0, 0xd6, o->val - XMM0, 0, val); /* vmovq */
+    } else if (o->val != NO_REG) {
+        mov_store(a, val, o->val);
+    } else {
+        op_rm(a, 0xc7 | RW, 0, val);
+        dd(a, o->imm);
+    }
+}
+
+void gen_slow_path(Gen *g, Out *o)
+{
+    Asm *a = &g->a;
+    Mem res = mem_bd(RSP, FR_RES);
+
+    mov_store(a, mem_bd(RSP, FR_VA), o->va);
+    if (o->slow == SLOW_ST || o->slow == SLOW_STV || o->slow == SLOW_RMW) {
+        store_operand(g, o);
+    }
+    if (o->slow == SLOW_RMW && o->cmp != NO_REG) {
+        op_rm(a, 0xff, 6, mem_bd(RSP, FR_S0));
+        op_rm(a, 0x8f, 0, mem_bd(RSP, FR_CMP));
+    }
+    op_rm(a, 0xc7, 0, mem_bd(RSP, FR_OI));
+    dd(a, o->oi);
+    call_to(a, x86_common.slow[o->slow][o->vec]);
+    uint32_t ret = asm_offset(a);
+    if (o->slow == SLOW_LDV) {
+        emit_load_vec(a, o->oi & IR_MEM_SIZE_MASK, o->dst, mem_bd(RSP, FR_VBUF));
+    } else if (o->dst != NO_REG && o->dst >= XMM0) {
+        emit_load_vec(a, o->oi & IR_MEM_SIZE_MASK, o->dst, res);
+    } else if (o->dst != NO_REG) {
+        op_rm(a, opw(0x8b, o->type == IR_I64), o->dst, res);
+    }
+    jmp_to(a, a->rx + o->back);
+    /* the map's record takes the return address */
+    o->back = ret;
+}
