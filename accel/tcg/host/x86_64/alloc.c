@@ -65,7 +65,7 @@ static IrType slot_type(IrType t)
     return t == IR_I32 ? IR_I64 : is_vec_type(t) ? IR_V256 : t;
 }
 
-void gen_load_const(Gen *g, int reg, IrType t, int64_t v)
+void be_load_const(Gen *g, int reg, IrType t, int64_t v)
 {
     if (t == IR_I32) {
         v = (uint32_t)v;
@@ -136,7 +136,7 @@ static void save(Gen *g, int32_t x)
     unsigned v = val->var;
     if (v != NO_VAR && var_dirty(g, v) && g->cur[v] > 0 && ir_id_op(g->cur[v]) == x &&
         ir_type_size(ir_id_type(g->b, g->cur[v])) >= ir_type_size(op_type(g, x))) {
-        gen_flush(g, v); /* storing the variable is needed sooner or later */
+        be_flush(g, v); /* storing the variable is needed sooner or later */
         return;
     }
     to_slot(g, x);
@@ -150,7 +150,7 @@ static void leave_reg(Gen *g, int reg)
     }
 }
 
-void gen_spill(Gen *g, int reg)
+void be_spill(Gen *g, int reg)
 {
     int32_t x = g->reg_val[reg];
 
@@ -203,17 +203,17 @@ static int take(Gen *g, uint32_t from, bool dead_now)
 
     if (r == NO_REG) {
         r = find_victim(g, from);
-        gen_spill(g, r);
+        be_spill(g, r);
     }
     leave_reg(g, r);
     g->locked |= BIT(r);
     return r;
 }
 
-int gen_temp(Gen *g) { return take(g, g->gpr_free_mask, false); }
-int gen_vtemp(Gen *g) { return take(g, 0xffff0000u, false); }
+int be_temp(Gen *g) { return take(g, g->gpr_free_mask, false); }
+int be_vtemp(Gen *g) { return take(g, 0xffff0000u, false); }
 
-void gen_define(Gen *g, int32_t x, int reg)
+void be_define(Gen *g, int32_t x, int reg)
 {
     if (g->reg_val[reg] != x) {
         leave_reg(g, reg);
@@ -238,7 +238,7 @@ static int other_pin(Gen *g, int32_t x, int except)
     return NO_REG;
 }
 
-void gen_vacate(Gen *g, int reg)
+void be_vacate(Gen *g, int reg)
 {
     int32_t x = g->reg_val[reg];
 
@@ -254,7 +254,7 @@ void gen_vacate(Gen *g, int reg)
             }
         }
         if (r != NO_REG) {
-            gen_define(g, x, r);
+            be_define(g, x, r);
             return;
         }
         save(g, x);
@@ -278,15 +278,15 @@ static int load_val(Gen *g, int32_t x)
     g_assert(found);
     int r = take(g, class_mask(g, x), false);
     reg_load(g, r, m, t);
-    gen_define(g, x, r);
+    be_define(g, x, r);
     return r;
 }
 
-int gen_use(Gen *g, int32_t id)
+int be_use(Gen *g, int32_t id)
 {
     if (id < 0) {
-        int r = gen_temp(g);
-        gen_load_const(g, r, ir_id_type(g->b, id), ir_id_value(g->b, id));
+        int r = be_temp(g);
+        be_load_const(g, r, ir_id_type(g->b, id), ir_id_value(g->b, id));
         return r;
     }
     int32_t x = ir_id_op(id);
@@ -298,14 +298,14 @@ int gen_use(Gen *g, int32_t id)
     return r;
 }
 
-bool gen_in_reg(Gen *g, int32_t id) { return id > 0 && g->val[ir_id_op(id)].reg != NO_REG; }
+bool be_in_reg(Gen *g, int32_t id) { return id > 0 && g->val[ir_id_op(id)].reg != NO_REG; }
 
-int gen_use_copy(Gen *g, int32_t id)
+int be_use_copy(Gen *g, int32_t id)
 {
     if (id < 0) {
-        return gen_use(g, id);
+        return be_use(g, id);
     }
-    int r = gen_temp(g);
+    int r = be_temp(g);
     int32_t x = ir_id_op(id);
     Mem m;
     IrType t;
@@ -319,7 +319,7 @@ int gen_use_copy(Gen *g, int32_t id)
     return r;
 }
 
-bool gen_operand(Gen *g, int32_t id, int *reg, Mem *mem)
+bool be_operand(Gen *g, int32_t id, int *reg, Mem *mem)
 {
     IrType t;
 
@@ -329,18 +329,18 @@ bool gen_operand(Gen *g, int32_t id, int *reg, Mem *mem)
             return false;
         }
     }
-    *reg = gen_use(g, id);
+    *reg = be_use(g, id);
     return true;
 }
 
-int gen_dest(Gen *g, int32_t x, int reuse)
+int be_dest(Gen *g, int32_t x, int reuse)
 {
     const IrOp *op = &g->b->op[x];
     bool vec = is_vec_type(op->type);
 
     if ((op->flags & IRF_HINT) && !vec) {
         int p = op->hint;
-        gen_vacate(g, p);
+        be_vacate(g, p);
         g->cur[g->pin_var[p]] = 0;
         g->locked |= BIT(p);
         return p;
@@ -356,7 +356,7 @@ int gen_dest(Gen *g, int32_t x, int reuse)
 
 /* ---- variables ---- */
 
-void gen_flush(Gen *g, unsigned v)
+void be_flush(Gen *g, unsigned v)
 {
     int32_t id = g->cur[v];
     const IrVar *iv = &g->vars->vars[v];
@@ -386,20 +386,20 @@ void gen_flush(Gen *g, unsigned v)
         }
     } else {
         uint32_t locked = g->locked;
-        int r = gen_use(g, id);
+        int r = be_use(g, id);
         g->locked = locked;
         reg_store(g, home, r, ir_id_type(g->b, id));
     }
     clear_dirty(g, v);
 }
 
-void gen_flush_all(Gen *g, bool pc)
+void be_flush_all(Gen *g, bool pc)
 {
     for (unsigned w = 0; w < 2; w++) {
         for (uint64_t m = g->dirty[w]; m; m &= m - 1) {
             unsigned v = w * 64 + __builtin_ctzll(m);
             if (pc || v != g->vars->pc) {
-                gen_flush(g, v);
+                be_flush(g, v);
             }
         }
     }
@@ -419,20 +419,20 @@ static void leave_home(Gen *g, unsigned v)
     }
 }
 
-void gen_get(Gen *g, int32_t i)
+void be_get(Gen *g, int32_t i)
 {
     const IrOp *op = &g->b->op[i];
     unsigned v = op->imm;
     int pin = g->vars->vars[v].pin;
 
     if (pin >= 0) {
-        gen_vacate(g, pin);
-        gen_define(g, i, pin);
+        be_vacate(g, pin);
+        be_define(g, i, pin);
         g->cur[v] = i << 2;
         return;
     }
     if (var_dirty(g, v)) {
-        gen_flush(g, v);
+        be_flush(g, v);
     }
     leave_home(g, v);
     g->cur[v] = i << 2;
@@ -451,11 +451,11 @@ static void put_pinned(Gen *g, unsigned v, int pin, int32_t id)
         if (x && g->val[x].reg != NO_REG) {
             g->locked |= BIT(g->val[x].reg);
         }
-        gen_vacate(g, pin);
+        be_vacate(g, pin);
     }
     g->cur[v] = id;
     if (!x) {
-        gen_load_const(g, pin, IR_I64, ir_id_value(g->b, id));
+        be_load_const(g, pin, IR_I64, ir_id_value(g->b, id));
         return;
     }
     int r = g->val[x].reg;
@@ -465,16 +465,16 @@ static void put_pinned(Gen *g, unsigned v, int pin, int32_t id)
         bool found = in_memory(g, x, &m, &t);
         g_assert(found);
         reg_load(g, pin, m, t);
-        gen_define(g, x, pin);
+        be_define(g, x, pin);
     } else {
         mov_rr(&g->a, pin, r);
         if (!(g->pinned & BIT(r))) {
-            gen_define(g, x, pin);
+            be_define(g, x, pin);
         }
     }
 }
 
-void gen_put(Gen *g, int32_t i)
+void be_put(Gen *g, int32_t i)
 {
     const IrOp *op = &g->b->op[i];
     unsigned v = op->imm;
@@ -487,7 +487,7 @@ void gen_put(Gen *g, int32_t i)
     }
     /* a put of the low half leaves the upper half of the old value, if that is not stored yet */
     if (var_dirty(g, v) && g->cur[v] > 0 && ir_type_size(ir_id_type(g->b, g->cur[v])) > ir_type_size(op->type)) {
-        gen_flush(g, v);
+        be_flush(g, v);
     }
     leave_home(g, v);
     g->cur[v] = id;
@@ -500,7 +500,7 @@ void gen_put(Gen *g, int32_t i)
     }
 }
 
-void gen_put_pc(Gen *g, int32_t id)
+void be_put_pc(Gen *g, int32_t id)
 {
     unsigned v = g->vars->pc;
 
@@ -509,7 +509,7 @@ void gen_put_pc(Gen *g, int32_t id)
     set_dirty(g, v);
 }
 
-bool gen_vec_live(Gen *g)
+bool be_vec_live(Gen *g)
 {
     for (int r = XMM0; r < N_REGS; r++) {
         if (g->reg_val[r] && g->val[g->reg_val[r]].last_use >= g->i) {
@@ -521,14 +521,14 @@ bool gen_vec_live(Gen *g)
 
 /* ---- calls ---- */
 
-void gen_before_call(Gen *g, bool writes_env)
+void be_before_call(Gen *g, bool writes_env)
 {
     /* values only at home, when homes may change */
     for (unsigned v = 0; writes_env && v < g->nvars; v++) {
         int32_t id = g->cur[v];
         if (id > 0 && g->vars->vars[v].pin < 0 && lives_after(g, ir_id_op(id)) && g->val[ir_id_op(id)].slot < 0) {
             uint32_t locked = g->locked;
-            gen_use(g, id);
+            be_use(g, id);
             g->locked = locked;
             to_slot(g, ir_id_op(id));
         }
@@ -553,7 +553,7 @@ void gen_before_call(Gen *g, bool writes_env)
     }
 }
 
-void gen_forget_all(Gen *g)
+void be_forget_all(Gen *g)
 {
     memset(g->cur, 0, g->nvars * sizeof(g->cur[0]));
     g->dirty[0] = g->dirty[1] = 0;
@@ -561,7 +561,7 @@ void gen_forget_all(Gen *g)
 
 /* ---- state maps ---- */
 
-void gen_map_record(Gen *g, Out *o)
+void be_map_record(Gen *g, Out *o)
 {
     if (g->nmap + 16 * IR_MAX_VARS > g->map_cap) {
         g->map_cap = MAX(g->map_cap * 2, 16384);
@@ -610,7 +610,7 @@ void gen_map_record(Gen *g, Out *o)
 
 /* ---- branches ---- */
 
-Snapshot *gen_snapshot(Gen *g, GenLabel *l)
+Snapshot *be_snapshot(Gen *g, GenLabel *l)
 {
     if (g->nsnap == g->snap_cap) {
         g->snap_cap = g->snap_cap ? g->snap_cap * 2 : 16;
@@ -641,7 +641,7 @@ static void reset_slot(Gen *g, int32_t x, int slot)
     }
 }
 
-void gen_restore_snapshot(Gen *g, const Snapshot *s)
+void be_restore_snapshot(Gen *g, const Snapshot *s)
 {
     for (int r = 0; r < N_REGS; r++) {
         leave_reg(g, r);
@@ -671,11 +671,11 @@ void gen_restore_snapshot(Gen *g, const Snapshot *s)
  * Before a branch to a label that other paths reach too. Variables that change on the way are stored;
  * values that live on go to memory, where every path finds them.
  */
-void gen_spill_for_merge(Gen *g, GenLabel *l, int32_t pos)
+void be_spill_for_merge(Gen *g, GenLabel *l, int32_t pos)
 {
     for (unsigned v = 0; v < g->nvars; v++) {
         if (var_dirty(g, v) && (l->put_mask[v >> 6] >> (v & 63) & 1)) {
-            gen_flush(g, v);
+            be_flush(g, v);
         }
     }
     for (int r = 0; r < N_REGS; r++) {
@@ -703,7 +703,7 @@ void gen_spill_for_merge(Gen *g, GenLabel *l, int32_t pos)
             int32_t x = ir_id_op(id);
             if (g->val[x].last_use >= pos && g->val[x].slot < 0) {
                 uint32_t locked = g->locked;
-                gen_use(g, id);
+                be_use(g, id);
                 g->locked = locked;
                 to_slot(g, x);
             }
@@ -711,7 +711,7 @@ void gen_spill_for_merge(Gen *g, GenLabel *l, int32_t pos)
     }
 }
 
-void gen_merge(Gen *g, GenLabel *l, int32_t first_branch)
+void be_merge(Gen *g, GenLabel *l, int32_t first_branch)
 {
     for (int r = 0; r < N_REGS; r++) {
         leave_reg(g, r);
@@ -726,7 +726,7 @@ void gen_merge(Gen *g, GenLabel *l, int32_t first_branch)
         if (x && x > first_branch) {
             g->cur[v] = 0; /* read on one path only */
         } else if (x && pin >= 0 && g->val[x].last_use >= g->i && g->val[x].reg == NO_REG) {
-            gen_define(g, x, pin);
+            be_define(g, x, pin);
         } else if (x && pin < 0 && g->val[x].reg == NO_REG && g->val[x].slot < 0 && !var_dirty(g, v)) {
             g->val[x].var = v;
         }

@@ -161,13 +161,13 @@ static bool is_dead(Gen *g, const IrOp *op, int32_t i)
     case IR_MULU2: case IR_MULS2: case IR_DIVU2: case IR_DIVS2:
         return g->b->op[i + 1].opc == IR_NOP;
     case IR_VOP: case IR_VTOI: case IR_VFROMI:
-        return !vop_has_effect(op->vop);
+        return !be_vop_has_effect(op->vop);
     default:
         return true;
     }
 }
 
-void gen_analyse(Gen *g)
+void be_analyse(Gen *g)
 {
     IrBlock *b = g->b;
     Live live;

@@ -8,7 +8,7 @@
 
 enum { MARGIN = 4096 }; /* more than any op with its flushes can need */
 
-Out *gen_out(Gen *g, OutKind kind)
+Out *be_out(Gen *g, OutKind kind)
 {
     if (g->nout == g->out_cap) {
         g->out_cap = g->out_cap ? g->out_cap * 2 : 128;
@@ -34,7 +34,7 @@ static bool const_operand(Gen *g, int32_t id, IrType t, int32_t *imm)
 }
 
 /* Registers of a and b, and d for the result holding a's value: ready for `op d, b`. */
-static void gen_alu(Gen *g, int32_t i, int alu, bool commutes)
+static void be_alu(Gen *g, int32_t i, int alu, bool commutes)
 {
     const IrOp *op = &g->b->op[i];
     Asm *a = &g->a;
@@ -44,8 +44,8 @@ static void gen_alu(Gen *g, int32_t i, int alu, bool commutes)
     Mem m;
 
     if (const_operand(g, op->b, op->type, &imm)) {
-        x = gen_use(g, op->a);
-        d = gen_dest(g, i, x);
+        x = be_use(g, op->a);
+        d = be_dest(g, i, x);
         if (d != x && alu == ALU_ADD && !(op->flags & IRF_WANTF)) {
             op_rm(a, opw(0x8d, w), d, mem_bd(x, imm));
         } else {
@@ -56,19 +56,19 @@ static void gen_alu(Gen *g, int32_t i, int alu, bool commutes)
             }
             alu_ri(a, alu, w, d, imm);
         }
-        gen_define(g, i, d);
+        be_define(g, i, d);
         return;
     }
-    x = gen_use(g, op->a);
-    if (gen_operand(g, op->b, &y, &m)) {
-        d = gen_dest(g, i, x);
+    x = be_use(g, op->a);
+    if (be_operand(g, op->b, &y, &m)) {
+        d = be_dest(g, i, x);
         if (d == x) {
             alu_rr(a, alu, w, d, y);
         } else if (d == y && commutes) {
             alu_rr(a, alu, w, d, x);
         } else if (d == y) { /* d = x - d */
             if (op->flags & IRF_WANTF) {
-                int t = gen_temp(g);
+                int t = be_temp(g);
                 mov_rr(a, t, y);
                 mov_rr(a, d, x);
                 alu_rr(a, alu, w, d, t);
@@ -83,20 +83,20 @@ static void gen_alu(Gen *g, int32_t i, int alu, bool commutes)
             alu_rr(a, alu, w, d, y);
         }
     } else {
-        d = gen_dest(g, i, x);
+        d = be_dest(g, i, x);
         mov_rr(a, d, x);
         alu_rm(a, alu, w, d, m);
     }
-    gen_define(g, i, d);
+    be_define(g, i, d);
 }
 
 /* cmp or test of two values in type t */
-static void gen_compare(Gen *g, int32_t x_id, int32_t y_id, IrType t, bool test)
+static void be_compare(Gen *g, int32_t x_id, int32_t y_id, IrType t, bool test)
 {
     Asm *a = &g->a;
     bool w = wide(t);
     int32_t imm;
-    int x = gen_use(g, x_id), y;
+    int x = be_use(g, x_id), y;
 
     if (const_operand(g, y_id, t, &imm)) {
         if (test) {
@@ -115,7 +115,7 @@ static void gen_compare(Gen *g, int32_t x_id, int32_t y_id, IrType t, bool test)
         return;
     }
     Mem m;
-    if (gen_operand(g, y_id, &y, &m)) {
+    if (be_operand(g, y_id, &y, &m)) {
         op_rr(a, opw(test ? 0x85 : 0x3b, w), x, y);
     } else {
         op_rm(a, opw(test ? 0x85 : 0x3b, w), x, m);
@@ -131,10 +131,10 @@ static int cc_of(IrCond c)
 }
 
 /* The host condition for a compare op; emits the compare unless an earlier op left the codes. */
-static int gen_condition(Gen *g, const IrOp *op)
+static int be_condition(Gen *g, const IrOp *op)
 {
     if (!(op->flags & IRF_FUSED)) {
-        gen_compare(g, op->a, op->b, op->aux2, op->aux >= IR_TSTEQ);
+        be_compare(g, op->a, op->b, op->aux2, op->aux >= IR_TSTEQ);
         return cc_of(op->aux);
     }
     /* of a result compared with 0, the overflow flag means something else: use the sign alone */
@@ -146,23 +146,23 @@ static int gen_condition(Gen *g, const IrOp *op)
     return cc_of(op->aux);
 }
 
-static void gen_sub_and(Gen *g, int32_t i)
+static void be_sub_and(Gen *g, int32_t i)
 {
     const IrOp *op = &g->b->op[i];
 
     if ((op->flags & IRF_WANTF) && !g->val[i].last_use) { /* only the condition codes are wanted */
-        gen_compare(g, op->a, op->b, op->type, op->opc == IR_AND);
+        be_compare(g, op->a, op->b, op->type, op->opc == IR_AND);
         return;
     }
-    gen_alu(g, i, op->opc == IR_AND ? ALU_AND : ALU_SUB, op->opc == IR_AND);
+    be_alu(g, i, op->opc == IR_AND ? ALU_AND : ALU_SUB, op->opc == IR_AND);
 }
 
-static void gen_unary(Gen *g, int32_t i)
+static void be_unary(Gen *g, int32_t i)
 {
     const IrOp *op = &g->b->op[i];
     Asm *a = &g->a;
     bool w = wide(op->type);
-    int x = gen_use(g, op->a), d = gen_dest(g, i, x);
+    int x = be_use(g, op->a), d = be_dest(g, i, x);
 
     switch (op->opc) {
     case IR_NOT: case IR_NEG:
@@ -177,24 +177,24 @@ static void gen_unary(Gen *g, int32_t i)
         op_rr(a, opw(0xb8 | M0F | PF3, w), d, x);
         break;
     }
-    gen_define(g, i, d);
+    be_define(g, i, d);
 }
 
-static void gen_mul(Gen *g, int32_t i, IrType t)
+static void be_mul(Gen *g, int32_t i, IrType t)
 {
     const IrOp *op = &g->b->op[i];
     Asm *a = &g->a;
     bool w = wide(t);
     int32_t imm;
-    int x = gen_use(g, op->a), y, d;
+    int x = be_use(g, op->a), y, d;
     Mem m;
 
     if (const_operand(g, op->b, t, &imm)) {
-        d = gen_dest(g, i, x);
+        d = be_dest(g, i, x);
         op_rr(a, opw(0x69, w), d, x);
         dd(a, imm);
-    } else if (gen_operand(g, op->b, &y, &m)) {
-        d = gen_dest(g, i, x);
+    } else if (be_operand(g, op->b, &y, &m)) {
+        d = be_dest(g, i, x);
         if (d == y) {
             y = x;
         } else {
@@ -202,18 +202,18 @@ static void gen_mul(Gen *g, int32_t i, IrType t)
         }
         op_rr(a, opw(0xaf | M0F, w), d, y);
     } else {
-        d = gen_dest(g, i, x);
+        d = be_dest(g, i, x);
         mov_rr(a, d, x);
         op_rm(a, opw(0xaf | M0F, w), d, m);
     }
-    gen_define(g, i, d);
+    be_define(g, i, d);
 }
 
 /*
  * Multiplication and division with results in rax and rdx. Both are usually pins, perhaps of the very
  * variables that the results go to; whatever must survive is kept in the frame meanwhile.
  */
-static void gen_muldiv(Gen *g, int32_t i)
+static void be_muldiv(Gen *g, int32_t i)
 {
     const IrOp *op = &g->b->op[i], *hi_op = &g->b->op[i + 1];
     Asm *a = &g->a;
@@ -221,25 +221,25 @@ static void gen_muldiv(Gen *g, int32_t i)
     bool lo_used = g->val[i].last_use, hi_used = hi_op->opc == IR_HI;
 
     if (!div && !hi_used) {
-        gen_mul(g, i, op->type);
+        be_mul(g, i, op->type);
         return;
     }
     /* Operands to the frame: the registers can then be shuffled freely. */
     int32_t first = div ? op->b : op->a, second = div ? op->c : op->b;
-    int r1 = gen_use(g, first), r2 = gen_use(g, second), r3 = NO_REG;
+    int r1 = be_use(g, first), r2 = be_use(g, second), r3 = NO_REG;
     if (div) {
-        r3 = gen_use(g, op->a);
+        r3 = be_use(g, op->a);
     }
     bool lo_pin = lo_used && (op->flags & IRF_HINT) && op->hint == RAX;
     bool hi_pin = hi_used && (hi_op->flags & IRF_HINT) && hi_op->hint == RDX;
     int lo = NO_REG, hi = NO_REG;
     if (lo_pin) {
-        lo = gen_dest(g, i, NO_REG);
+        lo = be_dest(g, i, NO_REG);
     } else {
         mov_store(a, mem_bd(RSP, FR_S0), RAX);
     }
     if (hi_pin) {
-        hi = gen_dest(g, i + 1, NO_REG);
+        hi = be_dest(g, i + 1, NO_REG);
     } else {
         mov_store(a, mem_bd(RSP, FR_S1), RDX);
     }
@@ -273,12 +273,12 @@ static void gen_muldiv(Gen *g, int32_t i)
     /* Results out of the way before the old contents come back. A scratch register is neither. */
     if (lo_used && !lo_pin) {
         g->locked |= BIT(RAX) | BIT(RDX);
-        lo = gen_temp(g);
+        lo = be_temp(g);
         mov_rr(a, lo, RAX);
     }
     if (hi_used && !hi_pin) {
         g->locked |= BIT(RAX) | BIT(RDX);
-        hi = gen_temp(g);
+        hi = be_temp(g);
         mov_rr(a, hi, RDX);
     }
     if (!lo_pin) {
@@ -289,23 +289,23 @@ static void gen_muldiv(Gen *g, int32_t i)
     }
     if (lo_used) {
         if (!lo_pin && (op->flags & IRF_HINT)) {
-            int d = gen_dest(g, i, NO_REG);
+            int d = be_dest(g, i, NO_REG);
             mov_rr(a, d, lo);
             lo = d;
         }
-        gen_define(g, i, lo);
+        be_define(g, i, lo);
     }
     if (hi_used) {
         if (!hi_pin && (hi_op->flags & IRF_HINT)) {
-            int d = gen_dest(g, i + 1, NO_REG);
+            int d = be_dest(g, i + 1, NO_REG);
             mov_rr(a, d, hi);
             hi = d;
         }
-        gen_define(g, i + 1, hi);
+        be_define(g, i + 1, hi);
     }
 }
 
-static void gen_shift(Gen *g, int32_t i)
+static void be_shift(Gen *g, int32_t i)
 {
     static const uint8_t digit[] = {[IR_SHL - IR_SHL] = SH_SHL, [IR_SHR - IR_SHL] = SH_SHR, [IR_SAR - IR_SHL] = SH_SAR};
     static const uint8_t shx[] = {[IR_SHL - IR_SHL] = 1, [IR_SHR - IR_SHL] = 3, [IR_SAR - IR_SHL] = 2}; /* pp */
@@ -316,8 +316,8 @@ static void gen_shift(Gen *g, int32_t i)
 
     if (op->b < 0) {
         unsigned n = ir_id_value(g->b, op->b) & (w ? 63 : 31);
-        x = gen_use(g, op->a);
-        d = gen_dest(g, i, x);
+        x = be_use(g, op->a);
+        d = be_dest(g, i, x);
         if (op->opc == IR_SHL && d != x && n <= 3 && !(op->flags & IRF_WANTF)) {
             op_rm(a, opw(0x8d, w), d, (Mem){-1, x, n, 0});
         } else {
@@ -325,15 +325,15 @@ static void gen_shift(Gen *g, int32_t i)
             shift_ri(a, digit[op->opc - IR_SHL], w, d, n);
         }
     } else {
-        x = gen_use(g, op->a);
-        c = gen_use(g, op->b);
-        d = gen_dest(g, i, x);
+        x = be_use(g, op->a);
+        c = be_use(g, op->b);
+        d = be_dest(g, i, x);
         vex_rr(a, shx[op->opc - IR_SHL], 2, w, 0, 0xf7, d, c, x);
     }
-    gen_define(g, i, d);
+    be_define(g, i, d);
 }
 
-static void gen_rotate(Gen *g, int32_t i)
+static void be_rotate(Gen *g, int32_t i)
 {
     const IrOp *op = &g->b->op[i];
     Asm *a = &g->a;
@@ -342,16 +342,16 @@ static void gen_rotate(Gen *g, int32_t i)
 
     if (op->b < 0) {
         unsigned bits = w ? 64 : 32, n = ir_id_value(g->b, op->b) & (bits - 1);
-        x = gen_use(g, op->a);
-        d = gen_dest(g, i, x);
+        x = be_use(g, op->a);
+        d = be_dest(g, i, x);
         vex_rr(a, 3, 3, w, 0, 0xf0, d, 0, x); /* rorx */
         db(a, left ? (bits - n) & (bits - 1) : n);
-        gen_define(g, i, d);
+        be_define(g, i, d);
         return;
     }
     /* The count must be in cl; work on a scratch copy that is not rcx. */
-    int c = gen_use(g, op->b);
-    int t = gen_use_copy(g, op->a);
+    int c = be_use(g, op->b);
+    int t = be_use_copy(g, op->a);
     if (c != RCX) {
         mov_store(a, mem_bd(RSP, FR_S0), RCX);
         mov_rr(a, RCX, c);
@@ -360,57 +360,57 @@ static void gen_rotate(Gen *g, int32_t i)
     if (c != RCX) {
         mov_load(a, RCX, mem_bd(RSP, FR_S0));
     }
-    d = gen_dest(g, i, t);
+    d = be_dest(g, i, t);
     if (d != t) {
         op_rr(a, opw(0x8b, w), d, t);
     } else if (!w) {
         mov32_rr(a, d, d); /* a rotate by 0 keeps the copy's upper half */
     }
-    gen_define(g, i, d);
+    be_define(g, i, d);
 }
 
-static void gen_count_zeros(Gen *g, int32_t i)
+static void be_count_zeros(Gen *g, int32_t i)
 {
     const IrOp *op = &g->b->op[i];
     Asm *a = &g->a;
     bool w = wide(op->type);
     uint32_t opcode = opw((op->opc == IR_CLZ ? 0xbd : 0xbc) | M0F | PF3, w);
-    int x = gen_use(g, op->a);
+    int x = be_use(g, op->a);
 
     if (op->b < 0 && ir_id_value(g->b, op->b) == (w ? 64 : 32)) {
-        int d = gen_dest(g, i, x);
+        int d = be_dest(g, i, x);
         op_rr(a, opcode, d, x);
-        gen_define(g, i, d);
+        be_define(g, i, d);
         return;
     }
-    int z = gen_use(g, op->b), t = gen_temp(g);
+    int z = be_use(g, op->b), t = be_temp(g);
     op_rr(a, opcode, t, x);
     op_rr(a, opw((0x40 | CC_B) | M0F, w), t, z); /* carry: the source was zero */
-    int d = gen_dest(g, i, t);
+    int d = be_dest(g, i, t);
     mov_rr(a, d, t);
-    gen_define(g, i, d);
+    be_define(g, i, d);
 }
 
 /* BMI ops on three registers */
-static void gen_bmi(Gen *g, int32_t i)
+static void be_bmi(Gen *g, int32_t i)
 {
     const IrOp *op = &g->b->op[i];
     bool w = wide(op->type);
-    int x = gen_use(g, op->a), y = gen_use(g, op->b), d = gen_dest(g, i, x);
+    int x = be_use(g, op->a), y = be_use(g, op->b), d = be_dest(g, i, x);
 
     switch (op->opc) {
     case IR_ANDC: vex_rr(&g->a, 0, 2, w, 0, 0xf2, d, y, x); break;
     case IR_PDEP: vex_rr(&g->a, 3, 2, w, 0, 0xf5, d, x, y); break;
     default: vex_rr(&g->a, 2, 2, w, 0, 0xf5, d, x, y); break;
     }
-    gen_define(g, i, d);
+    be_define(g, i, d);
 }
 
-static void gen_crc32c(Gen *g, int32_t i)
+static void be_crc32c(Gen *g, int32_t i)
 {
     const IrOp *op = &g->b->op[i];
     Asm *a = &g->a;
-    int t = gen_use_copy(g, op->a), x = gen_use(g, op->b);
+    int t = be_use_copy(g, op->a), x = be_use(g, op->b);
 
     switch (op->aux) {
     case IR_I8: op_rr(a, 0xf0 | M0F38 | PF2 | RB_RM, t, x); break;
@@ -418,26 +418,26 @@ static void gen_crc32c(Gen *g, int32_t i)
     case IR_I32: op_rr(a, 0xf1 | M0F38 | PF2, t, x); break;
     default: op_rr(a, 0xf1 | M0F38 | PF2 | RW, t, x); break;
     }
-    int d = gen_dest(g, i, t);
+    int d = be_dest(g, i, t);
     mov_rr(a, d, t);
-    gen_define(g, i, d);
+    be_define(g, i, d);
 }
 
-static void gen_lea(Gen *g, int32_t i)
+static void be_lea(Gen *g, int32_t i)
 {
     const IrOp *op = &g->b->op[i];
-    int x = op->a ? gen_use(g, op->a) : NO_REG, y = op->b ? gen_use(g, op->b) : NO_REG;
-    int d = gen_dest(g, i, x != NO_REG ? x : y);
+    int x = op->a ? be_use(g, op->a) : NO_REG, y = op->b ? be_use(g, op->b) : NO_REG;
+    int d = be_dest(g, i, x != NO_REG ? x : y);
 
     op_rm(&g->a, 0x8d | RW, d, (Mem){x, y, op->aux, op->imm});
-    gen_define(g, i, d);
+    be_define(g, i, d);
 }
 
-static void gen_extend(Gen *g, int32_t i)
+static void be_extend(Gen *g, int32_t i)
 {
     const IrOp *op = &g->b->op[i];
     Asm *a = &g->a;
-    int x = gen_use(g, op->a), d = gen_dest(g, i, x);
+    int x = be_use(g, op->a), d = be_dest(g, i, x);
     bool sign = op->opc == IR_SEXT, w = sign && wide(op->type);
 
     switch (op->aux) {
@@ -445,16 +445,16 @@ static void gen_extend(Gen *g, int32_t i)
     case IR_I16: op_rr(a, opw((sign ? 0xbf : 0xb7) | M0F, w), d, x); break;
     default: op_rr(a, sign ? 0x63 | RW : 0x8b, d, x); break;
     }
-    gen_define(g, i, d);
+    be_define(g, i, d);
 }
 
-static void gen_extract(Gen *g, int32_t i)
+static void be_extract(Gen *g, int32_t i)
 {
     const IrOp *op = &g->b->op[i];
     Asm *a = &g->a;
     bool w = wide(op->type);
     unsigned lo = op->aux, len = op->aux2;
-    int x = gen_use(g, op->a), d = gen_dest(g, i, x);
+    int x = be_use(g, op->a), d = be_dest(g, i, x);
 
     if (lo == 8 && len == 8 && x < 4 && d < 8) {
         op_rr(a, 0xb6 | M0F, d, x + 4); /* movzx d, ah */
@@ -479,26 +479,26 @@ static void gen_extract(Gen *g, int32_t i)
             shift_ri(a, SH_SHR, true, d, 64 - len);
         }
     }
-    gen_define(g, i, d);
+    be_define(g, i, d);
 }
 
-static void gen_deposit(Gen *g, int32_t i)
+static void be_deposit(Gen *g, int32_t i)
 {
     const IrOp *op = &g->b->op[i];
     Asm *a = &g->a;
     bool w = wide(op->type);
     unsigned lo = op->aux, len = op->aux2, bits = w ? 64 : 32;
-    int y = gen_use(g, op->b), x = gen_use(g, op->a), d;
+    int y = be_use(g, op->b), x = be_use(g, op->a), d;
 
     if (len == 8 || len == 16) {
-        d = gen_dest(g, i, x);
+        d = be_dest(g, i, x);
         if (d == y && x != y) { /* the field sits where the result goes */
-            int t = gen_temp(g);
+            int t = be_temp(g);
             mov_rr(a, t, y);
             y = t;
         } else if (d == y) {
             if (lo) {
-                int t = gen_temp(g);
+                int t = be_temp(g);
                 mov_rr(a, t, y);
                 y = t;
             }
@@ -519,11 +519,11 @@ static void gen_deposit(Gen *g, int32_t i)
             /* byte and word moves keep what was above: x's upper half may be another type's */
             mov32_rr(a, d, d);
         }
-        gen_define(g, i, d);
+        be_define(g, i, d);
         return;
     }
     /* field into place in a scratch register, the rest cleared by shifts around the gap */
-    int t = gen_use_copy(g, op->b);
+    int t = be_use_copy(g, op->b);
     uint64_t mask = (~UINT64_C(0) >> (64 - len)) << lo;
     shift_ri(a, SH_SHL, w, t, bits - len);
     if (bits - len - lo) {
@@ -531,7 +531,7 @@ static void gen_deposit(Gen *g, int32_t i)
     }
     uint64_t keep = ~mask;
     g->locked &= ~BIT(y) | BIT(x);
-    d = gen_dest(g, i, x);
+    d = be_dest(g, i, x);
     if (!w) {
         op_rr(a, 0x8b, d, x);
         alu_ri(a, ALU_AND, false, d, (int32_t)keep);
@@ -551,33 +551,33 @@ static void gen_deposit(Gen *g, int32_t i)
         (void)back;
     }
     alu_rr(a, ALU_OR, w, d, t);
-    gen_define(g, i, d);
+    be_define(g, i, d);
 }
 
-static void gen_setcond(Gen *g, int32_t i)
+static void be_setcond(Gen *g, int32_t i)
 {
     const IrOp *op = &g->b->op[i];
     Asm *a = &g->a;
-    int cc = gen_condition(g, op);
+    int cc = be_condition(g, op);
 
-    int d = gen_dest(g, i, NO_REG);
+    int d = be_dest(g, i, NO_REG);
     op_rr(a, (0x90 | cc) | M0F | RB_RM, 0, d);
     op_rr(a, 0xb6 | M0F | RB_RM, d, d);
-    gen_define(g, i, d);
+    be_define(g, i, d);
 }
 
-static void gen_select(Gen *g, int32_t i)
+static void be_select(Gen *g, int32_t i)
 {
     const IrOp *op = &g->b->op[i];
     Asm *a = &g->a;
     bool w = wide(op->type);
-    int cc = gen_condition(g, op);
+    int cc = be_condition(g, op);
     int32_t keep = g->keep_flags;
 
     g->keep_flags = i; /* constants are loaded by mov */
     g->locked = 0;
-    int f = gen_use(g, op->d), t = gen_use(g, op->c);
-    int d = gen_dest(g, i, f);
+    int f = be_use(g, op->d), t = be_use(g, op->c);
+    int d = be_dest(g, i, f);
     if (d == t && t != f) {
         op_rr(a, opw((0x40 | (cc ^ 1)) | M0F, w), d, f);
     } else {
@@ -589,15 +589,15 @@ static void gen_select(Gen *g, int32_t i)
         op_rr(a, opw((0x40 | cc) | M0F, w), d, t);
     }
     g->keep_flags = keep;
-    gen_define(g, i, d);
+    be_define(g, i, d);
 }
 
-static void gen_ldenv(Gen *g, int32_t i)
+static void be_ldenv(Gen *g, int32_t i)
 {
     const IrOp *op = &g->b->op[i];
     Asm *a = &g->a;
     Mem m = env_mem(op->imm);
-    int d = gen_dest(g, i, NO_REG);
+    int d = be_dest(g, i, NO_REG);
     bool sign = op->aux2, w = sign && wide(op->type);
 
     switch (op->type) {
@@ -613,10 +613,10 @@ static void gen_ldenv(Gen *g, int32_t i)
     case IR_F64: vex_rm(a, 3, 1, 0, 0, 0x10, d - XMM0, 0, m); break;
     default: vex_rm(a, 0, 1, 0, op->type == IR_V256, 0x10, d - XMM0, 0, m); break;
     }
-    gen_define(g, i, d);
+    be_define(g, i, d);
 }
 
-static void gen_stenv(Gen *g, int32_t i)
+static void be_stenv(Gen *g, int32_t i)
 {
     const IrOp *op = &g->b->op[i];
     Asm *a = &g->a;
@@ -631,7 +631,7 @@ static void gen_stenv(Gen *g, int32_t i)
         }
         return;
     }
-    int x = gen_use(g, op->a);
+    int x = be_use(g, op->a);
     switch (op->aux) {
     case IR_I8: op_rm(a, 0x88 | RB_REG, x, m); break;
     case IR_I16: op_rm(a, 0x89 | P66, x, m); break;
@@ -655,11 +655,11 @@ static void store_arg(Gen *g, unsigned k, int32_t id)
         dd(a, ir_id_value(g->b, id));
         return;
     }
-    mov_store(a, m, gen_use(g, id));
+    mov_store(a, m, be_use(g, id));
     g->locked = 0;
 }
 
-static void gen_call(Gen *g, int32_t i)
+static void be_call(Gen *g, int32_t i)
 {
     const IrOp *op = &g->b->op[i];
     const IrHelper *h = (const IrHelper *)op->imm;
@@ -672,14 +672,14 @@ static void gen_call(Gen *g, int32_t i)
         store_arg(g, k + h->env, g->b->pool[op->a + k]);
     }
     if (h->flags & (IR_HELPER_READS_ENV | IR_HELPER_WRITES_ENV | IR_HELPER_MAY_FAULT | IR_HELPER_NORETURN)) {
-        gen_flush_all(g, true);
+        be_flush_all(g, true);
     }
     g->locked = 0;
-    gen_before_call(g, writes);
+    be_before_call(g, writes);
     mov_ri(a, R11, (intptr_t)h->fn);
     call_to(a, x86_common.call[h->env][n][writes]);
     if (writes) {
-        gen_forget_all(g);
+        be_forget_all(g);
     }
     if (h->flags & IR_HELPER_NORETURN) {
         g->dead = true;
@@ -687,13 +687,13 @@ static void gen_call(Gen *g, int32_t i)
     }
     if (h->ret != IR_VOID && g->val[i].last_use) {
         g->locked = BIT(R10);
-        int d = gen_dest(g, i, R10);
+        int d = be_dest(g, i, R10);
         if (h->ret == IR_I32) {
             mov32_rr(a, d, R10);
         } else {
             mov_rr(a, d, R10);
         }
-        gen_define(g, i, d);
+        be_define(g, i, d);
     }
 }
 
@@ -712,14 +712,14 @@ static void store_pc(Asm *a, const IrVarTable *vars, uint64_t pc)
     }
 }
 
-static void gen_goto(Gen *g, const IrOp *op)
+static void be_goto(Gen *g, const IrOp *op)
 {
     Asm *a = &g->a;
     TbCompile *tc = g->tc;
     uint64_t pc = op->imm;
     unsigned slot = op->aux;
 
-    gen_flush_all(g, false);
+    be_flush_all(g, false);
     tc->jump_pc[slot] = pc;
     if (tc->chain && ((pc ^ tc->pc) >> 12) == 0 && !tc->jump_offset[slot]) {
         static const uint8_t nop[4][3] = {{0}, {0x90}, {0x66, 0x90}, {0x0f, 0x1f, 0x00}};
@@ -729,7 +729,7 @@ static void gen_goto(Gen *g, const IrOp *op)
         db(a, 0xe9);
         tc->jump_offset[slot] = asm_offset(a);
         dd(a, 0);
-        Out *o = gen_out(g, OUT_GOTO);
+        Out *o = be_out(g, OUT_GOTO);
         o->slot = slot;
         o->imm = pc;
         o->jump = asm_offset(a) - 4;
@@ -741,7 +741,7 @@ static void gen_goto(Gen *g, const IrOp *op)
         mov_ri(a, R11, key);
         int32_t at = jc_index(pc) * sizeof(JumpCacheEntry);
         alu_rm(a, ALU_CMP, true, R11, mem_bd(R10, at + offsetof(JumpCacheEntry, key)));
-        Out *o = gen_out(g, OUT_MISS);
+        Out *o = be_out(g, OUT_MISS);
         o->imm = pc;
         o->jump = jcc_fwd(a, CC_NE);
         op_rm(a, 0xff, 4, mem_bd(R10, at + offsetof(JumpCacheEntry, code)));
@@ -751,18 +751,18 @@ static void gen_goto(Gen *g, const IrOp *op)
     jmp_to(a, x86_common.exit_zero);
 }
 
-static void gen_goto_indirect(Gen *g, int32_t i)
+static void be_goto_indirect(Gen *g, int32_t i)
 {
     const IrOp *op = &g->b->op[i];
     TbCompile *tc = g->tc;
     Asm *a = &g->a;
 
-    gen_flush_all(g, true);
+    be_flush_all(g, true);
     if (!tc->inline_lookup) {
         jmp_to(a, x86_common.exit_zero);
         return;
     }
-    int pc = gen_use(g, op->a), t = R10, u = R11; /* nothing else is live any more */
+    int pc = be_use(g, op->a), t = R10, u = R11; /* nothing else is live any more */
     if (pc == R10) {
         t = R12;
     } else if (pc == R11) {
@@ -842,11 +842,11 @@ static GenLabel *prepare_branch(Gen *g, int32_t i, IrLabel lab)
         }
     }
     if (!l->single) {
-        gen_spill_for_merge(g, l, li->pos);
+        be_spill_for_merge(g, l, li->pos);
         l->dirty[0] |= g->dirty[0];
         l->dirty[1] |= g->dirty[1];
     } else {
-        gen_snapshot(g, l);
+        be_snapshot(g, l);
     }
     l->saved = true;
     return l;
@@ -866,23 +866,23 @@ static bool exits_follow(Gen *g, int32_t i)
     return g->b->op[i].opc == IR_GOTO;
 }
 
-static void gen_brcond(Gen *g, int32_t i)
+static void be_brcond(Gen *g, int32_t i)
 {
     const IrOp *op = &g->b->op[i];
-    int cc = gen_condition(g, op);
+    int cc = be_condition(g, op);
     int32_t keep = g->keep_flags;
 
     g->keep_flags = i;
     g->locked = 0;
     if (exits_follow(g, i)) {
-        gen_flush_all(g, false);
+        be_flush_all(g, false);
     }
     GenLabel *l = prepare_branch(g, i, op->imm);
     link_jump(g, l, jcc_fwd(&g->a, cc));
     g->keep_flags = keep;
 }
 
-static void gen_br(Gen *g, int32_t i)
+static void be_br(Gen *g, int32_t i)
 {
     GenLabel *l = prepare_branch(g, i, g->b->op[i].imm);
 
@@ -892,7 +892,7 @@ static void gen_br(Gen *g, int32_t i)
     g->dead = true;
 }
 
-static void gen_label(Gen *g, int32_t i)
+static void be_label(Gen *g, int32_t i)
 {
     IrLabel lab = g->b->op[i].imm;
     GenLabel *l = &g->label[lab];
@@ -901,7 +901,7 @@ static void gen_label(Gen *g, int32_t i)
         return; /* nobody branches here */
     }
     if (!g->dead) {
-        gen_spill_for_merge(g, l, i);
+        be_spill_for_merge(g, l, i);
         l->dirty[0] |= g->dirty[0];
         l->dirty[1] |= g->dirty[1];
     }
@@ -912,19 +912,19 @@ static void gen_label(Gen *g, int32_t i)
         at = next;
     }
     if (l->single) {
-        gen_restore_snapshot(g, &g->snap[l->snap]);
+        be_restore_snapshot(g, &g->snap[l->snap]);
     } else {
         if (g->dead) {
             g->dirty[0] = g->dirty[1] = 0;
         }
-        gen_merge(g, l, g->b->label[lab].first_branch);
+        be_merge(g, l, g->b->label[lab].first_branch);
     }
     g->dead = false;
 }
 
 /* ---- the pass ---- */
 
-static void gen_op(Gen *g, int32_t i)
+static void be_op(Gen *g, int32_t i)
 {
     const IrOp *op = &g->b->op[i];
 
@@ -933,64 +933,64 @@ static void gen_op(Gen *g, int32_t i)
     }
     switch (op->opc) {
     case IR_NOP: case IR_HI: break;
-    case IR_GET: gen_get(g, i); break;
-    case IR_PUT: gen_put(g, i); break;
-    case IR_LDENV: gen_ldenv(g, i); break;
-    case IR_STENV: gen_stenv(g, i); break;
+    case IR_GET: be_get(g, i); break;
+    case IR_PUT: be_put(g, i); break;
+    case IR_LDENV: be_ldenv(g, i); break;
+    case IR_STENV: be_stenv(g, i); break;
     case IR_ENVADDR: {
-        int d = gen_dest(g, i, NO_REG);
+        int d = be_dest(g, i, NO_REG);
         op_rm(&g->a, 0x8d | RW, d, env_mem(op->imm));
-        gen_define(g, i, d);
+        be_define(g, i, d);
         break;
     }
-    case IR_ADD: gen_alu(g, i, ALU_ADD, true); break;
-    case IR_SUB: case IR_AND: gen_sub_and(g, i); break;
-    case IR_OR: gen_alu(g, i, ALU_OR, true); break;
-    case IR_XOR: gen_alu(g, i, ALU_XOR, true); break;
-    case IR_ANDC: case IR_PDEP: case IR_PEXT: gen_bmi(g, i); break;
-    case IR_NOT: case IR_NEG: case IR_BSWAP: case IR_POPCNT: gen_unary(g, i); break;
-    case IR_MUL: gen_mul(g, i, op->type); break;
-    case IR_MULU2: case IR_MULS2: case IR_DIVU2: case IR_DIVS2: gen_muldiv(g, i); break;
-    case IR_SHL: case IR_SHR: case IR_SAR: gen_shift(g, i); break;
-    case IR_ROL: case IR_ROR: gen_rotate(g, i); break;
-    case IR_CLZ: case IR_CTZ: gen_count_zeros(g, i); break;
-    case IR_CRC32C: gen_crc32c(g, i); break;
-    case IR_LEA: gen_lea(g, i); break;
-    case IR_ZEXT: case IR_SEXT: gen_extend(g, i); break;
-    case IR_EXTRACT: gen_extract(g, i); break;
-    case IR_DEPOSIT: gen_deposit(g, i); break;
-    case IR_SETCOND: gen_setcond(g, i); break;
-    case IR_SELECT: gen_select(g, i); break;
-    case IR_LD: gen_ld(g, i); break;
-    case IR_ST: gen_st(g, i); break;
-    case IR_RMW: gen_rmw(g, i); break;
-    case IR_CMPXCHG: gen_cmpxchg(g, i); break;
+    case IR_ADD: be_alu(g, i, ALU_ADD, true); break;
+    case IR_SUB: case IR_AND: be_sub_and(g, i); break;
+    case IR_OR: be_alu(g, i, ALU_OR, true); break;
+    case IR_XOR: be_alu(g, i, ALU_XOR, true); break;
+    case IR_ANDC: case IR_PDEP: case IR_PEXT: be_bmi(g, i); break;
+    case IR_NOT: case IR_NEG: case IR_BSWAP: case IR_POPCNT: be_unary(g, i); break;
+    case IR_MUL: be_mul(g, i, op->type); break;
+    case IR_MULU2: case IR_MULS2: case IR_DIVU2: case IR_DIVS2: be_muldiv(g, i); break;
+    case IR_SHL: case IR_SHR: case IR_SAR: be_shift(g, i); break;
+    case IR_ROL: case IR_ROR: be_rotate(g, i); break;
+    case IR_CLZ: case IR_CTZ: be_count_zeros(g, i); break;
+    case IR_CRC32C: be_crc32c(g, i); break;
+    case IR_LEA: be_lea(g, i); break;
+    case IR_ZEXT: case IR_SEXT: be_extend(g, i); break;
+    case IR_EXTRACT: be_extract(g, i); break;
+    case IR_DEPOSIT: be_deposit(g, i); break;
+    case IR_SETCOND: be_setcond(g, i); break;
+    case IR_SELECT: be_select(g, i); break;
+    case IR_LD: be_ld(g, i); break;
+    case IR_ST: be_st(g, i); break;
+    case IR_RMW: be_rmw(g, i); break;
+    case IR_CMPXCHG: be_cmpxchg(g, i); break;
     case IR_FENCE: /* lock or dword [rsp], 0 */
         db(&g->a, 0xf0);
         op_rm(&g->a, 0x83, ALU_OR, mem_bd(RSP, FR_ARG));
         db(&g->a, 0);
         break;
-    case IR_LABEL: gen_label(g, i); break;
-    case IR_BR: gen_br(g, i); break;
-    case IR_BRCOND: gen_brcond(g, i); break;
-    case IR_INSN: gen_put_pc(g, ir_i64(g->b, op->imm).id); break;
-    case IR_GOTO: gen_goto(g, op); g->dead = true; break;
-    case IR_GOTO_IND: gen_goto_indirect(g, i); g->dead = true; break;
+    case IR_LABEL: be_label(g, i); break;
+    case IR_BR: be_br(g, i); break;
+    case IR_BRCOND: be_brcond(g, i); break;
+    case IR_INSN: be_put_pc(g, ir_i64(g->b, op->imm).id); break;
+    case IR_GOTO: be_goto(g, op); g->dead = true; break;
+    case IR_GOTO_IND: be_goto_indirect(g, i); g->dead = true; break;
     case IR_EXIT:
-        gen_flush_all(g, true);
+        be_flush_all(g, true);
         jmp_to(&g->a, x86_common.exit_zero);
         g->dead = true;
         break;
-    case IR_CALL: gen_call(g, i); break;
-    case IR_VOP: gen_vop(g, i); break;
-    case IR_VTOI: gen_vtoi(g, i); break;
-    case IR_VFROMI: gen_vfromi(g, i); break;
-    default: gen_vmisc(g, i); break;
+    case IR_CALL: be_call(g, i); break;
+    case IR_VOP: be_vop(g, i); break;
+    case IR_VTOI: be_vtoi(g, i); break;
+    case IR_VFROMI: be_vfromi(g, i); break;
+    default: be_vmisc(g, i); break;
     }
-    gen_unlock(g);
+    be_unlock(g);
 }
 
-static void gen_out_of_line(Gen *g, Out *o)
+static void be_out_of_line(Gen *g, Out *o)
 {
     Asm *a = &g->a;
     TbCompile *tc = g->tc;
@@ -998,7 +998,7 @@ static void gen_out_of_line(Gen *g, Out *o)
     jmp_bind(a, o->jump);
     switch ((OutKind)o->kind) {
     case OUT_SLOW:
-        gen_slow_path(g, o);
+        be_slow_path(g, o);
         break;
     case OUT_GOTO:
         tc->jump_stub[o->slot] = asm_offset(a);
@@ -1040,7 +1040,7 @@ static bool write_map(Gen *g)
     return true;
 }
 
-static void gen_init(Gen *g, TbCompile *c)
+static void be_init(Gen *g, TbCompile *c)
 {
     IrBlock *b = c->ir;
 
@@ -1058,7 +1058,7 @@ static void gen_init(Gen *g, TbCompile *c)
     memset(g->reg_val, 0, sizeof(g->reg_val));
     memset(g->slot_val, 0, sizeof(g->slot_val));
     memset(g->vslot_val, 0, sizeof(g->vslot_val));
-    gen_forget_all(g);
+    be_forget_all(g);
     for (unsigned v = 0; v < g->nvars; v++) {
         int pin = g->vars->vars[v].pin;
         if (pin >= 0) {
@@ -1093,17 +1093,17 @@ bool tcg_backend_compile(TbCompile *c)
         b->backend = g_new0(Gen, 1);
     }
     Gen *g = b->backend;
-    gen_init(g, c);
+    be_init(g, c);
     if (c->space < MARGIN) {
         return false;
     }
-    gen_analyse(g);
+    be_analyse(g);
 
     Asm *a = &g->a;
     c->entry_offset = 0;
     op_rm(a, 0x83, ALU_CMP, mem_bd(RBP, ENV_STATE(exit_request)));
     db(a, 0);
-    Out *o = gen_out(g, OUT_REQUESTED);
+    Out *o = be_out(g, OUT_REQUESTED);
     o->jump = jcc_fwd(a, CC_NE);
 
     for (unsigned i = 1; i < b->n; i++) {
@@ -1114,17 +1114,17 @@ bool tcg_backend_compile(TbCompile *c)
         if (a->p + MARGIN > g->limit) {
             return false;
         }
-        gen_op(g, i);
+        be_op(g, i);
     }
     if (!g->dead) { /* the translator must end a block; be safe */
-        gen_flush_all(g, true);
+        be_flush_all(g, true);
         jmp_to(a, x86_common.exit_zero);
     }
     for (unsigned k = 0; k < g->nout; k++) {
         if (a->p + MARGIN > g->limit) {
             return false;
         }
-        gen_out_of_line(g, &g->out[k]);
+        be_out_of_line(g, &g->out[k]);
     }
     if (!write_map(g)) {
         return false;

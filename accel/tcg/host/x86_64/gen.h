@@ -98,7 +98,7 @@ static inline Mem env_mem(int32_t offset) { return mem_bd(RBP, offset); }
 static inline bool lives_after(const Gen *g, int32_t x) { return g->val[x].last_use > g->i; }
 
 /* analyse.c */
-void gen_analyse(Gen *g);
+void be_analyse(Gen *g);
 
 /* IrOp.flags, set by the analysis */
 enum {
@@ -107,45 +107,45 @@ enum {
 };
 
 /* alloc.c */
-int gen_use(Gen *g, int32_t id);                 /* the value in a register, locked */
-int gen_use_copy(Gen *g, int32_t id);            /* a scratch copy of it that may be destroyed */
-bool gen_in_reg(Gen *g, int32_t id);
-bool gen_operand(Gen *g, int32_t id, int *reg, Mem *mem); /* true: *reg; false: *mem */
-int gen_temp(Gen *g);                            /* scratch general register, locked for the op */
-int gen_vtemp(Gen *g);
-int gen_dest(Gen *g, int32_t x, int reuse);      /* register for the result of op x */
-void gen_define(Gen *g, int32_t x, int reg);     /* x is now in reg */
-void gen_load_const(Gen *g, int reg, IrType t, int64_t v);
-void gen_vacate(Gen *g, int reg);                /* move the live value out of reg (pin or temporary) */
-void gen_spill(Gen *g, int reg);
-void gen_get(Gen *g, int32_t i);
-void gen_put(Gen *g, int32_t i);
-void gen_put_pc(Gen *g, int32_t id);
-void gen_flush(Gen *g, unsigned v);
-void gen_flush_all(Gen *g, bool pc);
-void gen_forget_all(Gen *g);                     /* a helper wrote env */
-void gen_before_call(Gen *g, bool writes_env);
-bool gen_vec_live(Gen *g);
-void gen_map_record(Gen *g, Out *o);
-Snapshot *gen_snapshot(Gen *g, GenLabel *l);
-void gen_restore_snapshot(Gen *g, const Snapshot *s);
-void gen_spill_for_merge(Gen *g, GenLabel *l, int32_t pos);
-void gen_merge(Gen *g, GenLabel *l, int32_t first_branch);
-static inline void gen_unlock(Gen *g) { g->locked = 0; }
+int be_use(Gen *g, int32_t id);                 /* the value in a register, locked */
+int be_use_copy(Gen *g, int32_t id);            /* a scratch copy of it that may be destroyed */
+bool be_in_reg(Gen *g, int32_t id);
+bool be_operand(Gen *g, int32_t id, int *reg, Mem *mem); /* true: *reg; false: *mem */
+int be_temp(Gen *g);                            /* scratch general register, locked for the op */
+int be_vtemp(Gen *g);
+int be_dest(Gen *g, int32_t x, int reuse);      /* register for the result of op x */
+void be_define(Gen *g, int32_t x, int reg);     /* x is now in reg */
+void be_load_const(Gen *g, int reg, IrType t, int64_t v);
+void be_vacate(Gen *g, int reg);                /* move the live value out of reg (pin or temporary) */
+void be_spill(Gen *g, int reg);
+void be_get(Gen *g, int32_t i);
+void be_put(Gen *g, int32_t i);
+void be_put_pc(Gen *g, int32_t id);
+void be_flush(Gen *g, unsigned v);
+void be_flush_all(Gen *g, bool pc);
+void be_forget_all(Gen *g);                     /* a helper wrote env */
+void be_before_call(Gen *g, bool writes_env);
+bool be_vec_live(Gen *g);
+void be_map_record(Gen *g, Out *o);
+Snapshot *be_snapshot(Gen *g, GenLabel *l);
+void be_restore_snapshot(Gen *g, const Snapshot *s);
+void be_spill_for_merge(Gen *g, GenLabel *l, int32_t pos);
+void be_merge(Gen *g, GenLabel *l, int32_t first_branch);
+static inline void be_unlock(Gen *g) { g->locked = 0; }
 
-Out *gen_out(Gen *g, OutKind kind);
+Out *be_out(Gen *g, OutKind kind);
 
 /* memory.c */
-void gen_ld(Gen *g, int32_t i);
-void gen_st(Gen *g, int32_t i);
-void gen_rmw(Gen *g, int32_t i);
-void gen_cmpxchg(Gen *g, int32_t i);
-void gen_slow_path(Gen *g, Out *o);        /* o->back becomes the return address */
+void be_ld(Gen *g, int32_t i);
+void be_st(Gen *g, int32_t i);
+void be_rmw(Gen *g, int32_t i);
+void be_cmpxchg(Gen *g, int32_t i);
+void be_slow_path(Gen *g, Out *o);        /* o->back becomes the return address */
 
 /* vector.c */
-void gen_vop(Gen *g, int32_t i);
-void gen_vtoi(Gen *g, int32_t i);
-void gen_vfromi(Gen *g, int32_t i);
-void gen_vmisc(Gen *g, int32_t i);   /* VZERO VZEXT VMERGE */
+void be_vop(Gen *g, int32_t i);
+void be_vtoi(Gen *g, int32_t i);
+void be_vfromi(Gen *g, int32_t i);
+void be_vmisc(Gen *g, int32_t i);   /* VZERO VZEXT VMERGE */
 void vec_mov(Gen *g, int d, int s, bool l);
-bool vop_has_effect(unsigned vop);
+bool be_vop_has_effect(unsigned vop);

@@ -30,10 +30,10 @@ static Check tlb_check(Gen *g, int32_t addr, unsigned mem, bool write)
     Asm *a = &g->a;
     unsigned size = 1u << (mem & IR_MEM_SIZE_MASK);
     int32_t table = write ? WRITE_TABLE : 0;
-    Check c = {.va = gen_use(g, addr)};
+    Check c = {.va = be_use(g, addr)};
 
-    c.t1 = gen_temp(g);
-    c.t2 = gen_temp(g);
+    c.t1 = be_temp(g);
+    c.t2 = be_temp(g);
     vex_rr(a, 3, 3, 0, 0, 0xf0, c.t1, 0, c.va); /* rorx */
     db(a, 8);
     alu_ri(a, ALU_AND, false, c.t1, (TLB_SIZE - 1) << 4);
@@ -53,14 +53,14 @@ static Check tlb_check(Gen *g, int32_t addr, unsigned mem, bool write)
 
 static Out *slow_out(Gen *g, SlowKind kind, const Check *c, unsigned mem)
 {
-    Out *o = gen_out(g, OUT_SLOW);
+    Out *o = be_out(g, OUT_SLOW);
 
     o->slow = kind;
     o->va = c->va;
     o->jump = c->jump;
     o->oi = mem;
-    o->vec = gen_vec_live(g);
-    gen_map_record(g, o);
+    o->vec = be_vec_live(g);
+    be_map_record(g, o);
     return o;
 }
 
@@ -111,19 +111,19 @@ static void emit_load_vec(Asm *a, unsigned size_log2, int d, Mem m)
     }
 }
 
-void gen_ld(Gen *g, int32_t i)
+void be_ld(Gen *g, int32_t i)
 {
     const IrOp *op = &g->b->op[i];
     bool vec = is_vec_type(op->type);
     unsigned size = op->mem & IR_MEM_SIZE_MASK;
-    int d = vec ? gen_vtemp(g) : NO_REG;
+    int d = vec ? be_vtemp(g) : NO_REG;
 
     /* Moves must come before the check: the slow path comes back after the load. */
     if (!vec && (op->flags & IRF_HINT) && g->reg_val[op->hint] && lives_after(g, g->reg_val[op->hint])) {
         if (op->a > 0) {
-            gen_use(g, op->a);
+            be_use(g, op->a);
         }
-        gen_vacate(g, op->hint);
+        be_vacate(g, op->hint);
     }
     Check c = tlb_check(g, op->a, op->mem, false);
     Out *o = slow_out(g, vec && size >= 4 ? SLOW_LDV : SLOW_LD, &c, op->mem);
@@ -132,13 +132,13 @@ void gen_ld(Gen *g, int32_t i)
     if (vec) {
         emit_load_vec(&g->a, size, d, m);
     } else {
-        d = gen_dest(g, i, c.t1);
+        d = be_dest(g, i, c.t1);
         emit_load_int(&g->a, op->type, op->mem, d, m);
     }
     o->dst = d;
     o->type = op->type;
     o->back = asm_offset(&g->a);
-    gen_define(g, i, d);
+    be_define(g, i, d);
 }
 
 /* ---- stores ---- */
@@ -203,14 +203,14 @@ static void emit_store_vec(Asm *a, unsigned size, int s, Mem m)
     }
 }
 
-void gen_st(Gen *g, int32_t i)
+void be_st(Gen *g, int32_t i)
 {
     const IrOp *op = &g->b->op[i];
     bool vec = is_vec_type(op->type);
     unsigned size = op->mem & IR_MEM_SIZE_MASK;
     int64_t k = op->b < 0 ? ir_id_value(g->b, op->b) : 0;
     bool imm = op->b < 0 && !(op->mem & IR_MEM_BSWAP) && (size < 3 || k == (int32_t)k);
-    int val = imm ? NO_REG : gen_use(g, op->b);
+    int val = imm ? NO_REG : be_use(g, op->b);
     Check c = tlb_check(g, op->a, op->mem, true);
     Mem m = mem_bi(c.t1, c.va);
     Out *o = slow_out(g, vec && size >= 4 ? SLOW_STV : SLOW_ST, &c, op->mem);
@@ -257,7 +257,7 @@ static void swap_bytes(Asm *a, unsigned size, int r)
 
 static void lock(Asm *a) { db(a, 0xf0); }
 
-void gen_rmw(Gen *g, int32_t i)
+void be_rmw(Gen *g, int32_t i)
 {
     static const uint8_t alu[] = {[IR_RMW_ADD] = ALU_ADD, [IR_RMW_AND] = ALU_AND, [IR_RMW_OR] = ALU_OR, [IR_RMW_XOR] = ALU_XOR};
     const IrOp *op = &g->b->op[i];
@@ -265,7 +265,7 @@ void gen_rmw(Gen *g, int32_t i)
     unsigned size = op->mem & IR_MEM_SIZE_MASK;
     bool swap = op->mem & IR_MEM_BSWAP, used = g->val[i].last_use > 0;
     /* The operand goes by the frame: it may be in rax, which the compare-and-swap loop needs. */
-    int v = gen_use(g, op->b);
+    int v = be_use(g, op->b);
     mov_store(a, mem_bd(RSP, FR_S1), v);
     g->locked = 0;
     Check c = tlb_check(g, op->a, op->mem, true);
@@ -324,22 +324,22 @@ void gen_rmw(Gen *g, int32_t i)
     o->back = asm_offset(a);
     if (used) {
         g->locked &= ~BIT(result);
-        int d = gen_dest(g, i, result);
+        int d = be_dest(g, i, result);
         mov_rr(a, d, result);
-        gen_define(g, i, d);
+        be_define(g, i, d);
     }
 }
 
-void gen_cmpxchg(Gen *g, int32_t i)
+void be_cmpxchg(Gen *g, int32_t i)
 {
     const IrOp *op = &g->b->op[i];
     Asm *a = &g->a;
     unsigned size = op->mem & IR_MEM_SIZE_MASK;
     bool swap = op->mem & IR_MEM_BSWAP;
 
-    mov_store(a, mem_bd(RSP, FR_S1), gen_use(g, op->c)); /* desired */
+    mov_store(a, mem_bd(RSP, FR_S1), be_use(g, op->c)); /* desired */
     g->locked = 0;
-    mov_store(a, mem_bd(RSP, FR_S0), gen_use(g, op->b)); /* expected */
+    mov_store(a, mem_bd(RSP, FR_S0), be_use(g, op->b)); /* expected */
     g->locked = 0;
     Check c = tlb_check(g, op->a, op->mem, true);
     Out *o = slow_out(g, SLOW_RMW, &c, op->mem | 8u << 16);
@@ -368,9 +368,9 @@ void gen_cmpxchg(Gen *g, int32_t i)
     o->back = asm_offset(a);
     if (g->val[i].last_use) {
         g->locked &= ~BIT(c.t2);
-        int d = gen_dest(g, i, c.t2);
+        int d = be_dest(g, i, c.t2);
         mov_rr(a, d, c.t2);
-        gen_define(g, i, d);
+        be_define(g, i, d);
     }
 }
 
@@ -396,7 +396,7 @@ static void store_operand(Gen *g, const Out *o)
     }
 }
 
-void gen_slow_path(Gen *g, Out *o)
+void be_slow_path(Gen *g, Out *o)
 {
     Asm *a = &g->a;
     Mem res = mem_bd(RSP, FR_RES);
