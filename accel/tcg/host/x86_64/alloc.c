@@ -92,7 +92,7 @@ static bool home_holds(const Gen *g, int32_t x)
 
 static bool in_memory(const Gen *g, int32_t x, Mem *m, IrType *t)
 {
-    if (g->val[x].slot >= 0) {
+    if (g->val[x].in_slot) {
         bool vec = is_vec_type(op_type(g, x));
         *m = mem_bd(RSP, vec ? vslot_offset(g->val[x].slot) : slot_offset(g->val[x].slot));
         *t = slot_type(op_type(g, x));
@@ -110,18 +110,17 @@ static void to_slot(Gen *g, int32_t x)
 {
     bool vec = is_vec_type(op_type(g, x));
     int32_t *owner = vec ? g->vslot_val : g->slot_val;
-    int n = vec ? N_VSLOTS : N_SLOTS, s = 0;
+    int n = vec ? N_VSLOTS : N_SLOTS, s = g->val[x].slot;
 
-    /* live values are bounded by variables and one instruction's temporaries: far fewer than slots */
-    while (owner[s] && g->val[owner[s]].last_use >= g->i) {
-        s++;
-        g_assert(s < n);
+    if (s < 0) {
+        /* live values are bounded by variables and one instruction's temporaries: far fewer than slots */
+        for (s = 0; owner[s] && g->val[owner[s]].last_use >= g->i; s++) {
+            g_assert(s < n - 1);
+        }
+        owner[s] = x;
+        g->val[x].slot = s;
     }
-    if (owner[s]) {
-        g->val[owner[s]].slot = -1;
-    }
-    owner[s] = x;
-    g->val[x].slot = s;
+    g->val[x].in_slot = true;
     reg_store(g, mem_bd(RSP, vec ? vslot_offset(s) : slot_offset(s)), g->val[x].reg, slot_type(op_type(g, x)));
 }
 
@@ -130,7 +129,7 @@ static void save(Gen *g, int32_t x)
 {
     Val *val = &g->val[x];
 
-    if (val->slot >= 0 || home_holds(g, x)) {
+    if (val->in_slot || home_holds(g, x)) {
         return;
     }
     unsigned v = val->var;
@@ -247,7 +246,7 @@ void be_vacate(Gen *g, int reg)
     }
     if (lives_after(g, x)) {
         int r = is_vreg(reg) ? NO_REG : other_pin(g, x, reg);
-        if (r == NO_REG && g->val[x].slot < 0) {
+        if (r == NO_REG && !g->val[x].in_slot) {
             r = find_free(g, is_vreg(reg) ? 0xffff0000u & ~BIT(reg) : g->gpr_free_mask & ~BIT(reg), false);
             if (r != NO_REG) {
                 reg_move(g, x, r, reg);
@@ -325,7 +324,9 @@ bool be_operand(Gen *g, int32_t id, int *reg, Mem *mem)
 
     if (id > 0) {
         int32_t x = ir_id_op(id);
-        if (g->val[x].reg == NO_REG && !lives_after(g, x) && in_memory(g, x, mem, &t)) {
+        /* a widening view is only true of a register or slot */
+        bool widens = ir_type_size(ir_id_type(g->b, id)) > ir_type_size(op_type(g, x));
+        if (g->val[x].reg == NO_REG && !lives_after(g, x) && (!widens || g->val[x].in_slot) && in_memory(g, x, mem, &t)) {
             return false;
         }
     }
@@ -414,7 +415,7 @@ static void leave_home(Gen *g, unsigned v)
         return;
     }
     int32_t x = ir_id_op(id);
-    if (g->val[x].last_use >= g->i && g->val[x].reg == NO_REG && g->val[x].slot < 0 && g->val[x].var == v) {
+    if (g->val[x].last_use >= g->i && g->val[x].reg == NO_REG && !g->val[x].in_slot && g->val[x].var == v) {
         load_val(g, x);
     }
 }
@@ -494,7 +495,7 @@ void be_put(Gen *g, int32_t i)
     set_dirty(g, v);
     if (id > 0) {
         Val *val = &g->val[ir_id_op(id)];
-        if (val->reg != NO_REG || val->slot >= 0) {
+        if (val->reg != NO_REG || val->in_slot) {
             val->var = v;
         }
     }
@@ -526,7 +527,7 @@ void be_before_call(Gen *g, bool writes_env)
     /* values only at home, when homes may change */
     for (unsigned v = 0; writes_env && v < g->nvars; v++) {
         int32_t id = g->cur[v];
-        if (id > 0 && g->vars->vars[v].pin < 0 && lives_after(g, ir_id_op(id)) && g->val[ir_id_op(id)].slot < 0) {
+        if (id > 0 && g->vars->vars[v].pin < 0 && lives_after(g, ir_id_op(id)) && !g->val[ir_id_op(id)].in_slot) {
             uint32_t locked = g->locked;
             be_use(g, id);
             g->locked = locked;
@@ -539,8 +540,10 @@ void be_before_call(Gen *g, bool writes_env)
             continue;
         }
         if (g->pinned & BIT(r) ? writes_env : r != R12 && r != R13) {
-            if (writes_env && g->val[x].slot < 0) {
-                to_slot(g, x);
+            if (writes_env) {
+                if (!g->val[x].in_slot) {
+                    to_slot(g, x);
+                }
             } else {
                 save(g, x);
             }
@@ -593,7 +596,7 @@ void be_map_record(Gen *g, Out *o)
             const Val *val = &g->val[ir_id_op(id)];
             if (val->reg != NO_REG) {
                 *p++ = val->reg;
-            } else if (val->slot >= 0) {
+            } else if (val->in_slot) {
                 *p++ = MAP_SLOT;
                 p = put_varint(p, is_vec_type(op_type(g, ir_id_op(id))) ? vslot_offset(val->slot) : slot_offset(val->slot));
             } else {
@@ -620,25 +623,14 @@ Snapshot *be_snapshot(Gen *g, GenLabel *l)
     Snapshot *s = &g->snap[g->nsnap++];
     memcpy(s->reg_val, g->reg_val, sizeof(s->reg_val));
     for (int r = 0; r < N_REGS; r++) {
-        s->reg_slot[r] = g->reg_val[r] ? g->val[g->reg_val[r]].slot : -1;
+        s->reg_in_slot[r] = g->val[g->reg_val[r]].in_slot;
     }
     memcpy(s->cur, g->cur, g->nvars * sizeof(g->cur[0]));
     for (unsigned v = 0; v < g->nvars; v++) {
-        s->cur_slot[v] = g->cur[v] > 0 ? g->val[ir_id_op(g->cur[v])].slot : -1;
+        s->cur_in_slot[v] = g->cur[v] > 0 && g->val[ir_id_op(g->cur[v])].in_slot;
     }
     memcpy(s->dirty, g->dirty, sizeof(s->dirty));
     return s;
-}
-
-/* Forget a slot that was filled on the other path only. */
-static void reset_slot(Gen *g, int32_t x, int slot)
-{
-    if (g->val[x].slot != slot) {
-        if (g->val[x].slot >= 0) {
-            (is_vec_type(op_type(g, x)) ? g->vslot_val : g->slot_val)[g->val[x].slot] = 0;
-        }
-        g->val[x].slot = slot;
-    }
 }
 
 void be_restore_snapshot(Gen *g, const Snapshot *s)
@@ -653,84 +645,80 @@ void be_restore_snapshot(Gen *g, const Snapshot *s)
         if (x && g->val[x].last_use >= g->i) {
             g->reg_val[r] = x;
             g->val[x].reg = r;
-            reset_slot(g, x, s->reg_slot[r]);
+            g->val[x].in_slot = s->reg_in_slot[r];
         }
     }
     for (unsigned v = 0; v < g->nvars; v++) {
         int32_t id = g->cur[v], x = ir_id_op(id);
         if (id > 0 && g->val[x].last_use >= g->i) {
-            reset_slot(g, x, s->cur_slot[v]);
-            if (g->vars->vars[v].pin < 0 && !var_dirty(g, v) && g->val[x].reg == NO_REG && g->val[x].slot < 0) {
+            g->val[x].in_slot = s->cur_in_slot[v];
+            if (g->vars->vars[v].pin < 0 && !var_dirty(g, v) && g->val[x].reg == NO_REG && !g->val[x].in_slot) {
                 g->val[x].var = v;
             }
         }
     }
 }
 
+static bool in_mask(const GenLabel *l, unsigned v) { return l->put_mask[v >> 6] >> (v & 63) & 1; }
+
+/* A pin that holds x on all paths to the label. */
+static int kept_by_pin(Gen *g, const GenLabel *l, int32_t x)
+{
+    for (uint32_t m = g->pinned; m; m &= m - 1) {
+        int r = __builtin_ctz(m);
+        unsigned v = g->pin_var[r];
+        if (g->cur[v] > 0 && ir_id_op(g->cur[v]) == x && !in_mask(l, v)) {
+            return r;
+        }
+    }
+    return NO_REG;
+}
+
 /*
- * Before a branch to a label that other paths reach too. Variables that change on the way are stored;
- * values that live on go to memory, where every path finds them.
+ * Before a branch to a label that other paths reach too (and before such a label itself). Variables
+ * that change on a path are stored. A value that lives on is where all paths agree to have it: in the
+ * pin of an unchanged variable, or else in its slot.
  */
 void be_spill_for_merge(Gen *g, GenLabel *l, int32_t pos)
 {
+    uint32_t locked = g->locked;
+
     for (unsigned v = 0; v < g->nvars; v++) {
-        if (var_dirty(g, v) && (l->put_mask[v >> 6] >> (v & 63) & 1)) {
+        if (var_dirty(g, v) && in_mask(l, v)) {
             be_flush(g, v);
         }
     }
     for (int r = 0; r < N_REGS; r++) {
         int32_t x = g->reg_val[r];
-        if (!x || g->val[x].last_use < pos || g->val[x].slot >= 0) {
-            continue;
-        }
-        if (g->pinned & BIT(r)) {
-            unsigned v = g->pin_var[r];
-            if (g->cur[v] > 0 && ir_id_op(g->cur[v]) == x && !(l->put_mask[v >> 6] >> (v & 63) & 1)) {
-                continue; /* the pin keeps it */
-            }
-        }
-        unsigned v = g->val[x].var;
-        if (v != NO_VAR && (l->put_mask[v >> 6] >> (v & 63) & 1)) {
-            to_slot(g, x); /* its home will change */
-        } else {
-            save(g, x);
+        if (x && x < l->start && g->val[x].last_use >= pos && !g->val[x].in_slot && kept_by_pin(g, l, x) == NO_REG) {
+            to_slot(g, x);
         }
     }
-    /* values that are only in a home which will change */
-    for (unsigned v = 0; v < g->nvars; v++) {
-        int32_t id = g->cur[v];
-        if (id > 0 && g->vars->vars[v].pin < 0 && (l->put_mask[v >> 6] >> (v & 63) & 1)) {
-            int32_t x = ir_id_op(id);
-            if (g->val[x].last_use >= pos && g->val[x].slot < 0) {
-                uint32_t locked = g->locked;
-                be_use(g, id);
-                g->locked = locked;
-                to_slot(g, x);
-            }
+    for (unsigned v = 0; v < g->nvars; v++) { /* values that are only at home */
+        int32_t id = g->cur[v], x = ir_id_op(id);
+        if (id > 0 && x < l->start && g->val[x].last_use >= pos && !g->val[x].in_slot && kept_by_pin(g, l, x) == NO_REG) {
+            be_use(g, id);
+            g->locked = locked;
+            to_slot(g, x);
         }
     }
 }
 
-void be_merge(Gen *g, GenLabel *l, int32_t first_branch)
+void be_merge(Gen *g, GenLabel *l)
 {
     for (int r = 0; r < N_REGS; r++) {
         leave_reg(g, r);
     }
-    for (unsigned v = 0; v < g->nvars; v++) {
-        if (l->put_mask[v >> 6] >> (v & 63) & 1) {
-            g->cur[v] = 0;
-            clear_dirty(g, v);
-        }
-        int pin = g->vars->vars[v].pin;
-        int32_t x = g->cur[v] > 0 ? ir_id_op(g->cur[v]) : 0;
-        if (x && x > first_branch) {
-            g->cur[v] = 0; /* read on one path only */
-        } else if (x && pin >= 0 && g->val[x].last_use >= g->i && g->val[x].reg == NO_REG) {
-            be_define(g, x, pin);
-        } else if (x && pin < 0 && g->val[x].reg == NO_REG && g->val[x].slot < 0 && !var_dirty(g, v)) {
-            g->val[x].var = v;
-        }
-    }
     g->dirty[0] |= l->dirty[0];
     g->dirty[1] |= l->dirty[1];
+    for (unsigned v = 0; v < g->nvars; v++) {
+        int32_t x = g->cur[v] > 0 ? ir_id_op(g->cur[v]) : 0;
+        if (in_mask(l, v) || x >= l->start) { /* differs between the paths, or was read on one only */
+            g->cur[v] = 0;
+            clear_dirty(g, v);
+        } else if (x && g->vars->vars[v].pin >= 0 && g->val[x].last_use >= g->i && g->val[x].reg == NO_REG) {
+            be_define(g, x, g->vars->vars[v].pin);
+            g->val[x].in_slot = false;
+        }
+    }
 }

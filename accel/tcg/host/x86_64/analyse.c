@@ -154,6 +154,9 @@ static void use_args(Gen *g, const IrOp *op, int32_t i)
 
 static bool is_dead(Gen *g, const IrOp *op, int32_t i)
 {
+    if (op->opc == IR_CALL && ((const IrHelper *)op->imm)->flags == IR_HELPER_PURE) {
+        return !g->val[i].last_use;
+    }
     if ((ir_op_info[op->opc].flags & IROP_SIDE) || (op->flags & IRF_WANTF) || g->val[i].last_use) {
         return false;
     }

@@ -50,11 +50,7 @@ static void be_alu(Gen *g, int32_t i, int alu, bool commutes)
             op_rm(a, opw(0x8d, w), d, mem_bd(x, imm));
         } else {
             mov_rr(a, d, x);
-            if (alu == ALU_AND && w && imm >= 0) {
-                w = false; /* the same result, shorter */
-                w = op->flags & IRF_WANTF ? true : w;
-            }
-            alu_ri(a, alu, w, d, imm);
+            alu_ri(a, alu, w && !(alu == ALU_AND && imm >= 0), d, imm);
         }
         be_define(g, i, d);
         return;
@@ -100,7 +96,7 @@ static void be_compare(Gen *g, int32_t x_id, int32_t y_id, IrType t, bool test)
 
     if (const_operand(g, y_id, t, &imm)) {
         if (test) {
-            if (imm == (int32_t)(uint8_t)imm) {
+            if (imm >= 0 && imm < 0x80) { /* not 0x80: its sign is not the operand's */
                 op_rr(a, 0xf6 | RB_RM, 0, x);
                 db(a, imm);
             } else {
@@ -351,6 +347,7 @@ static void be_rotate(Gen *g, int32_t i)
     }
     /* The count must be in cl; work on a scratch copy that is not rcx. */
     int c = be_use(g, op->b);
+    g->locked |= BIT(RCX);
     int t = be_use_copy(g, op->a);
     if (c != RCX) {
         mov_store(a, mem_bd(RSP, FR_S0), RCX);
@@ -545,10 +542,7 @@ static void be_deposit(Gen *g, int32_t i)
             shift_ri(a, SH_ROL, true, d, 64 - lo - len);
         }
         shift_ri(a, SH_SHL, true, d, len);
-        unsigned back = lo;
-        /* what was above the field is now at the top, shifted up by len zeros at the bottom */
-        shift_ri(a, SH_ROR, true, d, (64 - lo) & 63);
-        (void)back;
+        shift_ri(a, SH_ROL, true, d, lo);
     }
     alu_rr(a, ALU_OR, w, d, t);
     be_define(g, i, d);
@@ -581,12 +575,8 @@ static void be_select(Gen *g, int32_t i)
     if (d == t && t != f) {
         op_rr(a, opw((0x40 | (cc ^ 1)) | M0F, w), d, f);
     } else {
-        if (w) {
-            mov_rr(a, d, f);
-        } else {
-            mov32_rr(a, d, f);
-        }
-        op_rr(a, opw((0x40 | cc) | M0F, w), d, t);
+        mov_rr(a, d, f);
+        op_rr(a, opw((0x40 | cc) | M0F, w), d, t); /* zero-extends even if not moved */
     }
     g->keep_flags = keep;
     be_define(g, i, d);
@@ -675,15 +665,17 @@ static void be_call(Gen *g, int32_t i)
         be_flush_all(g, true);
     }
     g->locked = 0;
-    be_before_call(g, writes);
+    if (!(h->flags & IR_HELPER_NORETURN)) {
+        be_before_call(g, writes);
+    }
     mov_ri(a, R11, (intptr_t)h->fn);
     call_to(a, x86_common.call[h->env][n][writes]);
+    if (h->flags & IR_HELPER_NORETURN) {
+        g->dead = true; /* the state stays as it was, for labels that follow */
+        return;
+    }
     if (writes) {
         be_forget_all(g);
-    }
-    if (h->flags & IR_HELPER_NORETURN) {
-        g->dead = true;
-        return;
     }
     if (h->ret != IR_VOID && g->val[i].last_use) {
         g->locked = BIT(R10);
@@ -762,12 +754,9 @@ static void be_goto_indirect(Gen *g, int32_t i)
         jmp_to(a, x86_common.exit_zero);
         return;
     }
-    int pc = be_use(g, op->a), t = R10, u = R11; /* nothing else is live any more */
-    if (pc == R10) {
-        t = R12;
-    } else if (pc == R11) {
-        u = R12;
-    }
+    int pc = be_use(g, op->a);
+    uint32_t m = g->gpr_free_mask & ~BIT(pc); /* nothing else is live any more */
+    int t = __builtin_ctz(m), u = __builtin_ctz(m & (m - 1));
     vex_rr(a, 3, 3, 1, 0, 0xf0, t, 0, pc); /* rorx */
     db(a, 8);
     alu_rr(a, ALU_XOR, false, t, pc);
@@ -789,11 +778,15 @@ static void be_goto_indirect(Gen *g, int32_t i)
 
 static void set_put_bit(GenLabel *l, unsigned v) { l->put_mask[v >> 6] |= BIT_ULL(v & 63); }
 
-/* Variables that may change between the first branch to the label and the label itself. */
+/*
+ * Variables that may change on the paths to a label. The paths part at its first branch, or earlier if
+ * another label is in between: that one's branches reach here as well.
+ */
 static void scan_range(Gen *g, GenLabel *l, const IrLabelInfo *li)
 {
+    l->start = li->first_branch;
     l->put_mask[0] = l->put_mask[1] = 0;
-    for (int32_t i = li->first_branch; i < li->pos; i++) {
+    for (int32_t i = li->pos - 1; i >= l->start; i--) {
         const IrOp *op = &g->b->op[i];
         switch (op->opc) {
         case IR_PUT:
@@ -807,10 +800,12 @@ static void scan_range(Gen *g, GenLabel *l, const IrLabelInfo *li)
         case IR_INSN:
             set_put_bit(l, g->vars->pc);
             break;
+        case IR_LABEL:
+            l->start = MIN(l->start, g->b->label[op->imm].first_branch);
+            break;
         case IR_CALL:
-            if (((const IrHelper *)op->imm)->flags & IR_HELPER_WRITES_ENV) {
+            if ((((const IrHelper *)op->imm)->flags & (IR_HELPER_WRITES_ENV | IR_HELPER_NORETURN)) == IR_HELPER_WRITES_ENV) {
                 l->put_mask[0] = l->put_mask[1] = ~UINT64_C(0);
-                return;
             }
             break;
         default:
@@ -917,7 +912,7 @@ static void be_label(Gen *g, int32_t i)
         if (g->dead) {
             g->dirty[0] = g->dirty[1] = 0;
         }
-        be_merge(g, l, g->b->label[lab].first_branch);
+        be_merge(g, l);
     }
     g->dead = false;
 }

@@ -12,7 +12,8 @@ enum { XMM0 = 16, N_REGS = 32, NO_REG = -1 };
 /* A value during allocation. It can be in a register, in a slot, and in the home of a variable. */
 typedef struct {
     int32_t last_use;   /* op index of the last use; 0: none */
-    int16_t slot;       /* spill slot, or -1 */
+    int16_t slot;       /* its spill slot, the same on all paths, or -1 */
+    bool in_slot;       /* the slot holds it */
     int8_t reg;         /* host register (XMM0 + n for vectors), or NO_REG */
     uint8_t var;        /* variable whose home may hold it, or NO_VAR */
 } Val;
@@ -20,9 +21,9 @@ enum { NO_VAR = 255 };
 
 typedef struct {
     int32_t reg_val[N_REGS];
-    int16_t reg_slot[N_REGS];
+    bool reg_in_slot[N_REGS];
     int32_t cur[IR_MAX_VARS];
-    int16_t cur_slot[IR_MAX_VARS];
+    bool cur_in_slot[IR_MAX_VARS];
     uint64_t dirty[2];
 } Snapshot;
 
@@ -30,7 +31,8 @@ typedef struct {
     uint32_t chain;      /* position of the last rel32 that jumps here; each holds the previous; 0 ends */
     bool saved;
     bool single;         /* reached by one branch only: the state is that of the branch */
-    uint64_t put_mask[2];/* merge: variables put between the first branch and the label */
+    int32_t start;       /* merge: op index where the paths part, or before */
+    uint64_t put_mask[2];/* merge: variables put on one of the paths */
     uint64_t dirty[2];   /* merge: union over the branches */
     uint32_t snap;       /* index of the snapshot of a single label */
 } GenLabel;
@@ -130,7 +132,7 @@ void be_map_record(Gen *g, Out *o);
 Snapshot *be_snapshot(Gen *g, GenLabel *l);
 void be_restore_snapshot(Gen *g, const Snapshot *s);
 void be_spill_for_merge(Gen *g, GenLabel *l, int32_t pos);
-void be_merge(Gen *g, GenLabel *l, int32_t first_branch);
+void be_merge(Gen *g, GenLabel *l);
 static inline void be_unlock(Gen *g) { g->locked = 0; }
 
 Out *be_out(Gen *g, OutKind kind);

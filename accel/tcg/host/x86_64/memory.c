@@ -5,12 +5,14 @@
  *     rorx  t1d, va, 8                 index of the entry, times its size
  *     and   t1d, (TLB_SIZE - 1) << 4
  *     add   t1, [rbp + tlb[idx]]
- *     lea   t2, [va + size - 1]        an access that crosses into the next page must miss
- *     and   t2, -4096
- *     cmp   t2, [t1 + page]
- *     jne   slow
+ *     mov   t2, va
+ *     sub   t2, [t1 + page]
+ *     cmp   t2, 4096 - size            another page, or crosses into the next
+ *     ja    slow
  *     mov   t1, [t1 + addend]
  *     …     [t1 + va]
+ *
+ * For bytes and accesses that must be aligned: t2 = va & (-4096 | size - 1), which must equal the page.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -31,6 +33,7 @@ static Check tlb_check(Gen *g, int32_t addr, unsigned mem, bool write)
     unsigned size = 1u << (mem & IR_MEM_SIZE_MASK);
     int32_t table = write ? WRITE_TABLE : 0;
     Check c = {.va = be_use(g, addr)};
+    Mem page;
 
     c.t1 = be_temp(g);
     c.t2 = be_temp(g);
@@ -38,15 +41,18 @@ static Check tlb_check(Gen *g, int32_t addr, unsigned mem, bool write)
     db(a, 8);
     alu_ri(a, ALU_AND, false, c.t1, (TLB_SIZE - 1) << 4);
     alu_rm(a, ALU_ADD, true, c.t1, mem_bd(RBP, ENV_STATE(tlb) + 8 * (mem >> 8)));
+    page = mem_bd(c.t1, table + offsetof(TlbEntry, page));
     if (size == 1 || (mem & IR_MEM_ALIGN)) {
         mov_rr(a, c.t2, c.va);
         alu_ri(a, ALU_AND, true, c.t2, -4096 | (mem & IR_MEM_ALIGN ? (int)size - 1 : 0));
+        alu_rm(a, ALU_CMP, true, c.t2, page);
+        c.jump = jcc_fwd(a, CC_NE);
     } else {
-        op_rm(a, 0x8d | RW, c.t2, mem_bd(c.va, size - 1));
-        alu_ri(a, ALU_AND, true, c.t2, -4096);
+        mov_rr(a, c.t2, c.va);
+        alu_rm(a, ALU_SUB, true, c.t2, page);
+        alu_ri(a, ALU_CMP, true, c.t2, 4096 - size);
+        c.jump = jcc_fwd(a, CC_A_);
     }
-    alu_rm(a, ALU_CMP, true, c.t2, mem_bd(c.t1, table + offsetof(TlbEntry, page)));
-    c.jump = jcc_fwd(a, CC_NE);
     mov_load(a, c.t1, mem_bd(c.t1, table + offsetof(TlbEntry, addend)));
     return c;
 }
