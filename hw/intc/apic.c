@@ -384,8 +384,14 @@ void apic_bus_deliver(uint32_t dest, bool logical, ApicDeliveryMode mode, uint8_
     }
 }
 
+void (*apic_message_hook)(uint64_t addr, uint32_t data);
+
 void apic_msi_write(uint64_t addr, uint32_t data)
 {
+    if (apic_message_hook) {
+        apic_message_hook(addr, data);
+        return;
+    }
     uint8_t dest = addr >> 12;
     ApicDeliveryMode mode = (data >> 8) & 7;
     if (mode == APIC_DM_SIPI) {

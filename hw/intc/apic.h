@@ -38,8 +38,11 @@ Irq *apic_nmi_line(void);
 
 /* One message on the APIC bus. */
 void apic_bus_deliver(uint32_t dest, bool logical, ApicDeliveryMode mode, uint8_t vector, bool level);
-/* A memory write of a device to 0xfeexxxxx. */
+/* A memory write of a device to 0xfeexxxxx, or an IOAPIC's message. */
 void apic_msi_write(uint64_t addr, uint32_t data);
+/* An accelerator whose kernel has the local APICs (but not the IOAPIC) takes messages here; it calls
+ * ioapic_eoi_broadcast for the EOIs that the kernel reports. NULL: they are ours. */
+extern void (*apic_message_hook)(uint64_t addr, uint32_t data);
 /* "info lapic"; the caller frees. */
 char *apic_describe(Device *apic);
 

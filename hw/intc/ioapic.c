@@ -46,13 +46,13 @@ typedef struct IoApic {
 
 static IoApic *ioapics; /* for the EOI broadcast */
 
+/* A redirection entry is a message in other words: it goes the way of all messages, so that only that
+ * way needs to know where the local APICs are (see apic_message_hook). */
 static void ioapic_send(IoApic *s, unsigned pin)
 {
     uint64_t rte = s->rte[pin];
-    ApicDeliveryMode mode = (rte >> RTE_DELMOD_SHIFT) & 7;
-    uint8_t dest = rte >> RTE_DEST_SHIFT;
-    apic_bus_deliver(dest == 0xff ? UINT32_MAX : dest, rte & RTE_DESTMOD, mode, rte & RTE_VECTOR,
-                     rte & RTE_LEVEL);
+    uint64_t addr = APIC_DEFAULT_BASE | (rte >> RTE_DEST_SHIFT) << 12 | (rte & RTE_DESTMOD ? 1 << 2 : 0);
+    apic_msi_write(addr, (rte & (RTE_VECTOR | 7 << RTE_DELMOD_SHIFT | RTE_LEVEL)) | 1 << 14);
 }
 
 /* A level pin whose line is high interrupts once until its EOI. */
