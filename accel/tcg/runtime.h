@@ -105,15 +105,42 @@ typedef struct {
     bool global, readonly; /* readonly: ROM; stores are dropped */
 } TlbFull;
 
+/* Bloom filter of page numbers: answers "surely not" or "maybe". */
+#define PAGE_FILTER_BITS 12
+typedef struct {
+    uint64_t bits[(1u << PAGE_FILTER_BITS) / 64];
+} PageFilter;
+static inline unsigned page_filter_hash(uint64_t number)
+{
+    return (number * UINT64_C(0x9e3779b97f4a7c15)) >> (64 - PAGE_FILTER_BITS);
+}
+static inline void page_filter_add(PageFilter *f, uint64_t number)
+{
+    unsigned h = page_filter_hash(number);
+    f->bits[h / 64] |= BIT_ULL(h % 64);
+}
+static inline bool page_filter_maybe(const PageFilter *f, uint64_t number)
+{
+    unsigned h = page_filter_hash(number);
+    return f->bits[h / 64] & BIT_ULL(h % 64);
+}
+
+/* A jump cache with what its upkeep needs. */
+typedef struct {
+    JumpCacheEntry *entry;  /* JC_SIZE */
+    PageFilter pages;       /* of block addresses entered */
+    bool dirty;
+} JumpCache;
+
 #define TLB_MODES 3
 #define TLB_SLOTS 6
 typedef struct {
     uint32_t asid;
     bool valid;
     uint64_t last_used;
-    uint64_t large_filter;  /* Bloom filter of large-page numbers entered */
-    JumpCacheEntry *jc;     /* user mode */
-    bool jc_dirty;
+    PageFilter large;       /* large pages entered, see large_number */
+    uint8_t large_sizes[2]; /* which sizes, by address half: bit 0 2 MiB, 1 4 MiB, 2 1 GiB */
+    JumpCache jc;           /* user mode */
     TlbEntry *fast[TLB_MODES];  /* 2 * TLB_SIZE */
     TlbFull *full[TLB_MODES];
     uint16_t *used[TLB_MODES];
@@ -134,8 +161,8 @@ typedef struct TcgCpu {
     TlbSlot slots[TLB_SLOTS];
     TlbSlot *slot;
     uint64_t use_clock;
-    JumpCacheEntry *kernel_jc;
-    bool kernel_jc_dirty, kernel_jc_nonglobal;
+    JumpCache kernel_jc;
+    bool kernel_jc_nonglobal;
     Tb *temp;               /* block run once */
     uint64_t n_exits, n_lookups, n_tlb_fills, n_slow_ld, n_slow_st, n_flush, n_flush_page, n_switch, n_smc;
 } TcgCpu;
@@ -155,6 +182,7 @@ TlbFull *tlb_get_nofault(TcgCpu *t, uint64_t va, MmuAccess access, unsigned mmu_
 void tlb_protect_code(uint64_t ram_page);
 bool tlb_others_write(uint64_t ram_page);
 void jc_set_mode(TcgCpu *t, bool user);
+void jc_insert(TcgCpu *t, bool user, bool global, const Tb *tb, uint64_t jc_xor);
 void jc_remove(TcgCpu *t, const Tb *tb);
 void jc_clear_all(TcgCpu *t);
 /* Which RAM block address a guest-physical address has, for code: false if not RAM. */

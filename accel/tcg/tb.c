@@ -573,16 +573,7 @@ Tb *tb_find(Cpu *cpu, const TbKey *key)
     }
     uint64_t jc_xor;
     if (tb && !tb->invalid && tb_mode_xor(key, &jc_xor)) {
-        JumpCacheEntry *e = &t->state->jc[jc_index(key->pc)];
-        e->key = 0;
-        e->code = tb_entry(tb);
-        __atomic_store_n(&e->key, key->pc ^ jc_xor, __ATOMIC_RELEASE);
-        if (user) {
-            t->slot->jc_dirty = true;
-        } else {
-            t->kernel_jc_dirty = true;
-            t->kernel_jc_nonglobal |= !global;
-        }
+        jc_insert(t, user, global, tb, jc_xor);
     }
     t->in_code_lock = false;
     tb_lock_drop();

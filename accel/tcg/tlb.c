@@ -150,36 +150,34 @@ bool tcg_cmpxchg_phys(Cpu *cpu, hwaddr pa, uint64_t expected, uint64_t desired, 
 }
 
 /* ---- jump caches ---- */
-static void jc_clear(JumpCacheEntry *jc)
+static void jc_reset(JumpCache *jc)
 {
     const void *miss = tcg_backend_jc_miss();
     for (unsigned i = 0; i < JC_SIZE; i++) {
-        jc[i].key = 0;
-        jc[i].code = miss;
+        jc->entry[i].key = 0;
+        jc->entry[i].code = miss;
+    }
+    memset(&jc->pages, 0, sizeof(jc->pages));
+    jc->dirty = false;
+}
+
+static void jc_clear(JumpCache *jc)
+{
+    if (jc->dirty) {
+        jc_reset(jc);
     }
 }
 
-static JumpCacheEntry *jc_new(void)
+static void jc_init(JumpCache *jc)
 {
-    JumpCacheEntry *jc = g_aligned_alloc(JC_SIZE, sizeof(JumpCacheEntry), 64);
-    jc_clear(jc);
-    return jc;
+    jc->entry = g_aligned_alloc(JC_SIZE, sizeof(JumpCacheEntry), 64);
+    jc_reset(jc);
 }
 
 static void kernel_jc_clear(TcgCpu *t)
 {
-    if (t->kernel_jc_dirty) {
-        jc_clear(t->kernel_jc);
-        t->kernel_jc_dirty = t->kernel_jc_nonglobal = false;
-    }
-}
-
-static void slot_jc_clear(TlbSlot *s)
-{
-    if (s->jc_dirty) {
-        jc_clear(s->jc);
-        s->jc_dirty = false;
-    }
+    jc_clear(&t->kernel_jc);
+    t->kernel_jc_nonglobal = false;
 }
 
 void jc_clear_all(TcgCpu *t)
@@ -187,14 +185,28 @@ void jc_clear_all(TcgCpu *t)
     kernel_jc_clear(t);
     for (unsigned i = 0; i < TLB_SLOTS; i++) {
         if (t->slots[i].valid) {
-            slot_jc_clear(&t->slots[i]);
+            jc_clear(&t->slots[i].jc);
         }
     }
 }
 
 void jc_set_mode(TcgCpu *t, bool user)
 {
-    t->state->jc = user ? t->slot->jc : t->kernel_jc;
+    t->state->jc = user ? t->slot->jc.entry : t->kernel_jc.entry;
+}
+
+/* Own thread, with tb_lock. */
+void jc_insert(TcgCpu *t, bool user, bool global, const Tb *tb, uint64_t jc_xor)
+{
+    JumpCache *jc = user ? &t->slot->jc : &t->kernel_jc;
+    JumpCacheEntry *e = &jc->entry[jc_index(tb->key.pc)];
+
+    e->key = 0;
+    e->code = tb_entry(tb);
+    __atomic_store_n(&e->key, tb->key.pc ^ jc_xor, __ATOMIC_RELEASE);
+    page_filter_add(&jc->pages, tb->key.pc >> PAGE_BITS);
+    jc->dirty = true;
+    t->kernel_jc_nonglobal |= !user && !global;
 }
 
 /* Any thread with tb_lock. */
@@ -202,22 +214,25 @@ void jc_remove(TcgCpu *t, const Tb *tb)
 {
     unsigned i = jc_index(tb->key.pc);
     const void *code = tb_entry(tb);
-    if (t->kernel_jc[i].code == code) {
-        __atomic_store_n(&t->kernel_jc[i].key, 0, __ATOMIC_RELAXED);
+    if (t->kernel_jc.entry[i].code == code) {
+        __atomic_store_n(&t->kernel_jc.entry[i].key, 0, __ATOMIC_RELAXED);
     }
     for (unsigned s = 0; s < TLB_SLOTS; s++) {
-        if (t->slots[s].jc && t->slots[s].jc[i].code == code) {
-            __atomic_store_n(&t->slots[s].jc[i].key, 0, __ATOMIC_RELAXED);
+        if (t->slots[s].jc.entry && t->slots[s].jc.entry[i].code == code) {
+            __atomic_store_n(&t->slots[s].jc.entry[i].key, 0, __ATOMIC_RELAXED);
         }
     }
 }
 
 /* Entries of one page are the 256 whose index differs only in the low 8 bits. */
-static void jc_clear_page(JumpCacheEntry *jc, uint64_t va)
+static void jc_clear_page(JumpCache *jc, uint64_t va)
 {
+    if (!page_filter_maybe(&jc->pages, va >> PAGE_BITS)) {
+        return;
+    }
     unsigned base = jc_index(va & PAGE_MASK) & ~255u;
     for (unsigned i = base; i < base + 256; i++) {
-        jc[i].key = 0;
+        jc->entry[i].key = 0;
     }
 }
 
@@ -244,7 +259,7 @@ static void slot_alloc(TlbSlot *s)
             entry_reset(s, m, i);
         }
     }
-    s->jc = jc_new();
+    jc_init(&s->jc);
 }
 
 static void slot_flush(TlbSlot *s, bool keep_global)
@@ -261,10 +276,11 @@ static void slot_flush(TlbSlot *s, bool keep_global)
         }
         s->n_used[m] = kept;
     }
-    if (!keep_global) {
-        s->large_filter = 0;
+    if (!keep_global && (s->large_sizes[0] | s->large_sizes[1])) {
+        memset(&s->large, 0, sizeof(s->large));
+        s->large_sizes[0] = s->large_sizes[1] = 0;
     }
-    slot_jc_clear(s);
+    jc_clear(&s->jc);
 }
 
 static void entry_add(TlbSlot *s, unsigned m, unsigned i)
@@ -287,12 +303,13 @@ static void slot_copy_global(TlbSlot *to, const TlbSlot *from)
             }
         }
     }
-    to->large_filter |= from->large_filter;
+    to->large = from->large;
+    memcpy(to->large_sizes, from->large_sizes, sizeof(to->large_sizes));
 }
 
 static void slot_use(TcgCpu *t, TlbSlot *s)
 {
-    bool user = t->slot && t->state->jc == t->slot->jc;
+    bool user = t->slot && t->state->jc == t->slot->jc.entry;
     t->slot = s;
     s->last_used = ++t->use_clock;
     for (unsigned m = 0; m < TLB_MODES; m++) {
@@ -303,7 +320,7 @@ static void slot_use(TcgCpu *t, TlbSlot *s)
 
 void tlb_cpu_init(TcgCpu *t)
 {
-    t->kernel_jc = jc_new();
+    jc_init(&t->kernel_jc);
     slot_alloc(&t->slots[0]);
     t->slots[0].valid = true;
     slot_use(t, &t->slots[0]);
@@ -318,9 +335,9 @@ void tlb_cpu_destroy(TcgCpu *t)
             g_free(t->slots[s].full[m]);
             g_free(t->slots[s].used[m]);
         }
-        g_aligned_free(t->slots[s].jc);
+        g_aligned_free(t->slots[s].jc.entry);
     }
-    g_aligned_free(t->kernel_jc);
+    g_aligned_free(t->kernel_jc.entry);
 }
 
 /* ---- flushes (own vCPU thread) ---- */
@@ -365,13 +382,37 @@ void tlb_flush_asid(Cpu *cpu, uint32_t asid, bool keep_global)
     }
 }
 
-static uint64_t large_bit(uint64_t va, unsigned bits)
+/* Large pages by number and size, so that flushing a 4 KiB address finds the pages that cover it. */
+static const uint8_t large_bits[] = {21, 22, 30};
+
+static uint64_t large_number(uint64_t va, unsigned bits)
 {
-    return BIT_ULL((((va >> bits) * UINT64_C(0x9e3779b97f4a7c15)) >> 58) & 63);
+    return (va >> bits) << 2 | (bits & 3);
 }
 
-static void slot_flush_page(TlbSlot *s, uint64_t va, bool current)
+static void large_add(TlbSlot *s, uint64_t va, unsigned bits)
 {
+    page_filter_add(&s->large, large_number(va, bits));
+    for (unsigned i = 0; i < ARRAY_SIZE(large_bits); i++) {
+        s->large_sizes[va >> 63] |= large_bits[i] == bits ? 1u << i : 0;
+    }
+}
+
+static bool large_maybe(const TlbSlot *s, uint64_t va)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(large_bits); i++) {
+        if ((s->large_sizes[va >> 63] & (1u << i)) && page_filter_maybe(&s->large, large_number(va, large_bits[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* True if entries of a large page went, so that code anywhere in it may be concerned. */
+static bool slot_flush_page(TlbSlot *s, uint64_t va, bool current)
+{
+    bool large = false;
+
     unsigned i = (va >> PAGE_BITS) & (TLB_SIZE - 1);
     for (unsigned m = 0; m < TLB_MODES; m++) {
         TlbFull *f = &s->full[m][i];
@@ -383,8 +424,8 @@ static void slot_flush_page(TlbSlot *s, uint64_t va, bool current)
             f->global = false;
         }
     }
-    if (!(s->large_filter & (large_bit(va, 21) | large_bit(va, 22) | large_bit(va, 30)))) {
-        return;
+    if (!large_maybe(s, va)) {
+        return false;
     }
     for (unsigned m = 0; m < TLB_MODES; m++) {
         for (unsigned k = 0; k < s->n_used[m]; k++) {
@@ -395,35 +436,34 @@ static void slot_flush_page(TlbSlot *s, uint64_t va, bool current)
                 fast_reset(&s->fast[m][TLB_SIZE + j], j);
                 f->prot = 0;
                 f->global = false;
+                large = true;
             }
         }
     }
-    slot_jc_clear(s);
+    if (large) {
+        jc_clear(&s->jc);
+    }
+    return large;
 }
 
 static void flush_page_jc(TcgCpu *t, TlbSlot *s, uint64_t va)
 {
-    if (s->jc_dirty) {
-        jc_clear_page(s->jc, va);
-        jc_clear_page(s->jc, va - PAGE_SIZE);
-    }
-    if (t->kernel_jc_dirty) {
-        jc_clear_page(t->kernel_jc, va);
-        jc_clear_page(t->kernel_jc, va - PAGE_SIZE);
-    }
+    /* a block may begin on the page before */
+    jc_clear_page(&s->jc, va);
+    jc_clear_page(&s->jc, va - PAGE_SIZE);
+    jc_clear_page(&t->kernel_jc, va);
+    jc_clear_page(&t->kernel_jc, va - PAGE_SIZE);
 }
 
 void tlb_flush_page(Cpu *cpu, uint64_t va)
 {
     TcgCpu *t = tcg_cpu(cpu);
     t->n_flush_page++;
-    uint64_t large = large_bit(va, 21) | large_bit(va, 22) | large_bit(va, 30);
     for (unsigned i = 0; i < TLB_SLOTS; i++) {
         if (t->slots[i].valid) {
-            if (t->slots[i].large_filter & large) {
+            if (slot_flush_page(&t->slots[i], va, &t->slots[i] == t->slot)) {
                 kernel_jc_clear(t);
             }
-            slot_flush_page(&t->slots[i], va, &t->slots[i] == t->slot);
         }
     }
     flush_page_jc(t, t->slot, va);
@@ -436,7 +476,9 @@ void tlb_flush_page_asid(Cpu *cpu, uint32_t asid, uint64_t va)
     for (unsigned i = 0; i < TLB_SLOTS; i++) {
         TlbSlot *s = &t->slots[i];
         if (s->valid && s->asid == asid) {
-            slot_flush_page(s, va, true);
+            if (slot_flush_page(s, va, true)) {
+                kernel_jc_clear(t);
+            }
             flush_page_jc(t, s, va);
         }
     }
@@ -469,7 +511,7 @@ void tlb_switch(Cpu *cpu, uint32_t asid, bool flush)
         }
     } else {
         s = victim;
-        if (!s->jc) {
+        if (!s->jc.entry) {
             slot_alloc(s);
         }
         slot_flush(s, false);
@@ -560,7 +602,7 @@ static void fill_entry(TcgCpu *t, unsigned m, uint64_t va, const MmuResult *r)
     f->readonly = false;
     f->mr = NULL;
     if (f->page_bits > PAGE_BITS) {
-        s->large_filter |= large_bit(va, f->page_bits);
+        large_add(s, va, f->page_bits);
     }
     const RamRange *ram = ram_find(pa, PAGE_SIZE);
     if (!ram) {
