@@ -11,7 +11,7 @@
  * code and needs no dirty logging. All else goes to the slow path.
  *
  * Jump cache: jc points to JC_SIZE entries. For a target address pc (the PC variable) in a block whose
- * mode constant is jc_xor:  i = ((pc ^ ror64(pc, 8)) >> 4) & (JC_SIZE - 1);
+ * mode constant is jc_xor:  i = (uint32_t)(pc * JC_HASH) >> (32 - JC_BITS);
  *   hit: entry.key == (pc ^ jc_xor)   then jump to entry.code
  * Empty: key = 0 with code = the miss stub.
  *
@@ -34,9 +34,10 @@ typedef struct {
     uint64_t key;
     const void *code;
 } JumpCacheEntry;
+#define JC_HASH 0x61c88647 /* 2^32 / golden ratio, as a positive 32-bit immediate */
 static inline unsigned jc_index(uint64_t pc)
 {
-    return ((pc ^ (pc >> 8 | pc << 56)) >> 4) & (JC_SIZE - 1);
+    return (uint32_t)pc * (uint32_t)JC_HASH >> (32 - JC_BITS);
 }
 
 typedef struct TcgCpuState {

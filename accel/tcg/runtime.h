@@ -125,10 +125,15 @@ static inline bool page_filter_maybe(const PageFilter *f, uint64_t number)
     return f->bits[h / 64] & BIT_ULL(h % 64);
 }
 
-/* A jump cache with what its upkeep needs. */
+/* A jump cache with what its upkeep needs: entries of one page of block addresses hang together in a
+ * list (by hash of the page number), so that a page can be dropped without a scan. */
+#define JC_LISTS 256
+#define JC_END 0xffff
 typedef struct {
-    JumpCacheEntry *entry;  /* JC_SIZE */
-    PageFilter pages;       /* of block addresses entered */
+    JumpCacheEntry *entry;    /* JC_SIZE */
+    uint32_t page[JC_SIZE];   /* low part of the page number of each entry's block */
+    uint16_t next[JC_SIZE], prev[JC_SIZE];
+    uint16_t head[JC_LISTS];
     bool dirty;
 } JumpCache;
 

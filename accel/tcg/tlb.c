@@ -156,9 +156,45 @@ static void jc_reset(JumpCache *jc)
     for (unsigned i = 0; i < JC_SIZE; i++) {
         jc->entry[i].key = 0;
         jc->entry[i].code = miss;
+        jc->page[i] = UINT32_MAX; /* in no list */
     }
-    memset(&jc->pages, 0, sizeof(jc->pages));
+    memset(jc->head, 0xff, sizeof(jc->head));
     jc->dirty = false;
+}
+
+static uint32_t jc_page(uint64_t va)
+{
+    return (va >> PAGE_BITS) & (UINT32_MAX >> 1);
+}
+
+static uint16_t *jc_list(JumpCache *jc, uint32_t page)
+{
+    return &jc->head[(page ^ page >> 8) % JC_LISTS];
+}
+
+static void jc_unlink(JumpCache *jc, unsigned i)
+{
+    if (jc->page[i] == UINT32_MAX) {
+        return;
+    }
+    *(jc->prev[i] == JC_END ? jc_list(jc, jc->page[i]) : &jc->next[jc->prev[i]]) = jc->next[i];
+    if (jc->next[i] != JC_END) {
+        jc->prev[jc->next[i]] = jc->prev[i];
+    }
+    jc->page[i] = UINT32_MAX;
+}
+
+static void jc_link(JumpCache *jc, unsigned i, uint32_t page)
+{
+    uint16_t *head = jc_list(jc, page);
+
+    jc->page[i] = page;
+    jc->prev[i] = JC_END;
+    jc->next[i] = *head;
+    if (*head != JC_END) {
+        jc->prev[*head] = i;
+    }
+    *head = i;
 }
 
 static void jc_clear(JumpCache *jc)
@@ -199,12 +235,14 @@ void jc_set_mode(TcgCpu *t, bool user)
 void jc_insert(TcgCpu *t, bool user, bool global, const Tb *tb, uint64_t jc_xor)
 {
     JumpCache *jc = user ? &t->slot->jc : &t->kernel_jc;
-    JumpCacheEntry *e = &jc->entry[jc_index(tb->key.pc)];
+    unsigned i = jc_index(tb->key.pc);
+    JumpCacheEntry *e = &jc->entry[i];
 
     e->key = 0;
     e->code = tb_entry(tb);
     __atomic_store_n(&e->key, tb->key.pc ^ jc_xor, __ATOMIC_RELEASE);
-    page_filter_add(&jc->pages, tb->key.pc >> PAGE_BITS);
+    jc_unlink(jc, i);
+    jc_link(jc, i, jc_page(tb->key.pc));
     jc->dirty = true;
     t->kernel_jc_nonglobal |= !user && !global;
 }
@@ -224,15 +262,16 @@ void jc_remove(TcgCpu *t, const Tb *tb)
     }
 }
 
-/* Entries of one page are the 256 whose index differs only in the low 8 bits. */
 static void jc_clear_page(JumpCache *jc, uint64_t va)
 {
-    if (!page_filter_maybe(&jc->pages, va >> PAGE_BITS)) {
-        return;
-    }
-    unsigned base = jc_index(va & PAGE_MASK) & ~255u;
-    for (unsigned i = base; i < base + 256; i++) {
-        jc->entry[i].key = 0;
+    uint32_t page = jc_page(va);
+
+    for (unsigned i = *jc_list(jc, page), next; i != JC_END; i = next) {
+        next = jc->next[i];
+        if (jc->page[i] == page) {
+            __atomic_store_n(&jc->entry[i].key, 0, __ATOMIC_RELAXED);
+            jc_unlink(jc, i);
+        }
     }
 }
 

@@ -757,10 +757,10 @@ static void be_goto_indirect(Gen *g, int32_t i)
     int pc = be_use(g, op->a);
     uint32_t m = g->gpr_free_mask & ~BIT(pc); /* nothing else is live any more */
     int t = __builtin_ctz(m), u = __builtin_ctz(m & (m - 1));
-    vex_rr(a, 3, 3, 1, 0, 0xf0, t, 0, pc); /* rorx */
-    db(a, 8);
-    alu_rr(a, ALU_XOR, false, t, pc);
+    op_rr(a, 0x69, t, pc); /* imul t, pc, JC_HASH */
+    dd(a, JC_HASH);
     G_STATIC_ASSERT(sizeof(JumpCacheEntry) == 16);
+    shift_ri(a, SH_SHR, false, t, 32 - JC_BITS - 4);
     alu_ri(a, ALU_AND, false, t, (JC_SIZE - 1) << 4);
     alu_rm(a, ALU_ADD, true, t, mem_bd(RBP, ENV_STATE(jc)));
     if (tc->jc_xor) {
