@@ -70,7 +70,6 @@ static void visit_label(Gen *g, Live *l, const IrOp *op, int32_t i)
     add_obs(g, i);
     for (unsigned v = 0; v < g->nvars; v++) {
         g->lab_end[op->imm * g->nvars + v] = put_end(g, l, v);
-        l->floor_end[v] = 0;
     }
 }
 
