@@ -652,7 +652,8 @@ void be_restore_snapshot(Gen *g, const Snapshot *s)
         int32_t id = g->cur[v], x = ir_id_op(id);
         if (id > 0 && g->val[x].last_use >= g->i) {
             g->val[x].in_slot = s->cur_in_slot[v];
-            if (g->vars->vars[v].pin < 0 && !var_dirty(g, v) && g->val[x].reg == NO_REG && !g->val[x].in_slot) {
+            if (g->vars->vars[v].pin < 0 && !var_dirty(g, v) && g->val[x].reg == NO_REG && !g->val[x].in_slot &&
+                ir_type_size(ir_id_type(g->b, id)) >= ir_type_size(op_type(g, x))) {
                 g->val[x].var = v;
             }
         }

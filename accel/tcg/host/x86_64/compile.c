@@ -792,8 +792,8 @@ static void scan_range(Gen *g, GenLabel *l, const IrLabelInfo *li)
         case IR_PUT:
             set_put_bit(l, op->imm);
             break;
-        case IR_GET: /* of a whole vector may store its low part first */
-            if (is_vec_type(op->type)) {
+        case IR_GET: /* may store a dirty variable first */
+            if (g->vars->vars[op->imm].pin < 0) {
                 set_put_bit(l, op->imm);
             }
             break;
