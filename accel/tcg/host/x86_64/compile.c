@@ -790,12 +790,8 @@ static void scan_range(Gen *g, GenLabel *l, const IrLabelInfo *li)
         const IrOp *op = &g->b->op[i];
         switch (op->opc) {
         case IR_PUT:
+        case IR_GET: /* gives the variable's value a new name, may store it first */
             set_put_bit(l, op->imm);
-            break;
-        case IR_GET: /* may store a dirty variable first */
-            if (g->vars->vars[op->imm].pin < 0) {
-                set_put_bit(l, op->imm);
-            }
             break;
         case IR_INSN:
             set_put_bit(l, g->vars->pc);
