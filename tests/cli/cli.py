@@ -42,6 +42,14 @@ def elf(machine, size=64):
     return bytes(b[:size])
 
 
+def halting_kernel():
+    """A multiboot kernel that halts at once: header with addresses, then cli; hlt; jmp."""
+    load = 0x100000
+    header = [0x1badb002, 0x10000, -(0x1badb002 + 0x10000) & 0xffffffff, load, load, load + 4096, load + 4096, load + 32]
+    return (b''.join(v.to_bytes(4, 'little') for v in header) + b'\xfa\xf4\xeb\xfd').ljust(4096, b'\0')
+
+
+HALT = scratch('halt.bin', halting_kernel())
 EMPTY = scratch('empty')
 GARBAGE = scratch('garbage', bytes(range(256)) * 64)
 TRUNCATED = scratch('truncated', bzimage()[:600])
@@ -92,7 +100,7 @@ CASES = [
     ('-object nosuch,id=a', 1, ['nosuch']), ('-uuid 1234', 1, ['1234', 'UUID']), ('-rtc base=never', 1, ['never', 'utc']),
     ('-rtc clock=sun', 1, ['sun', 'host']), ('-display gtk', 1, ['gtk', 'none']), ('-nic user', 1, ['user', 'none']),
     ('-d nosuch', 1, ['nosuch']), ('-D /no/such/folder/log', 1, ['/no/such/folder/log']), ('-global nonsense', 1, ['nonsense']),
-    ('-boot order=1', 1, ["'1'"]), ('-overcommit cpu-pm=on', 1, ['cpu-pm']), ('-action reboot=fly', 1, ['fly', 'shutdown']),
+    ('-sandbox on,spawn=maybe', 1, ['spawn=maybe', 'deny']), ('-boot order=1', 1, ["'1'"]), ('-overcommit cpu-pm=on', 1, ['cpu-pm']), ('-action reboot=fly', 1, ['fly', 'shutdown']),
     ('-pidfile /no/such/folder/pid -S -display none', 1, ['/no/such/folder/pid']),
     ('-echr long', 1, ['long']), ('-dtb /no/such/dtb -kernel %s' % GARBAGE, 1, [GARBAGE]),
 ]
@@ -111,9 +119,11 @@ def result(ok, name, detail=''):
 
 
 def run_case(text, code, wanted):
-    name = text.replace(SCRATCH + '/', '')
+    name, args = text.replace(SCRATCH + '/', ''), text.split()
+    if code and not {'-kernel', '-initrd', '-append'} & set(args):
+        args = ['-kernel', HALT] + args
     try:
-        p = subprocess.run([RHEA] + text.split(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False,
+        p = subprocess.run([RHEA] + args, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False,
                            errors='replace')
     except subprocess.TimeoutExpired:
         result(False, name, 'still running after 30 s')
@@ -168,7 +178,7 @@ class Terminal:
 
 
 def terminal_cases():
-    idle = ['-M', 'pc', '-m', '64', '-S', '-nographic']
+    idle = ['-M', 'pc', '-m', '64', '-kernel', HALT, '-S', '-nographic']
     t = Terminal(['-nographic', '-kernel', '/no/such/kernel'])
     t.finish('terminal after an error', 1, '/no/such/kernel')
     for signo in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -204,29 +214,37 @@ def terminal_cases():
 
 
 def pipe_cases():
-    p = subprocess.Popen([RHEA, '-M', 'pc', '-m', '64', '-S', '-display', 'none', '-monitor', 'stdio'], stdin=subprocess.PIPE,
+    p = subprocess.Popen([RHEA, '-M', 'pc', '-m', '64', '-kernel', HALT, '-S', '-display', 'none', '-monitor', 'stdio'], stdin=subprocess.PIPE,
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     out, err = p.communicate(b'info status\ninfo chardev\nquit\n', timeout=30)
     result(p.returncode == 0 and b'paused' in out and b'compat_monitor0' in out, 'monitor on a pipe', out + err)
 
-    p = subprocess.Popen([RHEA, '-M', 'pc', '-m', '64', '-S', '-display', 'none', '-monitor', 'stdio'], stdin=subprocess.PIPE,
+    p = subprocess.run([RHEA, '-M', 'pc', '-m', '64', '-kernel', HALT, '-display', 'none', '-monitor', 'stdio', '-smp', '2', '-sandbox',
+                        'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'], input=b'stop\ncont\ninfo cpus\nquit\n',
+                       capture_output=True, timeout=30, check=False)
+    result(p.returncode == 0 and b'CPU #1' in p.stdout, 'a machine in the sandbox', p.stdout + p.stderr)
+
+    p = subprocess.Popen([RHEA, '-M', 'pc', '-m', '64', '-kernel', HALT, '-S', '-display', 'none', '-monitor', 'stdio'], stdin=subprocess.PIPE,
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     p.stdout.close() # a reader that has gone: SIGPIPE must not kill
-    p.stdin.write(b'help\nhelp\nquit\n')
-    p.stdin.close()
+    try:
+        p.stdin.write(b'help\nhelp\nquit\n')
+        p.stdin.close()
+    except BrokenPipeError:
+        pass
     code = p.wait(timeout=30)
     p.stderr.close()
     result(code == 0, 'output to a closed pipe', code)
 
     pidfile = os.path.join(SCRATCH, 'pid')
     socket = os.path.join(SCRATCH, 'monitor.sock')
-    p = subprocess.run([RHEA, '-M', 'pc', '-m', '64', '-S', '-display', 'none', '-daemonize', '-pidfile', pidfile, '-chardev',
+    p = subprocess.run([RHEA, '-M', 'pc', '-m', '64', '-kernel', HALT, '-S', '-display', 'none', '-daemonize', '-pidfile', pidfile, '-chardev',
                         f'socket,id=m,path={socket},server=on,wait=off', '-mon', 'm'], capture_output=True, timeout=30, check=False)
     ok, pid = p.returncode == 0 and os.path.exists(pidfile) and os.path.exists(socket), 0
     if ok:
         with open(pidfile, encoding='ascii') as f:
             pid = int(f.read())
-        again = subprocess.run([RHEA, '-M', 'pc', '-m', '64', '-S', '-display', 'none', '-pidfile', pidfile], capture_output=True,
+        again = subprocess.run([RHEA, '-M', 'pc', '-m', '64', '-kernel', HALT, '-S', '-display', 'none', '-pidfile', pidfile], capture_output=True,
                                timeout=30, check=False)
         ok = again.returncode == 1 and b'locked' in again.stderr
         os.kill(pid, signal.SIGTERM)

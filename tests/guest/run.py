@@ -158,6 +158,7 @@ def main():
     if o.list:
         print('\n'.join(CASES))
         return 0
+    failed = 0
     for name in o.cases or CASES:
         c = CASES[name]
         if not os.path.exists(f"{o.guests}/kernel-{c['kernel']}") or not os.path.exists(o.initrd):
@@ -168,9 +169,10 @@ def main():
             run(o, c)
         except Failed as e:
             print(f'{name}: FAILED: {e}')
-            return 1
-        print(f'{name}: passed in {time.time() - begin:.1f} s')
-    return 0
+            failed += 1
+            continue
+        print(f'{name}: passed in {time.time() - begin:.1f} s', flush=True)
+    return 1 if failed else 0
 
 
 if __name__ == '__main__':
