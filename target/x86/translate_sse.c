@@ -14,7 +14,7 @@
 #include "target/x86/translate.h"
 #include "target/x86/helper.h"
 
-enum { RVM, RVMI, RM, RMI, MRI, VMI, RVMR, FMA, GV, GVI, VG, VGI, XG, XGI, FLAGS, NARROW, WIDEN, LEG, LEGI, LEG0 };
+enum { RVM, RVMI, RVR, RVRI, RM, RMI, MRI, VMI, RVMR, FMA, GV, GVI, VG, VGI, XG, XGI, FLAGS, NARROW, WIDEN, LEG, LEGI, LEG0 };
 static const struct {
     uint8_t form;
     bool fx;
@@ -333,10 +333,10 @@ void gen_pcmpstr(DisasContext *s, X86Insn *i)
     x86_set_cc_eflags(s, ir_trunc(s->b, ir_shri(s->b, r, 32)));
 }
 
-/* ---- SSE4A ---- */
+/* ---- SSE4A: the upper half of the result is undefined; silicon clears it ---- */
 static void put_low_int(DisasContext *s, X86Insn *i, IrVal v)
 {
-    put_vec(s, i, i->op[0].reg, ir_vop_from_int(s->b, IR_V_PINSRQ, IR_V128, get_vec(s, i->op[0].reg, IR_V128), v, 0));
+    put_vec(s, i, i->op[0].reg, ir_vop_from_int(s->b, IR_V_MOVQ_XG, IR_V128, IR_NONE, v, 0));
 }
 
 static IrVal get_low_int(DisasContext *s, unsigned reg)

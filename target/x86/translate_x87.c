@@ -473,7 +473,7 @@ void gen_mmx_mov(DisasContext *s, X86Insn *i)
 
 void gen_mmx_pinsrw(DisasContext *s, X86Insn *i)
 {
-    IrVal v = x86_load_op(s, i, 2), x = mmx_load(s, i, 0);
+    IrVal v = x86_load_op(s, i, 1), x = mmx_load(s, i, 0);
 
     mmx_store(s, i->op[0].reg, ir_vop_from_int(s->b, IR_V_PINSRW, IR_V128, x, v, i->imm & 3));
 }
@@ -525,7 +525,9 @@ void gen_cvtpi2ps(DisasContext *s, X86Insn *i)
     x86_fpexc_begin(s, IR_V_CVTDQ2PS);
     y = ir_vop(s->b, IR_V_CVTDQ2PS, IR_V128, y, IR_NONE, 0);
     x86_fpexc_check(s, IR_V_CVTDQ2PS);
-    mmx_enter(s);
+    if (i->op[1].kind == X86_OP_MMX) { /* silicon does not enter MMX state for a memory operand */
+        mmx_enter(s);
+    }
     x86_store_vec(s, i, 0, ir_vop(s->b, IR_V_MOVSD, IR_V128, x, y, 0));
 }
 

@@ -6,7 +6,7 @@
  */
 #include "accel/tcg/host/x86_64/gen.h"
 
-typedef enum { RVM, RVMI, RM, RMI, MRI, VMI, RVMR, FMA, GV, GVI, VG, VGI, XG, XGI, FLAGS, NARROW, WIDEN, LEG, LEGI, LEG0 } Form;
+typedef enum { RVM, RVMI, RVR, RVRI, RM, RMI, MRI, VMI, RVMR, FMA, GV, GVI, VG, VGI, XG, XGI, FLAGS, NARROW, WIDEN, LEG, LEGI, LEG0 } Form;
 typedef struct {
     uint8_t form, pp, map, opcode, w, ext, fx;
 } Row;
@@ -43,11 +43,17 @@ static void be_rvm(Gen *g, int32_t i, const Row *r)
     bool l = op->type == IR_V256;
     int x = be_use(g, op->a), y = XMM0;
     Mem m = {0};
-    bool in_reg = be_operand(g, op->b, &y, &m);
-    int d = dest(g, i, x);
+    bool in_reg = true;
+    int d;
 
+    if (r->form == RVR || r->form == RVRI) {
+        y = be_use(g, op->b);
+    } else {
+        in_reg = be_operand(g, op->b, &y, &m);
+    }
+    d = dest(g, i, x);
     encode(g, r, l, d, x - XMM0, in_reg, y - XMM0, m);
-    if (r->form == RVMI) {
+    if (r->form == RVMI || r->form == RVRI) {
         db(&g->a, op->aux);
     }
 }
@@ -164,7 +170,7 @@ void be_vop(Gen *g, int32_t i)
     const Row *r = &rows[g->b->op[i].vop];
 
     switch ((Form)r->form) {
-    case RVM: case RVMI: be_rvm(g, i, r); break;
+    case RVM: case RVMI: case RVR: case RVRI: be_rvm(g, i, r); break;
     case RM: case RMI: case NARROW: case WIDEN: be_rm(g, i, r); break;
     case MRI: be_mri(g, i, r); break;
     case VMI: be_vmi(g, i, r); break;
