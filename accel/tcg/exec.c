@@ -152,10 +152,10 @@ static void exec_loop(TcgCpu *t)
             last = NULL;
             continue;
         }
-        uint64_t jc_xor;
-        JumpCacheEntry *e = &t->state->jc[jc_index(key.pc)];
+        uint64_t jc_xor, pc = key_pc_var(&key);
+        JumpCacheEntry *e = &t->state->jc[jc_index(pc)];
         const void *code;
-        if (last || !tb_mode_xor(&key, &jc_xor) || e->key != (key.pc ^ jc_xor)) {
+        if (last || !tb_mode_xor(&key, &jc_xor) || e->key != (pc ^ jc_xor)) {
             Tb *tb = tb_find(cpu, &key);
             if (unlikely(!tb)) {
                 t->need_evict = true;

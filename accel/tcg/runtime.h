@@ -44,6 +44,11 @@ struct Tb {
     uint32_t entry_offset, map_offset, code_size; /* relative to rx_offset */
 };
 #define NO_PAGE UINT64_MAX
+/* The PC variable's value at the block's start. */
+static inline uint64_t key_pc_var(const TbKey *key)
+{
+    return key->cs_base ? (uint32_t)(key->pc - key->cs_base) : key->pc;
+}
 
 /* Code in one guest RAM page. Granules of 64 bytes: bit g is set when a block covers one of them. */
 typedef struct CodePage {

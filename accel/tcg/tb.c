@@ -36,26 +36,26 @@ static unsigned n_modes;
 
 bool tb_mode_xor(const TbKey *key, uint64_t *jc_xor)
 {
-    static unsigned last;
-    if (last < n_modes && modes[last].flags == key->flags && modes[last].cs_base == key->cs_base) {
-        *jc_xor = (uint64_t)(last + 1) << 48;
-        return true;
-    }
-    for (unsigned i = 0; i < n_modes; i++) {
-        if (modes[i].flags == key->flags && modes[i].cs_base == key->cs_base) {
-            last = i;
-            *jc_xor = (uint64_t)(i + 1) << 48;
-            return true;
+    static __thread unsigned last;
+    unsigned n = __atomic_load_n(&n_modes, __ATOMIC_ACQUIRE), i = last;
+
+    if (i >= n || modes[i].flags != key->flags || modes[i].cs_base != key->cs_base) {
+        for (i = 0; i < n && (modes[i].flags != key->flags || modes[i].cs_base != key->cs_base); i++) {
         }
     }
-    if (n_modes == MAX_MODES) {
-        return false;
+    if (i == n) {
+        tb_lock_take();
+        i = n_modes; /* two vCPUs may add the same mode twice: harmless */
+        if (i < MAX_MODES) {
+            modes[i].flags = key->flags;
+            modes[i].cs_base = key->cs_base;
+            __atomic_store_n(&n_modes, i + 1, __ATOMIC_RELEASE);
+        }
+        tb_lock_drop();
     }
-    modes[n_modes].flags = key->flags;
-    modes[n_modes].cs_base = key->cs_base;
-    last = n_modes++;
-    *jc_xor = (uint64_t)(last + 1) << 48;
-    return true;
+    last = i;
+    *jc_xor = (uint64_t)(i + 1) << 48;
+    return i < MAX_MODES;
 }
 
 /* ---- hash ---- */
@@ -69,11 +69,6 @@ static bool tb_matches(const Tb *tb, uint64_t phys, const TbKey *key)
 {
     return tb->phys[0] == phys && tb->key.pc == key->pc && tb->key.flags == key->flags &&
            tb->key.cs_base == key->cs_base;
-}
-
-static uint64_t key_va(const TbKey *key)
-{
-    return key->pc + key->cs_base;
 }
 
 /* ---- code pages ---- */
@@ -461,7 +456,7 @@ Tb *tb_translate(Cpu *cpu, const TbKey *key, unsigned max_insns, bool cached)
     if (g->end - code_cache.used < 64 * KiB) {
         return NULL;
     }
-    code_page_open(&tc, 0, key_va(key), true);
+    code_page_open(&tc, 0, key->pc, true);
     ir_block_reset(ir_block, &t->ops->vars);
     t->ops->translate(&tc);
 
@@ -469,8 +464,8 @@ Tb *tb_translate(Cpu *cpu, const TbKey *key, unsigned max_insns, bool cached)
     tb->key = *key;
     tb->n_insns = tc.n_insns;
     tb->size = MAX(1, tc.pc_next - key->pc);
-    tb->phys[0] = tc.page_pa[0] + (key_va(key) & (PAGE_SIZE - 1));
-    unsigned first = key_va(key) & (PAGE_SIZE - 1);
+    tb->phys[0] = tc.page_pa[0] + (key->pc & (PAGE_SIZE - 1));
+    unsigned first = key->pc & (PAGE_SIZE - 1);
     tb->phys[1] = first + tb->size > PAGE_SIZE ? tc.page_pa[1] : NO_PAGE;
     if (log_enabled(LOG_OP)) {
         g_autoptr(GString) s = g_string_new(NULL);
@@ -479,7 +474,7 @@ Tb *tb_translate(Cpu *cpu, const TbKey *key, unsigned max_insns, bool cached)
         log_print("%s\n", s->str);
     }
     uint32_t at = ALIGN_UP(code_cache.used, 16);
-    TbCompile c = {.ir = ir_block, .vars = &t->ops->vars, .pc = key->pc, .token = (uintptr_t)tb,
+    TbCompile c = {.ir = ir_block, .vars = &t->ops->vars, .pc = key_pc_var(key), .token = (uintptr_t)tb,
                    .rw = code_cache.rw + at, .rx = code_cache.rx + at, .space = g->end - at};
     c.inline_lookup = cached && tb_mode_xor(key, &c.jc_xor) && !log_enabled(LOG_NOCHAIN);
     c.chain = cached && !tc.mmio && !log_enabled(LOG_NOCHAIN) && key->cs_base == 0;
@@ -525,7 +520,7 @@ static bool second_page_ok(TcgCpu *t, const Tb *tb)
     if (tb->phys[1] == NO_PAGE) {
         return true;
     }
-    uint64_t va = (key_va(&tb->key) & PAGE_MASK) + PAGE_SIZE;
+    uint64_t va = (tb->key.pc & PAGE_MASK) + PAGE_SIZE;
     TlbFull *f = tlb_get_nofault(t, va, MMU_INST_FETCH, t->ops->mmu_index(t->cpu, true));
     return f && f->host && f->ram_addr == tb->phys[1];
 }
@@ -550,7 +545,7 @@ Tb *tb_find(Cpu *cpu, const TbKey *key)
 {
     TcgCpu *t = tcg_cpu(cpu);
     /* May fault: before the lock. */
-    TlbFull *f = tlb_get(t, key_va(key), MMU_INST_FETCH, t->ops->mmu_index(cpu, true), 0);
+    TlbFull *f = tlb_get(t, key->pc, MMU_INST_FETCH, t->ops->mmu_index(cpu, true), 0);
     bool user = t->ops->mmu_index(cpu, true) == USER_MMU_IDX;
     bool global = f->global;
     t->n_lookups++;
@@ -559,7 +554,7 @@ Tb *tb_find(Cpu *cpu, const TbKey *key)
     t->in_code_lock = true;
     Tb *tb = NULL;
     if (f->host) {
-        uint64_t phys = f->ram_addr + (key_va(key) & (PAGE_SIZE - 1));
+        uint64_t phys = f->ram_addr + (key->pc & (PAGE_SIZE - 1));
         for (tb = tb_hash[hash_key(phys, key)]; tb; tb = tb->hash_next) {
             if (tb_matches(tb, phys, key) && second_page_ok(t, tb)) {
                 break;

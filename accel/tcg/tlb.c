@@ -235,12 +235,12 @@ void jc_set_mode(TcgCpu *t, bool user)
 void jc_insert(TcgCpu *t, bool user, bool global, const Tb *tb, uint64_t jc_xor)
 {
     JumpCache *jc = user ? &t->slot->jc : &t->kernel_jc;
-    unsigned i = jc_index(tb->key.pc);
+    unsigned i = jc_index(key_pc_var(&tb->key));
     JumpCacheEntry *e = &jc->entry[i];
 
     e->key = 0;
     e->code = tb_entry(tb);
-    __atomic_store_n(&e->key, tb->key.pc ^ jc_xor, __ATOMIC_RELEASE);
+    __atomic_store_n(&e->key, key_pc_var(&tb->key) ^ jc_xor, __ATOMIC_RELEASE);
     jc_unlink(jc, i);
     jc_link(jc, i, jc_page(tb->key.pc));
     jc->dirty = true;
@@ -250,7 +250,7 @@ void jc_insert(TcgCpu *t, bool user, bool global, const Tb *tb, uint64_t jc_xor)
 /* Any thread with tb_lock. */
 void jc_remove(TcgCpu *t, const Tb *tb)
 {
-    unsigned i = jc_index(tb->key.pc);
+    unsigned i = jc_index(key_pc_var(&tb->key));
     const void *code = tb_entry(tb);
     if (t->kernel_jc.entry[i].code == code) {
         __atomic_store_n(&t->kernel_jc.entry[i].key, 0, __ATOMIC_RELAXED);

@@ -183,7 +183,7 @@ void x86_cpu_init_reset(Cpu *cpu)
     x86_update_hflags(env);
     tlb_switch(cpu, 0, true);
     tlb_flush_all(cpu);
-    cpu_interrupt_clear(cpu, X86_INTERRUPT_NMI | X86_INTERRUPT_SMI | X86_INTERRUPT_SIPI);
+    cpu_interrupt_clear(cpu, X86_INTERRUPT_NMI | X86_INTERRUPT_SMI);
     bool boot = x->apic ? apic_get_base(x->apic) & BIT(8) : cpu->index == 0;
     if (x->apic) {
         apic_init_reset(x->apic);
@@ -207,6 +207,8 @@ void x86_cpu_start_up(Cpu *cpu)
 
 void x86_cpu_send_init(Cpu *cpu)
 {
+    /* A start-up IPI counts from now on; one that follows before INIT was handled stays pending. */
+    cpu_interrupt_clear(cpu, X86_INTERRUPT_SIPI);
     cpu_interrupt_set(cpu, X86_INTERRUPT_INIT);
 }
 
@@ -244,7 +246,7 @@ static bool x86_has_work(Cpu *cpu)
         return true;
     }
     if (env->halted_by_init) {
-        return request & X86_INTERRUPT_SIPI;
+        return request & (X86_INTERRUPT_INIT | X86_INTERRUPT_SIPI);
     }
     if (env->shutdown) {
         return false;

@@ -601,7 +601,6 @@ bool x86_handle_interrupt(Cpu *cpu, uint32_t request)
     if (request & X86_INTERRUPT_INIT) {
         cpu_interrupt_clear(cpu, X86_INTERRUPT_INIT);
         x86_cpu_init_reset(cpu);
-        return true;
     }
     if (request & X86_INTERRUPT_SIPI) {
         cpu_interrupt_clear(cpu, X86_INTERRUPT_SIPI);
@@ -609,7 +608,7 @@ bool x86_handle_interrupt(Cpu *cpu, uint32_t request)
         return true;
     }
     if (env->shutdown || env->halted_by_init) {
-        return false;
+        return request & X86_INTERRUPT_INIT;
     }
     if (request & X86_INTERRUPT_SMI) { /* no SMM: dropped */
         cpu_interrupt_clear(cpu, X86_INTERRUPT_SMI);
