@@ -112,19 +112,21 @@ static bool parse_header(const BootFile *f, const uint8_t *head, size_t len, Lin
     return true;
 }
 
-/* Where the kernel likes to be, else the lowest place that its alignment allows. */
+/* Where the kernel likes to be, else the lowest place above that its alignment allows: loaded lower, it
+ * would move itself up to its preferred address. */
 static bool choose_address(X86Boot *b, const LinuxHeader *h, GError **error)
 {
     b->kernel_addr = h->pref_address;
     if (!h->relocatable || e820_is_ram(&b->avail, h->pref_address, h->init_size)) {
         return true;
     }
-    if (e820_find_ram(&b->avail, h->init_size, h->align, MiB, 4 * GiB, true, &b->kernel_addr)) {
+    if (e820_find_ram(&b->avail, h->init_size, h->align, MAX(h->pref_address, MiB), 4 * GiB, true, &b->kernel_addr)) {
         return true;
     }
-    return error_set(error, "kernel '%s' needs %" PRIu64 " KiB of contiguous RAM to start in, the guest has %" PRIu64
-                     " KiB in all; use a larger -m",
-                     b->kernel, h->init_size / KiB, e820_total_ram(b->e820) / KiB);
+    return error_set(error, "kernel '%s' needs %" PRIu64 " KiB of RAM from 0x%" PRIx64 " on to start in, the guest has %"
+                     PRIu64 " KiB in all; use -m %" PRIu64 "M or more",
+                     b->kernel, h->init_size / KiB, h->pref_address, e820_total_ram(b->e820) / KiB,
+                     (h->pref_address + h->init_size + 2 * MiB - 1) / MiB);
 }
 
 /* ---- zero page ---- */

@@ -218,12 +218,19 @@ static void test_linux_placement(void)
     g_autofree uint8_t *k = bzimage();
     X86Boot b;
 
-    stl_le(k + 0x260, 0x3400000);     /* does not fit behind the preferred address */
+    stl_le(k + 0x260, 0x3400000);     /* does not fit behind the preferred address, and may not go below */
+    load_fails(k, BZ_SIZE, "-m 69M");
+    stq_le(k + 0x258, 0x800000);
+    load_ok(&b, k, BZ_SIZE);
+    g_assert_cmphex(b.kernel_addr, ==, 0x800000);
+    x86_boot_clear(&b);
+    stq_le(k + 0x258, 0xa0000);       /* no RAM there: the next aligned place */
     load_ok(&b, k, BZ_SIZE);
     g_assert_cmphex(b.kernel_addr, ==, 0x200000);
     x86_boot_clear(&b);
+    stq_le(k + 0x258, 0x1000000);
     stl_le(k + 0x260, 0x4000000);
-    load_fails(k, BZ_SIZE, "larger -m");
+    load_fails(k, BZ_SIZE, "or more");
     k[0x234] = 0;                     /* not relocatable */
     stl_le(k + 0x260, 0x3400000);
     load_fails(k, BZ_SIZE, "larger -m");
