@@ -190,6 +190,7 @@ void gen_popf(DisasContext *s, X86Insn *i)
     x86_stack_add(s, i->opsize);
     if (s->cpl <= s->iopl) {
         x86_gen_irq_window(s);
+        s->stop_after = s->tc->n_insns + 1;
     }
 }
 

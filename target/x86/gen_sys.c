@@ -437,6 +437,7 @@ void gen_sti(DisasContext *s, X86Insn *i)
 
     ir_st_env(s->b, ENV(eflags), ir_or(s->b, v, ir_i32(s->b, IF_MASK)), IR_I32);
     x86_gen_irq_window(s);
+    s->stop_after = s->tc->n_insns + 2; /* "sti; nop; cli" is a window */
 }
 
 /* The rest of the block runs with the new AC; its end notices that the flags are not those it began with. */

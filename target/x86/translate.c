@@ -295,7 +295,8 @@ void x86_translate(TranslateCtx *tc)
     }
     tc->n_insns = 0;
     tc->pc_next = tc->key.pc;
-    while (translate_insn(&s) && !s.ended && !s.mode_end && tc->n_insns < max && PAGE_OF(tc->pc_next) == s.page) {
+    while (translate_insn(&s) && !s.ended && !s.mode_end && tc->n_insns < max && PAGE_OF(tc->pc_next) == s.page &&
+           (!s.stop_after || tc->n_insns < s.stop_after)) {
     }
     if (s.ended) {
         return;

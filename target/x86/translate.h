@@ -32,6 +32,8 @@ struct DisasContext {
     bool ended;              /* control has left: nothing may be emitted after it */
     bool mode_end;           /* end with ir_exit after this instruction: mode may have changed */
     bool trap_inhibited;     /* this instruction opens an interrupt shadow: no single-step trap after it */
+    unsigned stop_after; /* end the block when this many instructions are in it: interrupts were enabled and
+                          * the window may be short (0: no such limit) */
     /* Lazy flags. cc_op is CC_OP_DYNAMIC when unknown; otherwise cc_dst, cc_src, cc_src2 are the
      * values put (I32 for B, W, L kinds) and cc_a, for CMP and SUB, the first operand. */
     CcOp cc_op;

@@ -1,0 +1,280 @@
+/*
+ * tests/payload/system64.c: MSRs, CPUID, XSAVE, MXCSR, and code that is written while it runs.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "lib64.h"
+
+static void msrs(void)
+{
+    static const struct { u32 index; u64 value; const char *name; } rows[] = {
+        {0xc0000082, 0xffffffff81000000ull, "lstar"}, {0xc0000100, 0x123456789000ull, "fs base"},
+        {0xc0000102, 0xffff888000000000ull, "kernel gs base"}, {0x175, 0xffff800000001000ull, "sysenter esp"},
+        {0x176, 0x7fff00001000ull, "sysenter eip"}, {0x277, 0x0007010600070106ull, "pat"}, {0x2ff, 0xc06, "mtrr def type"},
+        {0x200, 0x80000006, "mtrr base 0"}, {0x250, 0x0606060606060606ull, "mtrr fix64k"}, {0x174, 0x10, "sysenter cs"},
+    };
+    for (unsigned i = 0; i < COUNT(rows); i++) {
+        u64 old = rdmsr(rows[i].index);
+        wrmsr(rows[i].index, rows[i].value);
+        check_eq(rdmsr(rows[i].index), rows[i].value, "msr %s", rows[i].name);
+        wrmsr(rows[i].index, old);
+    }
+    u64 t1 = rdtsc(), t2 = rdtsc();
+    check(t2 >= t1, "tsc does not go back");
+    wrmsr(0x10, 0);
+    check(rdtsc() < 10000000000ull, "tsc is writable");
+    if (has_feature(7, 1, 1)) {
+        u64 adjust = rdmsr(0x3b);
+        t1 = rdtsc();
+        wrmsr(0x3b, adjust + 1000000000000ull);
+        check(rdtsc() - t1 >= 1000000000000ull, "tsc_adjust moves the tsc");
+        wrmsr(0x3b, adjust);
+    }
+    if (has_feature(0x80000001, 3, 27)) {
+        u32 a, d, c;
+        wrmsr(0xc0000103, 0x77);
+        __asm__ volatile("rdtscp" : "=a"(a), "=d"(d), "=c"(c));
+        check_eq(c, 0x77, "rdtscp reads tsc_aux");
+    }
+    if (has_feature(7, 1, 0)) {
+        u64 v;
+        write_cr4(read_cr4() | CR4_FSGSBASE);
+        __asm__ volatile("wrfsbase %1; rdfsbase %0" : "=r"(v) : "r"(0x7f0000001234ull));
+        check_eq(v, 0x7f0000001234ull, "wrfsbase, rdfsbase");
+        check_eq(rdmsr(0xc0000100), 0x7f0000001234ull, "fs base by msr agrees");
+        __asm__ volatile("wrfsbase %0" : : "r"(0ull));
+    }
+}
+
+static void set_pat_bad(void *p) { wrmsr(0x277, 0x0202020202020202ull); }
+static void set_mtrr_bad(void *p) { wrmsr(0x250, 0x0303030303030303ull); }
+static void set_apic_base_bad(void *p) { wrmsr(0x1b, rdmsr(0x1b) | 1ull << 60); }
+
+/* ---- XSAVE ---- */
+
+static u8 area[4096] __attribute__((aligned(64)));
+static void xsave(u32 mask) { __asm__ volatile("xsave64 %0" : "=m"(area) : "a"(mask), "d"(0) : "memory"); }
+static void xrstor_fn(void *mask) { __asm__ volatile("xrstor64 %0" : : "m"(area), "a"((u32)(ulong)mask), "d"(0) : "memory"); }
+static void xsave_unaligned(void *p) { __asm__ volatile("xsave64 (%0)" : : "r"(area + 16), "a"(3), "d"(0) : "memory"); }
+static void xsetbv_fn(void *v) { __asm__ volatile("xsetbv" : : "c"(0), "a"((u32)(ulong)v), "d"(0)); }
+static u64 xgetbv(u32 i) { u32 a, d; __asm__ volatile("xgetbv" : "=a"(a), "=d"(d) : "c"(i)); return a | (u64)d << 32; }
+static u64 *bv(void) { return (u64 *)(area + 512); }
+static void vector_fn(void *p) { __asm__ volatile("vxorps %%ymm0, %%ymm0, %%ymm0" : : : "memory"); }
+
+static void set_ymm1(u64 v)
+{
+    static u64 m[4] __attribute__((aligned(32)));
+    m[0] = m[1] = m[2] = m[3] = v;
+    __asm__ volatile("vmovaps (%0), %%ymm1" : : "r"(m) : "memory");
+}
+
+static u64 get_ymm1(unsigned i)
+{
+    static u64 m[4] __attribute__((aligned(32)));
+    __asm__ volatile("vmovaps %%ymm1, (%0)" : : "r"(m) : "memory");
+    return m[i];
+}
+
+static void xsave_tests(void)
+{
+    u32 r[4];
+    if (!has_feature(1, 2, 26)) {
+        note("no xsave");
+        return;
+    }
+    check(!has_feature(1, 2, 27), "cpuid osxsave clear");
+    write_cr4(read_cr4() | CR4_OSXSAVE);
+    check(has_feature(1, 2, 27), "cpuid osxsave follows cr4");
+    cpuid(0xd, 0, r);
+    u32 supported = r[0];
+    check_eq(xgetbv(0), 1, "xcr0 at reset");
+    check_eq(r[1], 576, "xsave size for x87 only");
+    expect(xsetbv_fn, (void *)0, 13, 0, "#GP xcr0 without x87");
+    expect(xsetbv_fn, (void *)5, 13, 0, "#GP xcr0 avx without sse");
+    expect(xsetbv_fn, (void *)(1ul << 30), 13, 0, "#GP xcr0 unknown");
+    expect_none(xsetbv_fn, (void *)3, "xcr0 = 3");
+    if (supported & 4) {
+        expect(vector_fn, NULL, 6, 0, "#UD avx without xcr0");
+        expect_none(xsetbv_fn, (void *)7, "xcr0 = 7");
+        cpuid(0xd, 0, r);
+        check_eq(r[1], 832, "xsave size with avx");
+        expect_none(vector_fn, NULL, "avx with xcr0");
+        __asm__ volatile("fninit; vzeroall");
+        memset(area, 0, sizeof(area));
+        set_ymm1(0x1122334455667788ull);
+        xsave(7);
+        check_eq(bv()[0] & 6, 6, "xstate_bv: sse and avx in use");
+        check_eq(*(u64 *)(area + 160 + 16), 0x1122334455667788ull, "xsave: xmm1");
+        check_eq(*(u64 *)(area + 576 + 16), 0x1122334455667788ull, "xsave: upper half of ymm1");
+        check_eq(*(u32 *)(area + 24), 0x1f80, "xsave: mxcsr");
+        check_eq(*(u16 *)area, 0x37f, "xsave: fcw");
+        set_ymm1(0);
+        xrstor_fn((void *)7);
+        check(get_ymm1(0) == 0x1122334455667788ull && get_ymm1(3) == 0x1122334455667788ull, "xrstor");
+        bv()[0] = 2;
+        xrstor_fn((void *)4);
+        check(get_ymm1(0) == 0x1122334455667788ull && get_ymm1(2) == 0, "xrstor initialises avx only");
+        set_ymm1(5);
+        xrstor_fn((void *)2);
+        check(get_ymm1(0) == 0x1122334455667788ull && get_ymm1(2) == 5, "xrstor of sse leaves avx");
+    }
+    expect_none(xsetbv_fn, (void *)7ul, "xcr0 = 7 again");
+    bv()[0] = 1ull << 40;
+    expect(xrstor_fn, (void *)3, 13, 0, "#GP xrstor: unknown component");
+    bv()[0] = 0;
+    bv()[2] = 1;
+    expect(xrstor_fn, (void *)3, 13, 0, "#GP xrstor: reserved header");
+    bv()[2] = 0;
+    *(u32 *)(area + 24) = 0x1ffff;
+    bv()[0] = 2;
+    expect(xrstor_fn, (void *)3, 13, 0, "#GP xrstor: mxcsr");
+    *(u32 *)(area + 24) = 0x1f80;
+    expect(xsave_unaligned, NULL, 13, 0, "#GP xsave unaligned");
+    cpuid(0xd, 1, r);
+    if (r[0] & 2) {
+        memset(area, 0xee, sizeof(area));
+        __asm__ volatile("vzeroall");
+        set_ymm1(9);
+        __asm__ volatile("xsavec64 %0" : "=m"(area) : "a"(7), "d"(0) : "memory");
+        check_eq(bv()[1], 1ull << 63 | 7, "xsavec: xcomp_bv");
+        check_eq(bv()[0] & 6, 6, "xsavec: xstate_bv");
+        check_eq(*(u64 *)(area + 576 + 16), 9, "xsavec: compacted avx");
+        memset(bv() + 2, 0, 48);
+        set_ymm1(0);
+        xrstor_fn((void *)7);
+        check_eq(get_ymm1(3), 9, "xrstor of the compacted form");
+    }
+    if (r[0] & 4) {
+        __asm__ volatile("vzeroall");
+        check_eq(xgetbv(1) & 6, 0, "xgetbv 1: avx and sse unused");
+        set_ymm1(1);
+        check_eq(xgetbv(1) & 6, 6, "xgetbv 1: in use");
+    }
+    __asm__ volatile("vzeroall");
+}
+
+static void fxsave_tests(void)
+{
+    memset(area, 0xcc, sizeof(area));
+    __asm__ volatile("fninit; fld1; fldpi" : : : "memory");
+    __asm__ volatile("fxsave64 %0" : "=m"(area) : : "memory");
+    check_eq(area[4], 0xc0, "fxsave: abridged tags of two pushes");
+    check_eq(*(u16 *)(area + 2) >> 11 & 7, 6, "fxsave: top");
+    check_eq(*(u64 *)(area + 48), 0x8000000000000000ull, "fxsave: st1 is 1.0");
+    check_eq(*(u32 *)(area + 28) & 0xffbf, 0xffbf, "fxsave: mxcsr mask");
+    __asm__ volatile("fninit; fxrstor64 %0" : : "m"(area) : "memory");
+    u16 sw;
+    __asm__ volatile("fnstsw %0" : "=a"(sw));
+    check_eq(sw >> 11 & 7, 6, "fxrstor: top");
+    __asm__ volatile("fninit");
+}
+
+static void xm_fn(void *p)
+{
+    u32 unmasked = 0x1f80 & ~0x200u;
+    __asm__ volatile("ldmxcsr %0; pxor %%xmm0, %%xmm0; movl $0x3f800000, %%eax; movd %%eax, %%xmm1; divss %%xmm0, %%xmm1"
+                     : : "m"(unmasked) : "rax", "memory");
+}
+
+static void float_exceptions(void)
+{
+    u32 v = 0x1f80;
+    write_cr4(read_cr4() | 0x400);
+    expect(xm_fn, NULL, 19, 0, "#XM unmasked division by zero");
+    __asm__ volatile("stmxcsr %0" : "=m"(v));
+    check(v & 4, "mxcsr.ze after #XM");
+    v = 0x1f80;
+    __asm__ volatile("ldmxcsr %0" : : "m"(v));
+    write_cr4(read_cr4() & ~0x400ul);
+    expect(xm_fn, NULL, 6, 0, "#UD without cr4.osxmmexcpt");
+    __asm__ volatile("ldmxcsr %0" : : "m"(v));
+    write_cr4(read_cr4() | 0x400);
+}
+
+static void mf_fn(void *p)
+{
+    u16 cw = 0x37f & ~4u;
+    __asm__ volatile("fninit; fldcw %0; fld1; fldz; fdivrp; fwait" : : "m"(cw) : "memory");
+}
+
+void test_system(void)
+{
+    msrs();
+    expect(set_pat_bad, NULL, 13, 0, "#GP pat: reserved type");
+    expect(set_mtrr_bad, NULL, 13, 0, "#GP mtrr: reserved type");
+    expect(set_apic_base_bad, NULL, 13, 0, "#GP apic base: reserved bits");
+    u32 r[4];
+    cpuid(0, 0, r);
+    check(r[0] >= 1, "cpuid levels");
+    cpuid(0x80000008, 0, r);
+    check((r[0] & 255) >= 36 && (r[0] >> 8 & 255) >= 48, "cpuid address sizes");
+    xsave_tests();
+    fxsave_tests();
+    float_exceptions();
+    expect(mf_fn, NULL, 16, 0, "#MF at the waiting instruction");
+    __asm__ volatile("fninit");
+}
+
+/* ---- code writes ---- */
+
+static u8 code[8192] __attribute__((aligned(4096)));
+typedef ulong Call(ulong);
+
+static void put_return(u8 *at, u32 value)
+{
+    at[0] = 0xb8;
+    memcpy(at + 1, &value, 4);
+    at[5] = 0xc3;
+}
+
+extern u8 smc_next[], smc_imm[];
+static NOINLINE ulong modify_next(void)
+{
+    ulong r;
+    /* the store changes the immediate of the instruction after it */
+    __asm__ volatile("movb $7, smc_imm + 1(%%rip)\n.global smc_imm\nsmc_imm: mov $1, %%eax" : "=a"(r) : : "memory");
+    return r;
+}
+
+void test_code_writes(void)
+{
+    Call *f = (Call *)code;
+    unsigned bad = 0;
+    for (unsigned i = 1; i < 200; i++) {
+        put_return(code, i);
+        bad += f(0) != i;
+    }
+    check_eq(bad, 0, "rewritten function, 200 times");
+    check_eq(modify_next(), 7, "store into the next instruction");
+    put_return(code, 1);
+    put_return(code + 64, 2);
+    check(f(0) == 1 && ((Call *)(code + 64))(0) == 2, "two functions in a page");
+    for (unsigned i = 0; i < 1000; i++) {
+        code[2048 + (i & 1023)] = i; /* data beside code */
+    }
+    check(f(0) == 1, "data beside code");
+    put_return(code + 4094, 3); /* over the page end */
+    check_eq(((Call *)(code + 4094))(0), 3, "code over a page boundary");
+    code[4097] = 0x11;
+    check_eq(((Call *)(code + 4094))(0), 0x110003, "its second page rewritten");
+    put_return(code + 512, 5);
+    __asm__ volatile("rep movsb" : : "S"(code + 512), "D"(code), "c"(6) : "memory");
+    /* reloaded registers are the compiler's problem: call through memory */
+    check_eq(f(0), 5, "code written by rep movs");
+    memcpy(test_page, code, 6);
+    map_test(PTE_P | PTE_W);
+    check_eq(((Call *)TEST_VA)(0), 5, "code through another address");
+    put_return(test_page, 6);
+    check_eq(((Call *)TEST_VA)(0), 6, "written through its other address");
+    unmap_test();
+    /* a loop that rewrites the constant it adds */
+    static const u8 loop[] = {0x31, 0xc0,             /* xor eax, eax */
+                              0xb9, 10, 0, 0, 0,      /* mov ecx, 10 */
+                              0x83, 0xc0, 1,          /* 1: add eax, 1 */
+                              0xfe, 0x05, 0xf9, 0xff, 0xff, 0xff, /* incb -7(rip): the immediate */
+                              0xff, 0xc9,             /* dec ecx */
+                              0x75, 0xf3,             /* jnz 1b */
+                              0xc3};
+    memcpy(code + 1024, loop, sizeof(loop));
+    check_eq(((Call *)(code + 1024))(0), 55, "loop that rewrites itself");
+}
