@@ -183,6 +183,25 @@ static bool cond_add(DisasContext *s, unsigned c, unsigned bits, X86Cond *out)
     return false;
 }
 
+/* With a carry in: the sign bit of these is the carry or borrow out, and OF, and SF xor OF. */
+static bool cond_with_carry(DisasContext *s, unsigned c, unsigned bits, bool sub, X86Cond *out)
+{
+    IrVal a = s->cc_a, y = s->cc_src, r = s->cc_dst, over, v;
+
+    if (!a.id || !(c == COND_B || c == COND_O || c == COND_L)) {
+        return false;
+    }
+    if (c == COND_B) {
+        v = sub ? ir_or(s->b, ir_andc(s->b, y, a), ir_andc(s->b, r, ir_xor(s->b, a, y)))
+                : ir_or(s->b, ir_and(s->b, a, y), ir_andc(s->b, ir_or(s->b, a, y), r));
+    } else {
+        over = ir_and(s->b, ir_xor(s->b, a, r), sub ? ir_xor(s->b, a, y) : ir_xor(s->b, y, r));
+        v = c == COND_O ? over : ir_xor(s->b, r, over);
+    }
+    *out = is_negative(s, v, bits);
+    return true;
+}
+
 static bool cond_logic(DisasContext *s, unsigned c, unsigned bits, X86Cond *out)
 {
     switch (c) {
@@ -218,7 +237,9 @@ static bool cond_special(DisasContext *s, CcOp kind, unsigned c, unsigned bits, 
 
     switch (kind) {
     case CC_OP_SUBB: return cond_sub(s, c, bits, out);
-    case CC_OP_ADDB: return cond_add(s, c, bits, out);
+    case CC_OP_ADDB: return cond_add(s, c, bits, out) || cond_with_carry(s, c, bits, false, out);
+    case CC_OP_ADCB: return cond_with_carry(s, c, bits, false, out);
+    case CC_OP_SBBB: return cond_with_carry(s, c, bits, true, out);
     case CC_OP_LOGICB: return cond_logic(s, c, bits, out);
     case CC_OP_INCB: return cond_incdec(s, c, bits, false, out);
     case CC_OP_DECB: return cond_incdec(s, c, bits, true, out);
