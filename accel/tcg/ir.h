@@ -63,6 +63,7 @@ enum {
     IR_MEM_SIZE_MASK = 7, /* log2 of bytes: 0..5 */
     IR_MEM_SIGN = 8,      /* sign-extend (else zero-extend) to the result type */
     IR_MEM_BSWAP = 16,    /* big-endian in memory */
+    IR_MEM_RMW = 64,      /* a load whose result will be stored back: faults as a store would */
     IR_MEM_ALIGN = 32,    /* must be aligned to its size: unaligned_access otherwise */
 };
 typedef struct {

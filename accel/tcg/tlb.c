@@ -965,7 +965,13 @@ uint64_t tcg_slow_ld(void *env, uint64_t va, uint32_t oi, uintptr_t ra)
     TcgCpu *t = tcg_cpu(cpu);
     unsigned op = oi & 0xff, m = oi >> 8 & 0xff, size = 1u << (op & IR_MEM_SIZE_MASK);
     t->n_slow_ld++;
-    check_align(t, va, op, MMU_DATA_LOAD, m, ra);
+    check_align(t, va, op, op & IR_MEM_RMW ? MMU_DATA_STORE : MMU_DATA_LOAD, m, ra);
+    if (op & IR_MEM_RMW) {
+        tlb_get(t, va, MMU_DATA_STORE, m, ra);
+        if ((va & PAGE_MASK) != ((va + size - 1) & PAGE_MASK)) {
+            tlb_get(t, (va + size - 1) & PAGE_MASK, MMU_DATA_STORE, m, ra);
+        }
+    }
     return finish_load(tcg_ld(cpu, va, size, m, ra), op, size);
 }
 

@@ -18,6 +18,11 @@ static IrVal widen(DisasContext *s, IrVal v)
     return ir_type(s->b, v) == IR_I64 ? v : ir_zext(s->b, v, IR_I32, IR_I64);
 }
 
+static IrVal load_dst(DisasContext *s, X86Insn *i)
+{
+    return x86_load_dst(s, i, x86_size_type(i->op[0].size), 0);
+}
+
 /* A value in operand size as I32/I64 from an I32. */
 static IrVal sized(DisasContext *s, unsigned size, IrVal v)
 {
@@ -59,11 +64,11 @@ static void gen_plain_shift(DisasContext *s, X86Insn *i, unsigned op, unsigned s
 
     if (known && n == 0) {
         if (i->op[0].kind == X86_OP_MEM || i->op[0].size == 4) {
-            x86_store_op(s, i, 0, x86_load_op(s, i, 0));
+            x86_store_op(s, i, 0, load_dst(s, i));
         }
         return;
     }
-    x = op == X86_SHIFT_SAR ? x86_load_op_sext(s, i, 0, x86_size_type(size)) : x86_load_op(s, i, 0);
+    x = x86_load_dst(s, i, x86_size_type(size), op == X86_SHIFT_SAR ? IR_MEM_SIGN : 0);
     c = sized(s, size, count);
     r = op == X86_SHIFT_SHL ? ir_shl(s->b, x, c) : op == X86_SHIFT_SHR ? ir_shr(s->b, x, c) : ir_sar(s->b, x, c);
     x86_store_op(s, i, 0, r);
@@ -89,7 +94,7 @@ static void gen_rotate(DisasContext *s, X86Insn *i, bool right, unsigned size)
 {
     bool known;
     int64_t n = 0;
-    IrVal count = shift_count(s, i, 1, size, &known, &n), x = x86_load_op(s, i, 0), r;
+    IrVal count = shift_count(s, i, 1, size, &known, &n), x = load_dst(s, i), r;
     unsigned over = (right ? CC_OVER_RORB : CC_OVER_ROLB) + x86_size_log2(size);
 
     if (size <= 2) {
@@ -119,7 +124,7 @@ static void gen_rotate(DisasContext *s, X86Insn *i, bool right, unsigned size)
 static void gen_rotate_carry_one(DisasContext *s, X86Insn *i, bool right, unsigned size)
 {
     unsigned bits = size * 8;
-    IrVal x = x86_load_op(s, i, 0), cf = sized(s, size, x86_get_cf(s)), r, c, o, rot;
+    IrVal x = load_dst(s, i), cf = sized(s, size, x86_get_cf(s)), r, c, o, rot;
 
     if (right) {
         r = ir_or(s->b, ir_shri(s->b, x, 1), ir_shli(s->b, cf, bits - 1));
@@ -153,7 +158,7 @@ static void gen_rotate_carry(DisasContext *s, X86Insn *i, bool right, unsigned s
     }
     /* size in bits 0..3, right in bit 4, count from bit 8 */
     count = ir_or(s->b, ir_shli(s->b, count, 8), ir_i32(s->b, size | right << 4));
-    x = widen(s, x86_load_op(s, i, 0));
+    x = widen(s, load_dst(s, i));
     image = x86_get_cc_eflags(s);
     r = x86_call(s, x86_h_rotate_carry, x, image, count);
     image = x86_call(s, x86_h_rotate_carry_flags, x, image, count);
@@ -195,7 +200,7 @@ void gen_shd(DisasContext *s, X86Insn *i)
     bool right = i->arg, known;
     unsigned size = i->op[0].size, bits = size * 8;
     int64_t n = 0;
-    IrVal count = shift_count(s, i, 2, size, &known, &n), x = x86_load_op(s, i, 0), y = x86_load_op(s, i, 1), r;
+    IrVal count = shift_count(s, i, 2, size, &known, &n), x = load_dst(s, i), y = x86_load_op(s, i, 1), r;
     CcOp kind = x86_cc_size(right ? CC_OP_SHRB : CC_OP_SHLB, size);
 
     if (known && n == 0) {
@@ -254,7 +259,10 @@ void gen_bt(DisasContext *s, X86Insn *i)
 
         x = ir_atomic_rmw(s->b, rmw, addr, op == X86_BT_BTR ? ir_not(s->b, bit) : bit, m);
     } else {
-        x = mem ? ir_ld(s->b, x86_size_type(size), addr, m) : x86_load_op(s, i, 0);
+        IrMem ml = m;
+
+        ml.op |= op != X86_BT_BT ? IR_MEM_RMW : 0;
+        x = mem ? ir_ld(s->b, x86_size_type(size), addr, ml) : x86_load_op(s, i, 0);
         if (op != X86_BT_BT) {
             r = op == X86_BT_BTS ? ir_or(s->b, x, bit) : op == X86_BT_BTR ? ir_andc(s->b, x, bit) : ir_xor(s->b, x, bit);
             if (mem) {

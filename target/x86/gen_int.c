@@ -24,6 +24,11 @@ static IrVal constant(DisasContext *s, unsigned size, int64_t v)
     return size == 8 ? ir_i64(s->b, v) : ir_i32(s->b, v);
 }
 
+static IrVal load_dst(DisasContext *s, X86Insn *i)
+{
+    return x86_load_dst(s, i, x86_size_type(i->op[0].size), 0);
+}
+
 static IrVal rmw(DisasContext *s, X86Insn *i, IrRmw op, IrVal v)
 {
     unsigned size = i->op[0].size;
@@ -88,7 +93,7 @@ static IrVal alu_locked(DisasContext *s, X86Insn *i, unsigned op, unsigned size,
 
     switch (op) {
     case X86_ALU_ADC: case X86_ALU_SBB:
-        *a = x86_load_op(s, i, 0);
+        *a = load_dst(s, i);
         r = alu_result(s, op, size, *a, b, cin);
         store_if_unchanged(s, i, *a, r);
         return r;
@@ -112,7 +117,7 @@ void gen_alu(DisasContext *s, X86Insn *i)
         r = alu_locked(s, i, op, size, b, &a, &cin);
     } else {
         b = x86_load_op(s, i, 1);
-        a = x86_load_op(s, i, 0);
+        a = op == X86_ALU_CMP ? x86_load_op(s, i, 0) : load_dst(s, i);
         r = alu_result(s, op, size, a, b, &cin);
         if (op != X86_ALU_CMP) {
             x86_store_op(s, i, 0, r);
@@ -138,7 +143,7 @@ static void inc_dec(DisasContext *s, X86Insn *i, int delta, CcOp kind)
         old = rmw(s, i, IR_RMW_ADD, constant(s, size, delta));
         r = ir_addi(s->b, old, delta);
     } else {
-        old = x86_load_op(s, i, 0);
+        old = load_dst(s, i);
         r = ir_addi(s->b, old, delta);
         x86_store_op(s, i, 0, r);
     }
@@ -162,14 +167,14 @@ void gen_not(DisasContext *s, X86Insn *i)
     if (is_locked(i)) {
         rmw(s, i, IR_RMW_XOR, constant(s, i->op[0].size, -1));
     } else {
-        x86_store_op(s, i, 0, ir_not(s->b, x86_load_op(s, i, 0)));
+        x86_store_op(s, i, 0, ir_not(s->b, load_dst(s, i)));
     }
 }
 
 void gen_neg(DisasContext *s, X86Insn *i)
 {
     unsigned size = i->op[0].size;
-    IrVal old = x86_load_op(s, i, 0), r = ir_neg(s->b, old);
+    IrVal old = load_dst(s, i), r = ir_neg(s->b, old);
 
     if (is_locked(i)) {
         store_if_unchanged(s, i, old, r);
@@ -399,7 +404,7 @@ void gen_xadd(DisasContext *s, X86Insn *i)
         r = ir_add(s->b, a, b);
         x86_store_op(s, i, 1, a);
     } else {
-        a = x86_load_op(s, i, 0);
+        a = load_dst(s, i);
         r = ir_add(s->b, a, b);
         if (i->op[0].kind == X86_OP_MEM) {
             x86_store_op(s, i, 0, r);
@@ -421,7 +426,7 @@ void gen_cmpxchg(DisasContext *s, X86Insn *i)
     if (is_locked(i)) {
         old = ir_cmpxchg(s->b, x86_ea(s, i, size, true), acc, src, x86_mem(s, x86_size_log2(size)));
     } else {
-        old = x86_load_op(s, i, 0);
+        old = load_dst(s, i);
         /* The destination is written either way. */
         x86_store_op(s, i, 0, ir_select(s->b, IR_EQ, old, acc, src, old));
     }

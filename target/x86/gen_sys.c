@@ -454,6 +454,9 @@ void gen_clac(DisasContext *s, X86Insn *i)
         h = ir_andi(s->b, h, ~(int64_t)HF_AC);
     }
     ir_st_env(s->b, ENV(eflags), f, IR_I32);
+    if (!(old & HF_SMAP)) {
+        return; /* nothing looks at AC at CPL 0 */
+    }
     ir_st_env(s->b, ENV(hflags), h, IR_I32);
     s->flags = i->arg ? old | HF_AC : old & ~HF_AC;
     s->mmu_idx = x86_mmu_index(s->flags);

@@ -212,6 +212,17 @@ IrVal x86_load_op(DisasContext *s, X86Insn *i, unsigned n)
     }
 }
 
+IrVal x86_load_dst(DisasContext *s, X86Insn *i, IrType t, unsigned sign)
+{
+    X86Operand *o = &i->op[0];
+    unsigned op = x86_size_log2(o->size) | IR_MEM_RMW | sign;
+
+    if (o->kind != X86_OP_MEM) {
+        return sign ? x86_load_op_sext(s, i, 0, t) : x86_load_op(s, i, 0);
+    }
+    return ir_ld(s->b, t, operand_ea(s, i, o->mem, o->size, true), x86_mem(s, op));
+}
+
 IrVal x86_load_op_sext(DisasContext *s, X86Insn *i, unsigned n, IrType t)
 {
     static const IrType types[] = {IR_I8, IR_I16, IR_I32, IR_I64};

@@ -77,6 +77,8 @@ int x86_ea_segment(const X86Insn *i);
 /* Integer operand n (general register, memory, immediate, segment selector): zero-extended I32 for
  * sizes up to 4, I64 for 8. Immediates are masked to the size. */
 IrVal x86_load_op(DisasContext *s, X86Insn *i, unsigned n);
+/* Operand 0 of an instruction that will store it back: faults as the store would. */
+IrVal x86_load_dst(DisasContext *s, X86Insn *i, IrType t, unsigned sign /* 0 or IR_MEM_SIGN */);
 IrVal x86_load_op_sext(DisasContext *s, X86Insn *i, unsigned n, IrType t);
 IrVal x86_load_op_zext(DisasContext *s, X86Insn *i, unsigned n, IrType t);
 /* Store to operand n; upper garbage in v above the operand's size is allowed. */

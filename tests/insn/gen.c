@@ -525,14 +525,19 @@ static void put_encoding(Gen *g, Enc *e, int row)
 /* Save the defined flags in rax, then make all of them defined. */
 static void normalise_flags(Gen *g, uint16_t undefined)
 {
+    unsigned first = g->s->n;
+
     if (rng_percent(g->r, 50)) {
         mark(g, -1);
         put(g, 0x9c, 1); /* pushf */
         mark(g, -1);
-        put(g, 0x58, 1); /* pop rax */
-        mark(g, -1);
-        put(g, 0x25, 1); /* and eax, imm32 */
+        put(g, 0x242481, 3); /* and dword [rsp], imm32 */
         put(g, CC_ALL & ~undefined, 4);
+        mark(g, -1);
+        put(g, 0x58, 1); /* pop rax */
+    }
+    for (unsigned n = first; n < g->s->n; n++) {
+        g->s->insn[n].no_cut = true;
     }
     mark(g, -1);
     put(g, 0x39, 1); /* cmp ecx, edx */
@@ -571,7 +576,7 @@ static void put_insn(Gen *g, int row, bool last)
         /* push imm32 without TF, NT, AC */
         mark(g, -1);
         put(g, 0x68, 1);
-        put(g, (rng_next(g->r) & (CC_ALL | ID_MASK | IF_MASK | (rng_percent(g->r, 20) ? DF_MASK : 0))) | 2, 4);
+        put(g, (rng_next(g->r) & (CC_ALL | IF_MASK | (rng_percent(g->r, 20) ? DF_MASK : 0))) | 2, 4);
         e.data16 = false;
     }
     if ((!strcmp(r->name, "JMP") || !strcmp(r->name, "CALL")) && has_kind(r, X86_SPEC_E)) {

@@ -48,6 +48,7 @@ typedef struct {
 typedef struct {
     uint16_t offset;       /* in the code */
     int16_t row;           /* of x86_rows; -1: set-up for the next one */
+    bool no_cut;           /* the stream may not be cut after it: undefined flags are about */
 } StreamInsn;
 
 typedef struct {

@@ -145,6 +145,7 @@ static void emu_load(const State *st, bool code64)
     env->exception = -1;
     env->old_exception = -1;
     env->cr[2] = 0;
+    env->hflags = 3; /* CPL */
     x86_update_hflags(env);
     memcpy(ram + PA_DATA, st->data, DATA_SIZE);
     memcpy(ram + PA_STACK, st->stack, STACK_SIZE);
@@ -198,7 +199,7 @@ static void note(GString *out, const char *name, unsigned index, uint64_t native
 static bool compare(const Stream *s, const State *a, const State *b, bool whole, GString *out)
 {
     size_t before = out->len;
-    uint32_t mask = (CC_ALL | DF_MASK | ID_MASK | NT_MASK | AC_MASK) & ~(whole ? s->flags_undefined : 0);
+    uint32_t mask = (CC_ALL | DF_MASK | NT_MASK | AC_MASK) & ~(whole ? s->flags_undefined : 0);
 
     for (unsigned i = 0; i < 16; i++) {
         if (a->regs[i] != b->regs[i]) {
@@ -303,6 +304,9 @@ static void explain(const Stream *s, const State *initial)
         g_autoptr(GString) why = g_string_new(NULL);
         unsigned end = i + 1 < s->n ? s->insn[i + 1].offset : s->len;
 
+        if (s->insn[i].no_cut) {
+            continue;
+        }
         *cut = *s;
         if (i + 1 < s->n) {
             memcpy(cut->code + end, "\x0f\x0b", 2);

@@ -131,7 +131,7 @@ void be_ld(Gen *g, int32_t i)
         }
         be_vacate(g, op->hint);
     }
-    Check c = tlb_check(g, op->a, op->mem, false);
+    Check c = tlb_check(g, op->a, op->mem, op->mem & IR_MEM_RMW);
     Out *o = slow_out(g, vec && size >= 4 ? SLOW_LDV : SLOW_LD, &c, op->mem);
     Mem m = mem_bi(c.t1, c.va);
 
