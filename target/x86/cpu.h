@@ -313,6 +313,7 @@ G_NORETURN void x86_raise(X86State *env, int vector, uintptr_t retaddr);
 G_NORETURN void x86_raise_err(X86State *env, int vector, uint32_t error_code, uintptr_t retaddr);
 /* Deliver interrupt/exception `vector` through IVT or IDT now (env precise). */
 void x86_do_interrupt(X86State *env, int vector, bool is_int, uint32_t error_code, bool has_error, uint64_t next_eip, bool is_hw);
+int x86_pending_exception(X86State *env); /* vector of the exception in flight, or -1 */
 void x86_deliver_exception(Cpu *cpu);
 bool x86_handle_interrupt(Cpu *cpu, uint32_t request);
 

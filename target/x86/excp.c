@@ -546,18 +546,23 @@ static bool instruction_uses_stack(X86State *env)
     return rm == R_EBP && mod != 0;
 }
 
+int x86_pending_exception(X86State *env)
+{
+    if (env->exception >= 0 && env->exception_stack_check) {
+        env->exception_stack_check = false;
+        if (instruction_uses_stack(env)) {
+            env->exception = EXCP_SS;
+        }
+    }
+    return env->exception;
+}
+
 void x86_deliver_exception(Cpu *cpu)
 {
     X86State *env = &X86_CPU(cpu)->env;
-    int vector = env->exception;
+    int vector = x86_pending_exception(env);
     if (vector < 0) {
         return;
-    }
-    if (env->exception_stack_check) {
-        env->exception_stack_check = false;
-        if (instruction_uses_stack(env)) {
-            vector = EXCP_SS;
-        }
     }
     env->exception = -1;
     env->dr6_pending = 0;

@@ -182,16 +182,16 @@ void gen_shift(DisasContext *s, X86Insn *i)
 /* ---- SHLD, SHRD ---- */
 static IrVal double_shift16(DisasContext *s, IrVal x, IrVal y, IrVal count, bool right)
 {
-    /* Counts up to 31: x:y:x as the silicon does it. */
+    /* Counts above 16 are undefined; the silicon shifts y in a second time. */
     IrVal wide;
 
     x = widen(s, x);
     y = widen(s, y);
     if (right) {
-        wide = ir_or(s->b, ir_or(s->b, x, ir_shli(s->b, y, 16)), ir_shli(s->b, x, 32));
+        wide = ir_or(s->b, ir_or(s->b, x, ir_shli(s->b, y, 16)), ir_shli(s->b, y, 32));
         return ir_trunc(s->b, ir_shr(s->b, wide, widen(s, count)));
     }
-    wide = ir_or(s->b, ir_or(s->b, ir_shli(s->b, x, 32), ir_shli(s->b, y, 16)), x);
+    wide = ir_or(s->b, ir_or(s->b, ir_shli(s->b, x, 32), ir_shli(s->b, y, 16)), y);
     return ir_trunc(s->b, ir_shri(s->b, ir_shl(s->b, wide, widen(s, count)), 32));
 }
 

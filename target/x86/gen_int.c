@@ -418,6 +418,20 @@ void gen_xadd(DisasContext *s, X86Insn *i)
     s->cc_a = a;
 }
 
+/* Memory is written either way; a register, with its upper half, only when equal. */
+static void store_cmpxchg(DisasContext *s, X86Insn *i, IrVal old, IrVal acc, IrVal src)
+{
+    X86Operand *o = &i->op[0];
+
+    if (o->kind == X86_OP_GPR && o->size == 4) {
+        IrVal full = ir_get(s->b, V_REG0 + o->reg, IR_I64);
+
+        x86_store_gpr(s, o->reg, 8, ir_select(s->b, IR_EQ, old, acc, ir_zext(s->b, src, IR_I32, IR_I64), full));
+    } else {
+        x86_store_op(s, i, 0, ir_select(s->b, IR_EQ, old, acc, src, old));
+    }
+}
+
 void gen_cmpxchg(DisasContext *s, X86Insn *i)
 {
     unsigned size = i->op[0].size;
@@ -427,8 +441,7 @@ void gen_cmpxchg(DisasContext *s, X86Insn *i)
         old = ir_cmpxchg(s->b, x86_ea(s, i, size, true), acc, src, x86_mem(s, x86_size_log2(size)));
     } else {
         old = load_dst(s, i);
-        /* The destination is written either way. */
-        x86_store_op(s, i, 0, ir_select(s->b, IR_EQ, old, acc, src, old));
+        store_cmpxchg(s, i, old, acc, src);
     }
     /* The accumulator keeps all its bits when equal. */
     if (size == 4) {

@@ -13,6 +13,7 @@ static uint16_t *usable[2];
 static unsigned n_usable[2];
 static const uint32_t *gen_features;
 static const char *filter;
+static bool integer_only;
 
 uint64_t rng_interesting(Rng *r)
 {
@@ -52,9 +53,10 @@ static bool name_is_in(const char *name, const char *list)
     return false;
 }
 
-void gen_set_filter(const char *only)
+void gen_set_filter(const char *only, bool integer)
 {
     filter = only;
+    integer_only = integer;
 }
 
 void gen_init(const uint32_t *features)
@@ -64,6 +66,9 @@ void gen_init(const uint32_t *features)
         usable[m] = g_new(uint16_t, x86_row_count);
         n_usable[m] = 0;
         for (unsigned n = 0; n < x86_row_count; n++) {
+            if (integer_only && (x86_rows[n].attrs & (X86_ATTR_sse | X86_ATTR_avx | X86_ATTR_x87 | X86_ATTR_mmx))) {
+                continue;
+            }
             if (gen_row_usable(n, m) && (!filter || name_is_in(x86_rows[n].name, filter))) {
                 usable[m][n_usable[m]++] = n;
             }

@@ -77,8 +77,8 @@ uint64_t rng_interesting(Rng *r); /* 0, -1, powers of two, small and any numbers
 /* ---- gen.c ---- */
 void gen_init(const uint32_t *features); /* of the translator's CPU and the host's both */
 bool gen_row_usable(unsigned row, bool code64);
-/* only: rows to draw from (by name prefix), or NULL */
-void gen_set_filter(const char *only);
+/* only: names of rows to draw from ("NAME*": all that begin so), or NULL; integer: none of x87, MMX, SSE, AVX */
+void gen_set_filter(const char *only, bool integer);
 void gen_stream(Rng *r, Stream *s, unsigned page, unsigned n_insns);
 void gen_state(Rng *r, State *st, const Stream *s, const uint8_t *pool, size_t pool_size);
 

@@ -1,7 +1,7 @@
 /*
  * tests/insn/test-insn.c: the translator against the silicon. See insn.h.
  *
- *   test-insn [--insns N] [--seed S] [--only NAME,NAME*,…] [--coverage] [--stop N]
+ *   test-insn [--insns N] [--seed S] [--only NAME,NAME*,…] [--integer] [--coverage] [--stop N]
  *
  * Prints each difference with the smallest prefix of the stream that shows it, the coverage per row, and
  * a TAP result. Exit code 1 if there was a difference.
@@ -24,11 +24,12 @@ static X86State *env;
 static uint8_t *ram;
 static MemoryRegion ram_region, root;
 static bool stopped;
+static gchar *opt_log;
 
 /* ---- the translated side ---- */
 static void stop_at_exception(Cpu *c)
 {
-    if (env->exception < 0) {
+    if (x86_pending_exception(env) < 0) {
         return; /* left the loop for another reason: go on */
     }
     stopped = true;
@@ -318,6 +319,11 @@ static void explain(const Stream *s, const State *initial)
             cut->flags_undefined = x86_rows[s->insn[i].row].flags_u;
         }
         if (ok && !compare(cut, a, b, true, why)) {
+            if (opt_log && log_set_items(opt_log, NULL)) {
+                *b = *initial;
+                emu_run(cut, b);
+                log_items = 0;
+            }
             print_stream(cut, i);
             printf("%s", why->str);
             print_state(initial);
@@ -331,12 +337,14 @@ static void explain(const Stream *s, const State *initial)
 static gint64 opt_insns = 100000;
 static gint64 opt_seed;
 static gchar *opt_only;
-static gboolean opt_coverage;
+static gboolean opt_coverage, opt_integer;
 static int opt_stop = 10;
 static const GOptionEntry options[] = {
     {"insns", 0, 0, G_OPTION_ARG_INT64, &opt_insns, "instructions to run", "N"},
     {"seed", 0, 0, G_OPTION_ARG_INT64, &opt_seed, "seed; 0: fresh", "S"},
     {"only", 0, 0, G_OPTION_ARG_STRING, &opt_only, "rows by name", "NAME,…"},
+    {"integer", 0, 0, G_OPTION_ARG_NONE, &opt_integer, "no x87, MMX, SSE, AVX", NULL},
+    {"log", 0, 0, G_OPTION_ARG_STRING, &opt_log, "-d items while a difference is explained", "ITEMS"},
     {"coverage", 0, 0, G_OPTION_ARG_NONE, &opt_coverage, "print the count of each row", NULL},
     {"stop", 0, 0, G_OPTION_ARG_INT, &opt_stop, "differences to stop after", "N"},
     {NULL},
@@ -445,7 +453,7 @@ int main(int argc, char **argv)
         printf("Bail out! %s\n", error->message);
         return 2;
     }
-    gen_set_filter(opt_only);
+    gen_set_filter(opt_only, opt_integer);
     gen_init(cpu->features);
     covered = g_new0(unsigned long, x86_row_count);
     for (size_t i = 0; i < sizeof(pool); i += 8) {
