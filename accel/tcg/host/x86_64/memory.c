@@ -329,7 +329,6 @@ void be_rmw(Gen *g, int32_t i)
     o->dst = result;
     o->back = asm_offset(a);
     if (used) {
-        g->locked &= ~BIT(result);
         int d = be_dest(g, i, result);
         mov_rr(a, d, result);
         be_define(g, i, d);
@@ -373,7 +372,6 @@ void be_cmpxchg(Gen *g, int32_t i)
     o->dst = c.t2;
     o->back = asm_offset(a);
     if (g->val[i].last_use) {
-        g->locked &= ~BIT(c.t2);
         int d = be_dest(g, i, c.t2);
         mov_rr(a, d, c.t2);
         be_define(g, i, d);
