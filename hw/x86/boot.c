@@ -158,9 +158,19 @@ void x86_boot_clear(X86Boot *b)
     *b = (X86Boot){0};
 }
 
+bool boot_can_load(const X86Boot *b, uint64_t addr, uint64_t size)
+{
+    if (b->shadow_free && addr >= b->shadow_free && addr < MiB) {
+        uint64_t below = MIN(size, MiB - addr);
+        size -= below;
+        addr += below;
+    }
+    return !size || e820_is_ram(b->e820, addr, size);
+}
+
 static bool add_blob(X86Boot *b, BootBlob *blob, GError **error)
 {
-    if (blob->addr + blob->mem_size < blob->addr || !e820_is_ram(b->e820, blob->addr, blob->mem_size)) {
+    if (blob->addr + blob->mem_size < blob->addr || !boot_can_load(b, blob->addr, blob->mem_size)) {
         error_set(error, "'%s': %s needs guest memory from 0x%" PRIx64 " to 0x%" PRIx64
                   ", which is not all RAM; a larger -m may help",
                   b->kernel, blob->name, blob->addr, blob->addr + blob->mem_size);

@@ -61,6 +61,8 @@ typedef struct X86Boot {
     const E820Map *e820;   /* as the guest gets it */
     bool cpu_long_mode;
     hwaddr rsdp;           /* 0: no ACPI */
+    hwaddr shadow_free;    /* RAM from here to 1 MiB is reserved in the map, but unused: linkers put an
+                            * image's headers into the page below 1 MiB. 0: none */
 
     /* The outcome. */
     const char *format;    /* "Linux bzImage", … */
@@ -84,6 +86,8 @@ bool x86_boot_load(X86Boot *b, GError **error) WARN_UNUSED;
 void x86_boot_reset(X86Boot *b, Cpu *cpu);
 
 /* ---- for the loaders ---- */
+/* May [addr, addr + size) be loaded to? */
+bool boot_can_load(const X86Boot *b, uint64_t addr, uint64_t size);
 /* Data is taken over. Fails, naming both, when it would overlap another blob or is not RAM. */
 bool boot_add_data(X86Boot *b, const char *name, hwaddr addr, void *data, size_t size, GError **error) WARN_UNUSED;
 bool boot_add_file(X86Boot *b, const char *name, hwaddr addr, const BootFile *file, uint64_t offset, uint64_t size,

@@ -216,7 +216,7 @@ bool boot_elf_load(X86Boot *b, const BootFile *f, const ElfImage *image, GError 
     if (image->is64 && !b->cpu_long_mode) {
         return error_set(error, "kernel '%s' is a 64-bit ELF image and the CPU model has no long mode", f->path);
     }
-    if (image->entry_paddr >= 4 * GiB || !e820_is_ram(b->e820, image->entry_paddr, 1)) {
+    if (image->entry_paddr >= 4 * GiB || !boot_can_load(b, image->entry_paddr, 1)) {
         return error_set(error, "kernel '%s': its entry 0x%" PRIx64 " is not in guest RAM below 4 GiB", f->path,
                          image->entry);
     }

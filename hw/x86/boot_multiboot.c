@@ -217,7 +217,7 @@ bool boot_multiboot_load(X86Boot *b, const BootFile *f, const uint8_t *head, siz
     if (!(flags & MB_AOUT_KLUDGE ? load_kludge(b, f, head + at, at, error) : load_elf(b, f, error))) {
         return false;
     }
-    if (b->entry >= 4 * GiB || !e820_is_ram(b->e820, b->entry, 1)) {
+    if (b->entry >= 4 * GiB || !boot_can_load(b, b->entry, 1)) {
         return error_set(error, "kernel '%s': its entry 0x%" PRIx64 " is not in guest RAM below 4 GiB", f->path,
                          b->entry);
     }

@@ -50,7 +50,7 @@ bool boot_pvh_load(X86Boot *b, const BootFile *f, const ElfImage *image, GError 
     if (b->dtb) {
         return error_set(error, "-dtb: kernel '%s' is booted by the PVH protocol, which has no device tree", f->path);
     }
-    if (image->pvh_entry >= 4 * GiB || !e820_is_ram(b->e820, image->pvh_entry, 1)) {
+    if (image->pvh_entry >= 4 * GiB || !boot_can_load(b, image->pvh_entry, 1)) {
         return error_set(error, "kernel '%s': its PVH entry 0x%" PRIx64 " is not in guest RAM below 4 GiB", f->path,
                          image->pvh_entry);
     }

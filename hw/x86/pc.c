@@ -34,9 +34,8 @@
 #define RAM_MIN (2 * MiB)
 #define RSDP_ADDR 0xe0000u
 #define MPTABLE_ADDR 0xe1000u
-#define SMBIOS_ADDR 0xf0000u
-#define SMBIOS_END 0xfff00u
-#define MP_FLOATING_ADDR 0xfff00u
+#define SMBIOS_ADDR 0xf0020u
+#define MP_FLOATING_ADDR 0xf0000u
 #define BIOS_END 0x100000u
 #define IOAPIC_ADDR 0xfec00000u
 #define HPET_ADDR 0xfed00000u
@@ -528,7 +527,7 @@ static bool add_smbios(PcMachine *pc, GError **error)
 
     memcpy(c.uuid, config->uuid, sizeof(c.uuid));
     c.uuid_set = config->uuid_set;
-    pc->smbios = smbios_build(&c, SMBIOS_ADDR, SMBIOS_END, error);
+    pc->smbios = smbios_build(&c, SMBIOS_ADDR, BIOS_END, error);
     return pc->smbios && rom_add_blob("smbios", pc->smbios->image, pc->smbios->image_size, SMBIOS_ADDR, error);
 }
 
@@ -667,6 +666,7 @@ static bool load_kernel(PcMachine *pc, GError **error)
     b->cmdline = c->append ? c->append : "";
     b->dtb = c->dtb;
     b->rsdp = pc->tables ? RSDP_ADDR : 0;
+    b->shadow_free = ALIGN_UP(SMBIOS_ADDR + pc->smbios->image_size, 4096);
     b->cpu_long_mode = X86_CPU(cpus->pdata[0])->features[FEAT_8000_0001_EDX] & BIT(29);
     return x86_boot_load(b, error);
 }

@@ -12,6 +12,7 @@
 
 static char *dir;
 static E820Map map;
+static uint64_t shadow_free;
 
 static char *write_file(const char *name, const void *data, size_t n)
 {
@@ -29,6 +30,7 @@ static void boot_new(X86Boot *b, const char *kernel)
     b->kernel = kernel;
     b->cpu_long_mode = true;
     b->rsdp = 0xe0000;
+    b->shadow_free = shadow_free;
 }
 
 static void boot_ok(X86Boot *b)
@@ -382,6 +384,14 @@ static void test_elf(void)
     stw_le(e + 16, ET_EXEC);
     stq_le(e + 64 + 24, 0xb0000);      /* no RAM there */
     load_fails(e, ELF_SIZE, "not");
+    stq_le(e + 64 + 24, 0xff000);      /* reserved */
+    load_fails(e, ELF_SIZE, "not");
+    shadow_free = 0xf8000;             /* but not used there */
+    load_ok(&b, e, ELF_SIZE);
+    x86_boot_clear(&b);
+    stq_le(e + 64 + 24, 0xf7000);
+    load_fails(e, ELF_SIZE, "not");
+    shadow_free = 0;
     stq_le(e + 64 + 24, MiB);
     stq_le(e + 24, 0x12);              /* entry outside */
     load_ok(&b, e, ELF_SIZE);          /* … but in RAM: the image's own business */
