@@ -7,6 +7,9 @@
  * LATE_TICKS when it was written counts as reached: software checks with that margin anyway, and an
  * emulated CPU may lose it between reading the counter and writing the comparator.
  *
+ * Guests whose TSC is no clock read the counter for every time stamp, on all CPUs: it is read without
+ * the big lock, under a sequence counter. All else takes the lock here.
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "hw/core/clock.h"
@@ -58,6 +61,7 @@ struct Hpet {
     bool msi;
     uint64_t config, status, counter; /* counter: while stopped */
     int64_t start;                    /* virtual ns at which the running counter was 0 */
+    unsigned sequence;                /* odd while config, counter and start change */
     HpetTimer timer[HPET_TIMERS];
 };
 
@@ -66,9 +70,31 @@ static bool hpet_running(const Hpet *s)
     return s->config & CFG_ENABLE;
 }
 
+/* Without the big lock. Readers see the three fields as one. */
 static uint64_t hpet_counter(const Hpet *s)
 {
-    return hpet_running(s) ? (uint64_t)(clock_now(CLOCK_VIRTUAL_NS) - s->start) / TICK_NS : s->counter;
+    for (;;) {
+        unsigned sequence = __atomic_load_n(&s->sequence, __ATOMIC_ACQUIRE);
+        bool running = __atomic_load_n(&s->config, __ATOMIC_RELAXED) & CFG_ENABLE;
+        uint64_t stopped_at = __atomic_load_n(&s->counter, __ATOMIC_RELAXED);
+        uint64_t start = __atomic_load_n(&s->start, __ATOMIC_RELAXED);
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        if (!(sequence & 1) && sequence == __atomic_load_n(&s->sequence, __ATOMIC_RELAXED)) {
+            return running ? ((uint64_t)clock_now(CLOCK_VIRTUAL_NS) - start) / TICK_NS : stopped_at;
+        }
+    }
+}
+
+/* Stop or go on at `counter`. */
+static void hpet_set_counter(Hpet *s, uint64_t config, uint64_t counter)
+{
+    int64_t start = (int64_t)((uint64_t)clock_now(CLOCK_VIRTUAL_NS) - counter * TICK_NS);
+    __atomic_store_n(&s->sequence, s->sequence + 1, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    __atomic_store_n(&s->config, config, __ATOMIC_RELAXED);
+    __atomic_store_n(&s->counter, counter, __ATOMIC_RELAXED);
+    __atomic_store_n(&s->start, start, __ATOMIC_RELAXED);
+    __atomic_store_n(&s->sequence, s->sequence + 1, __ATOMIC_RELEASE);
 }
 
 static unsigned timer_index(const HpetTimer *t)
@@ -197,10 +223,10 @@ static void hpet_write_config(Hpet *s, uint64_t v)
             timer_lower(&s->timer[i]);
         }
     }
-    s->config = v;
     if ((v ^ was) & CFG_ENABLE) {
-        s->counter = counter;
-        s->start = (int64_t)((uint64_t)clock_now(CLOCK_VIRTUAL_NS) - counter * TICK_NS);
+        hpet_set_counter(s, v, counter);
+    } else {
+        __atomic_store_n(&s->config, v, __ATOMIC_RELAXED);
     }
     device_set_irq(&s->dev, OUT_LEGACY, v & CFG_LEGACY);
     for (unsigned i = 0; i < HPET_TIMERS; i++) {
@@ -222,8 +248,7 @@ static void hpet_write_counter(Hpet *s, uint64_t v)
     if (hpet_running(s)) {
         guest_error("hpet", "write of the main counter while it runs");
     }
-    s->counter = v;
-    s->start = (int64_t)((uint64_t)clock_now(CLOCK_VIRTUAL_NS) - v * TICK_NS);
+    hpet_set_counter(s, s->config, v);
     for (unsigned i = 0; i < HPET_TIMERS; i++) {
         timer_rearm(&s->timer[i]);
     }
@@ -318,13 +343,20 @@ static void hpet_write_register(Hpet *s, hwaddr reg, uint64_t v)
 
 static uint64_t hpet_read(void *opaque, hwaddr addr, unsigned size)
 {
-    uint64_t v = hpet_read_register(opaque, addr & ~UINT64_C(7));
+    hwaddr reg = addr & ~UINT64_C(7);
+    uint64_t v;
+    if (reg == HPET_COUNTER || bql_locked()) {
+        v = hpet_read_register(opaque, reg);
+    } else {
+        bql_lock();
+        v = hpet_read_register(opaque, reg);
+        bql_unlock();
+    }
     return v >> (8 * (addr & 7));
 }
 
-static void hpet_write(void *opaque, hwaddr addr, uint64_t value, unsigned size)
+static void hpet_write_locked(Hpet *s, hwaddr addr, uint64_t value, unsigned size)
 {
-    Hpet *s = opaque;
     hwaddr reg = addr & ~UINT64_C(7);
     unsigned lo = 8 * (addr & 7), len = 8 * size;
     if (reg >= HPET_TN && reg < HPET_TN + 0x20 * HPET_TIMERS && (reg & 0x1f) == HPET_TN_CMP) {
@@ -335,8 +367,20 @@ static void hpet_write(void *opaque, hwaddr addr, uint64_t value, unsigned size)
     }
 }
 
+static void hpet_write(void *opaque, hwaddr addr, uint64_t value, unsigned size)
+{
+    bool lock = !bql_locked();
+    if (lock) {
+        bql_lock();
+    }
+    hpet_write_locked(opaque, addr, value, size);
+    if (lock) {
+        bql_unlock();
+    }
+}
+
 static const MemoryRegionOps hpet_ops = {
-    .read = hpet_read, .write = hpet_write, .valid = { 1, 8 }, .impl = { 4, 8 },
+    .read = hpet_read, .write = hpet_write, .valid = { 1, 8 }, .impl = { 4, 8 }, .lockless = true,
 };
 
 /* ---- device ---- */
