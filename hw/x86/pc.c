@@ -706,19 +706,28 @@ static bool pc_finish(Machine *m, GError **error)
     return true;
 }
 
-/* What firmware leaves behind and kernels and small payloads count on: the boot CPU's local APIC is
- * enabled in virtual wire mode (LINT0 from the PIC, LINT1 NMI). */
-static void enable_virtual_wire(void)
+/* What firmware leaves behind and kernels and small payloads count on. The boot CPU's local APIC is
+ * enabled in virtual wire mode (LINT0 from the PIC, LINT1 NMI); the PICs have their vectors, and all
+ * inputs but the cascade are masked; the SCI is level-triggered. */
+static void init_interrupt_controllers(PcMachine *pc)
 {
-    static const struct { unsigned reg; uint32_t value; } writes[] = {
+    static const struct { uint16_t port; uint8_t value; } pic[] = {
+        {0x20, 0x11}, {0x21, 0x08}, {0x21, 0x04}, {0x21, 0x01}, {0x21, 0xfb},
+        {0xa0, 0x11}, {0xa1, 0x70}, {0xa1, 0x02}, {0xa1, 0x01}, {0xa1, 0xff},
+        {0x4d1, 1 << (ACPI_SCI_IRQ - 8)},
+    };
+    static const struct { uint16_t reg, value; } apic[] = {
         {0x0f0, 0x1ff}, /* spurious interrupt vector: APIC enabled */
         {0x350, 0x700}, /* LINT0: ExtINT */
         {0x360, 0x400}, /* LINT1: NMI */
     };
 
-    for (unsigned i = 0; i < ARRAY_SIZE(writes); i++) {
-        address_space_st(&address_space_memory, APIC_DEFAULT_BASE + writes[i].reg, writes[i].value, 4,
-                         MEMTXATTRS_NONE, NULL);
+    for (unsigned i = 0; pc->pic && i < ARRAY_SIZE(pic); i++) {
+        address_space_st(&address_space_io, pic[i].port, pic[i].value, 1, MEMTXATTRS_NONE, NULL);
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(apic); i++) {
+        address_space_st(&address_space_memory, APIC_DEFAULT_BASE + apic[i].reg, apic[i].value, 4, MEMTXATTRS_NONE,
+                         NULL);
     }
 }
 
@@ -738,7 +747,7 @@ static void set_mtrrs(X86State *env)
 
 static void pc_reset(Machine *m)
 {
-    enable_virtual_wire();
+    init_interrupt_controllers(PC(m));
     for (guint i = 0; i < cpus->len; i++) {
         set_mtrrs(&X86_CPU(cpus->pdata[i])->env);
     }
