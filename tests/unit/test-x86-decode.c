@@ -122,7 +122,8 @@ static void test_rows(void)
     static uint32_t name(uint64_t *a, uint64_t b, uint32_t in) \
     { \
         uint64_t f = in; \
-        __asm__("lea -128(%%rsp), %%rsp; push %[f]; popfq; " insn "; pushfq; pop %[f]; lea 128(%%rsp), %%rsp" : [a] "+q"(*a), [f] "+r"(f) : [b] "c"(b) : "cc", "memory"); \
+        __asm__("lea -128(%%rsp), %%rsp; push %[f]; popfq; " insn "; pushfq; pop %[f]; lea 128(%%rsp), %%rsp" \
+                : [a] "+q"(*a), [f] "+r"(f) : [b] "c"(b) : "cc", "memory"); \
         return f & CC_ALL; \
     }
 HOST_OP(host_addb, "addb %b[b], %b[a]")
