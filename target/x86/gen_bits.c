@@ -147,8 +147,8 @@ static void gen_rotate_carry(DisasContext *s, X86Insn *i, bool right, unsigned s
     IrVal count = shift_count(s, i, 1, size, &known, &n), x, r, image;
 
     if (known && n == 0) {
-        if (i->op[0].size == 4) {
-            x86_store_op(s, i, 0, x86_load_op(s, i, 0));
+        if (i->op[0].kind == X86_OP_MEM || i->op[0].size == 4) {
+            x86_store_op(s, i, 0, load_dst(s, i));
         }
         return;
     }

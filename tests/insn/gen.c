@@ -80,6 +80,7 @@ void gen_init(const uint32_t *features)
 typedef struct {
     Rng *r;
     Stream *s;
+    uint16_t undefined;   /* flags, at this point */
     struct { uint16_t at, size; bool absolute; uint8_t skip; uint16_t insn; } fix[MAX_INSNS];
     unsigned n_fix;
 } Gen;
@@ -94,7 +95,7 @@ static void put(Gen *g, uint64_t v, unsigned n)
 static void mark(Gen *g, int row)
 {
     g_assert(g->s->n < MAX_INSNS);
-    g->s->insn[g->s->n++] = (StreamInsn){.offset = g->s->len, .row = row};
+    g->s->insn[g->s->n++] = (StreamInsn){.offset = g->s->len, .row = row, .undefined = g->undefined};
 }
 
 /* mov r32, imm32 */
@@ -528,25 +529,22 @@ static void put_encoding(Gen *g, Enc *e, int row)
 }
 
 /* Save the defined flags in rax, then make all of them defined. */
-static void normalise_flags(Gen *g, uint16_t undefined)
+static void normalise_flags(Gen *g)
 {
-    unsigned first = g->s->n;
-
     if (rng_percent(g->r, 50)) {
         mark(g, -1);
         put(g, 0x9c, 1); /* pushf */
         mark(g, -1);
         put(g, 0x242481, 3); /* and dword [rsp], imm32 */
-        put(g, CC_ALL & ~undefined, 4);
+        put(g, CC_ALL & ~g->undefined, 4);
+        g->undefined = CC_A;
         mark(g, -1);
         put(g, 0x58, 1); /* pop rax */
-    }
-    for (unsigned n = first; n < g->s->n; n++) {
-        g->s->insn[n].no_cut = true;
     }
     mark(g, -1);
     put(g, 0x39, 1); /* cmp ecx, edx */
     put(g, 0xd1, 1);
+    g->undefined = 0;
 }
 
 static void put_insn(Gen *g, int row, bool last)
@@ -598,10 +596,9 @@ static void put_insn(Gen *g, int row, bool last)
     }
     put_encoding(g, &e, row);
     if (r->flags_u) {
-        if (last) {
-            g->s->flags_undefined = r->flags_u;
-        } else {
-            normalise_flags(g, r->flags_u);
+        g->undefined = r->flags_u;
+        if (!last) {
+            normalise_flags(g);
         }
     }
 }
@@ -621,7 +618,6 @@ void gen_stream(Rng *rng, Stream *s, unsigned page, unsigned n_insns)
     }
     s->page = page;
     s->len = s->n = 0;
-    s->flags_undefined = 0;
     for (unsigned i = 0; i < n_insns && s->n < MAX_INSNS - 16 && s->len < CODE_MAX - 128; i++) {
         int row;
 

@@ -48,7 +48,7 @@ typedef struct {
 typedef struct {
     uint16_t offset;       /* in the code */
     int16_t row;           /* of x86_rows; -1: set-up for the next one */
-    bool no_cut;           /* the stream may not be cut after it: undefined flags are about */
+    uint16_t undefined;    /* flags that are undefined before it */
 } StreamInsn;
 
 typedef struct {
@@ -58,7 +58,6 @@ typedef struct {
     uint8_t code[CODE_MAX];
     unsigned n;
     StreamInsn insn[MAX_INSNS];
-    uint16_t flags_undefined; /* after the last instruction */
 } Stream;
 
 /* ---- random numbers (xorshift) ---- */
