@@ -578,7 +578,7 @@ void be_map_record(Gen *g, Out *o)
     p = put_svarint(p, pc - g->map_pc);
     g->map_pc = pc;
     count = p++;
-    *count = 0;
+    *count = const_pc ? 0 : MAP_NO_PC;
     for (unsigned w = 0; w < 2; w++) {
         for (uint64_t m = g->dirty[w]; m; m &= m - 1) {
             unsigned v = w * 64 + __builtin_ctzll(m);

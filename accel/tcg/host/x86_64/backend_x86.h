@@ -57,7 +57,7 @@ extern Common x86_common;
  * only its low 16 bytes, the rest is zero).
  * A return address delta of 0 ends the map.
  */
-enum { MAP_SLOT = 32, MAP_CONST = 33, MAP_HOME = 34, MAP_HOME_LOW = 35, MAP_FULL = 128 };
+enum { MAP_SLOT = 32, MAP_CONST = 33, MAP_HOME = 34, MAP_HOME_LOW = 35, MAP_FULL = 128, MAP_NO_PC = 128 };
 
 static inline uint8_t *put_varint(uint8_t *p, uint64_t v)
 {

@@ -266,15 +266,17 @@ void tcg_backend_restore(const uint8_t *rx, size_t map_offset, uintptr_t retaddr
         }
         ret += delta;
         pc += get_svarint(&p);
-        unsigned n = *p++;
-        bool here = ret == retaddr;
+        unsigned n = *p & ~MAP_NO_PC;
+        bool here = ret == retaddr, with_pc = !(*p++ & MAP_NO_PC);
         if (here) {
             for (unsigned v = 0; v < vars->count; v++) {
                 if (vars->vars[v].pin >= 0) {
                     memcpy((uint8_t *)env + vars->vars[v].offset, frame + FR_SAVE + 8 * vars->vars[v].pin, 8);
                 }
             }
-            memcpy((uint8_t *)env + vars->vars[vars->pc].offset, &pc, 8);
+            if (with_pc) {
+                memcpy((uint8_t *)env + vars->vars[vars->pc].offset, &pc, 8);
+            }
         }
         while (n--) {
             restore_var(env, frame, vars, &p, here);
