@@ -59,6 +59,11 @@ OPTION_HANDLER(opt_log_file)
     return log_set_file(arg, error);
 }
 
+OPTION_HANDLER(opt_log_filter)
+{
+    return log_set_filter(arg, error);
+}
+
 /* Trace points are log items; a pattern such as "int*" selects by name. */
 OPTION_HANDLER(opt_trace)
 {

@@ -96,6 +96,7 @@ OPTION_HANDLER(opt_help);
 OPTION_HANDLER(opt_initrd);
 OPTION_HANDLER(opt_kernel);
 OPTION_HANDLER(opt_log_file);
+OPTION_HANDLER(opt_log_filter);
 OPTION_HANDLER(opt_log_items);
 OPTION_HANDLER(opt_machine);
 OPTION_HANDLER(opt_memory);

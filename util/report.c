@@ -180,6 +180,63 @@ bool log_set_items(const char *comma_list, GError **error)
     return true;
 }
 
+/* ---- -dfilter: addresses of guest code that log items about code are limited to ---- */
+static GArray *log_ranges; /* of LogRange; set once at start */
+typedef struct {
+    uint64_t first, last;
+} LogRange;
+
+static bool parse_range(const char *text, LogRange *r, GError **error)
+{
+    char *end;
+    uint64_t a = g_ascii_strtoull(text, &end, 0), b;
+    const char *second = end + (g_str_has_prefix(end, "..") ? 2 : 1);
+    bool ok = end != text && *end && *second;
+
+    b = ok ? g_ascii_strtoull(second, ok ? &end : NULL, 0) : 0;
+    if (!ok || *end) {
+        return error_set(error, "'%s' is not a range of addresses; valid: FIRST..LAST, START+SIZE, CENTRE-SIZE", text);
+    }
+    switch (second[-1]) {
+    case '.': *r = (LogRange){a, b}; break;
+    case '+': *r = (LogRange){a, a + b - 1}; break;
+    case '-': *r = (LogRange){a - b, a}; break;
+    default: return error_set(error, "'%s' is not a range of addresses; valid: FIRST..LAST, START+SIZE, CENTRE-SIZE", text);
+    }
+    return true;
+}
+
+bool log_set_filter(const char *comma_list, GError **error)
+{
+    g_auto(GStrv) items = g_strsplit(comma_list, ",", -1);
+
+    log_ranges = g_array_new(false, false, sizeof(LogRange));
+    for (char **i = items; *i; i++) {
+        LogRange r;
+
+        if (!parse_range(*i, &r, error)) {
+            return false;
+        }
+        g_array_append_val(log_ranges, r);
+    }
+    return true;
+}
+
+bool log_in_filter(uint64_t address)
+{
+    if (!log_ranges) {
+        return true;
+    }
+    for (guint i = 0; i < log_ranges->len; i++) {
+        const LogRange *r = &g_array_index(log_ranges, LogRange, i);
+
+        if (address >= r->first && address <= r->last) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool log_set_file(const char *path, GError **error)
 {
     g_autofree char *name = NULL;

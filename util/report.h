@@ -58,6 +58,9 @@ extern unsigned log_items; /* set by log_set_items; read anywhere */
 #define log_enabled(item) unlikely(log_items & (item))
 bool log_set_items(const char *comma_list, GError **error) WARN_UNUSED;
 bool log_set_file(const char *path, GError **error) WARN_UNUSED;
+/* -dfilter: "FIRST..LAST,START+SIZE,CENTRE-SIZE" limits in_asm, op, out_asm and exec to that guest code. */
+bool log_set_filter(const char *comma_list, GError **error) WARN_UNUSED;
+bool log_in_filter(uint64_t address);
 void log_print(const char *fmt, ...) PRINTF(1, 2);
 #define log_mask(item, ...) do { if (log_enabled(item)) log_print(__VA_ARGS__); } while (0)
 void log_items_help(FILE *out);

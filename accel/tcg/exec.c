@@ -144,7 +144,7 @@ static void exec_loop(TcgCpu *t)
         }
         t->ops->get_key(cpu, &key);
         jc_set_mode(t, t->ops->mmu_index(cpu, true) == USER_MMU_IDX);
-        if (unlikely(log_items & (LOG_EXEC | LOG_CPU))) {
+        if (unlikely(log_items & (LOG_EXEC | LOG_CPU)) && log_in_filter(key.pc)) {
             log_exec(t, &key);
         }
         if (unlikely(t->one_insn)) {

@@ -467,7 +467,7 @@ Tb *tb_translate(Cpu *cpu, const TbKey *key, unsigned max_insns, bool cached)
     tb->phys[0] = tc.page_pa[0] + (key->pc & (PAGE_SIZE - 1));
     unsigned first = key->pc & (PAGE_SIZE - 1);
     tb->phys[1] = first + tb->size > PAGE_SIZE ? tc.page_pa[1] : NO_PAGE;
-    if (log_enabled(LOG_OP)) {
+    if (log_enabled(LOG_OP) && log_in_filter(key->pc)) {
         g_autoptr(GString) s = g_string_new(NULL);
         g_string_append_printf(s, "OP: pc %" PRIx64 " flags %x\n", key->pc, key->flags);
         ir_dump(ir_block, s);
@@ -497,7 +497,7 @@ Tb *tb_translate(Cpu *cpu, const TbKey *key, unsigned max_insns, bool cached)
     stat_tb_insns += tc.n_insns;
     stat_tb_guest_bytes += tb->size;
     stat_tb_host_bytes += c.code_size;
-    if (log_enabled(LOG_OUT_ASM)) {
+    if (log_enabled(LOG_OUT_ASM) && log_in_filter(key->pc)) {
         log_translation(tb, &c);
     }
     if (cached && !tc.mmio) {

@@ -241,7 +241,7 @@ static bool translate_insn(DisasContext *s)
     }
     i.pc_next = wrap_eip(s, i.pc_next);
     s->pc_next = i.pc_next;
-    if (log_enabled(LOG_IN_ASM)) {
+    if (log_enabled(LOG_IN_ASM) && log_in_filter(s->cs_base + s->pc)) {
         log_insn(s, &i, r);
     }
     ir_insn_start(s->b, s->pc);
