@@ -56,10 +56,10 @@ static IrVal rule_add(Rule *r)
     if (r->ky) {
         const IrOp *in = inner(r, r->x);
         if (in && (in->opc == IR_ADD || in->opc == IR_SUB) && ir_id_const(in->b)) {
-            int64_t k = ir_id_value(r->b, in->b);
+            uint64_t k = ir_id_value(r->b, in->b); /* wraps as the guest's arithmetic does */
             return ir_addi(r->b, val(in->a), r->v + (in->opc == IR_ADD ? k : -k));
         }
-        if (in && in->opc == IR_LEA && (int32_t)(in->imm + r->v) == in->imm + r->v) {
+        if (in && in->opc == IR_LEA && (int32_t)((uint64_t)in->imm + r->v) == (int64_t)((uint64_t)in->imm + r->v)) {
             return ir_lea(r->b, val(in->a), val(in->b), in->aux, in->imm + r->v);
         }
     }
