@@ -9,6 +9,10 @@
  */
 #include "memory/internal.h"
 #include "util/rcu.h"
+#include "util/trace.h"
+
+TRACE_POINT(memory_read, "device read: region, offset, size, value");
+TRACE_POINT(memory_write, "device write: region, offset, size, value");
 
 /* ---- MMIO dispatch ---- */
 
@@ -151,6 +155,7 @@ MemTxResult memory_region_dispatch_read(MemoryRegion *mr, hwaddr offset, uint64_
         if (ops->endian == DEVICE_BIG_ENDIAN) {
             *value = swap_bytes(*value, size);
         }
+        trace(memory_read, "%s+0x%" PRIx64 " %u bytes: 0x%" PRIx64, mr->name, offset, size, *value);
     }
     if (locked) {
         bql_unlock();
@@ -174,6 +179,7 @@ MemTxResult memory_region_dispatch_write(MemoryRegion *mr, hwaddr offset, uint64
     if (ops->endian == DEVICE_BIG_ENDIAN) {
         value = swap_bytes(value, size);
     }
+    trace(memory_write, "%s+0x%" PRIx64 " %u bytes: 0x%" PRIx64, mr->name, offset, size, value);
     locked = enter_device(ops);
     if (rcu_load(&mr->ops) == ops && !(mr->ioeventfds && memory_region_signal_eventfd(mr, offset, value, size))) {
         write_adjusted(mr, ops, offset, value, size);

@@ -12,6 +12,7 @@
 #include "hw/x86/smbios.h"
 #include "system/runstate.h"
 #include "util/report.h"
+#include "util/trace.h"
 
 #define VALID(...) ((const char *const[]){__VA_ARGS__, NULL})
 
@@ -64,19 +65,22 @@ OPTION_HANDLER(opt_log_filter)
     return log_set_filter(arg, error);
 }
 
-/* Trace points are log items; a pattern such as "int*" selects by name. */
 OPTION_HANDLER(opt_trace)
 {
     if (is_help(arg)) {
-        return opt_log_items(cl, arg, error);
+        trace_help(stdout);
+        cl->done = true;
+        return true;
     }
     g_autoptr(KeyValues) kv = keyvals_parse(arg, "enable", error);
     if (!kv) {
         return false;
     }
-    const char *items = keyvals_get(kv, "enable"), *file = keyvals_get(kv, "file");
-    return keyvals_check_used(kv, VALID("enable", "file"), error) &&
-           (!items || log_set_items(items, error)) && (!file || log_set_file(file, error));
+    const char *pattern = keyvals_get(kv, "enable"), *file = keyvals_get(kv, "file");
+    if (pattern && !trace_set(pattern, true)) {
+        return error_set(error, "no trace point matches '%s'; '-trace help' lists them", pattern);
+    }
+    return keyvals_check_used(kv, VALID("enable", "file"), error) && (!file || log_set_file(file, error));
 }
 
 OPTION_HANDLER(opt_name)

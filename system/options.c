@@ -89,7 +89,7 @@ static const OptionRow rows[] = {
     {"d", NULL, "item1,...", "enable logging of specified items ('-d help' for a list)", STAGE_PROCESS, opt_log_items},
     {"D", NULL, "logfile", "output log to logfile (default stderr)", STAGE_PROCESS, opt_log_file},
     {"dfilter", NULL, "range,..", "limit in_asm, op, out_asm and exec to guest addresses (first..last, start+size)", STAGE_PROCESS, opt_log_filter},
-    {"trace", NULL, "[[enable=]<pattern>][,file=<file>]", "log what matches, as -d does", STAGE_PROCESS, opt_trace},
+    {"trace", NULL, "[[enable=]<pattern>][,file=<file>]", "enable the trace points that match ('-trace help' for a list)", STAGE_PROCESS, opt_trace},
     {"no-reboot", NULL, NULL, "exit instead of rebooting", STAGE_PROCESS, opt_no_reboot},
     {"no-shutdown", NULL, NULL, "stop before shutdown", STAGE_PROCESS, opt_no_shutdown},
     {"action", NULL, "reboot=reset|shutdown,shutdown=poweroff|pause", "what follows these events of the guest", STAGE_PROCESS, opt_action},

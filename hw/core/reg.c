@@ -10,6 +10,10 @@
  */
 #include "hw/core/object_internal.h"
 #include "util/report.h"
+#include "util/trace.h"
+
+TRACE_POINT(reg_read, "register read by table: device, register, value");
+TRACE_POINT(reg_write, "register write by table: device, register, value");
 
 static unsigned row_count(const Reg *r)
 {
@@ -135,7 +139,9 @@ static uint64_t reg_file_read(void *opaque, hwaddr addr, unsigned size)
 
         if (r) {
             n = MIN(size - done, r->size - lane);
-            value |= (read_register(f, r, index) >> (8 * lane) & mask_bytes(n)) << (8 * done);
+            uint64_t v = read_register(f, r, index);
+            trace(reg_read, "%s %s[%u] = 0x%" PRIx64, file_name(f), r->name, index, v);
+            value |= (v >> (8 * lane) & mask_bytes(n)) << (8 * done);
         } else if (done == 0) {
             guest_error(file_name(f), "read of %u bytes at 0x%" PRIx64 ": no such register", size, addr);
         }
@@ -155,6 +161,8 @@ static void reg_file_write(void *opaque, hwaddr addr, uint64_t value, unsigned s
 
         if (r) {
             n = MIN(size - done, r->size - lane);
+            trace(reg_write, "%s %s[%u] byte %u: 0x%" PRIx64, file_name(f), r->name, index, lane,
+                  value >> (8 * done) & mask_bytes(n));
             write_register(f, r, index, (value >> (8 * done) & mask_bytes(n)) << (8 * lane),
                            mask_bytes(n) << (8 * lane));
         } else if (done == 0) {

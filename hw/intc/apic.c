@@ -18,6 +18,10 @@
 #include "hw/intc/i8259.h"
 #include "target/x86/cpu.h"
 #include "util/report.h"
+#include "util/trace.h"
+
+TRACE_POINT(apic_deliver, "interrupt message on the APIC bus: destination, mode, vector");
+TRACE_POINT(apic_ack, "local APIC acknowledges: vector");
 
 /* Register numbers */
 enum {
@@ -369,6 +373,7 @@ void apic_bus_deliver(uint32_t dest, bool logical, ApicDeliveryMode mode, uint8_
     if (!bus.apics || !bus.apics->len) {
         return;
     }
+    trace(apic_deliver, "%s 0x%x, mode %d, vector 0x%02x", logical ? "logical" : "physical", dest, mode, vector);
     if (mode == APIC_DM_LOWPRI) {
         Apic *s = apic_lowest(dest, logical);
         if (s) {
@@ -778,6 +783,7 @@ int apic_get_interrupt(Device *dev)
         s->extint = false;
         vector = pic_get_interrupt();
     }
+    trace(apic_ack, "%s: vector 0x%02x", device_name(dev), vector);
     apic_update(s);
     apic_unlock(locked);
     return vector;

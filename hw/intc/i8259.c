@@ -11,6 +11,9 @@
  */
 #include "hw/intc/i8259.h"
 #include "util/report.h"
+#include "util/trace.h"
+
+TRACE_POINT(pic_ack, "8259A pair acknowledges: vector");
 
 /* ICW1, told from OCW2/OCW3 by bit 4 */
 #define ICW1_IC4 0x01
@@ -149,6 +152,7 @@ int pic_get_interrupt(void)
         pic_update(slave);
     }
     pic_update(m);
+    trace(pic_ack, "vector 0x%02x", vector);
     return vector;
 }
 
