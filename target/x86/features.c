@@ -93,9 +93,9 @@ static const char always[] =
     "fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse sse2 ss acpi ht "
     "sse3 ssse3 sse4.1 sse4.2 cx16 pcid x2apic movbe popcnt tsc-deadline xsave rdrand hypervisor monitor "
     "fsgsbase tsc-adjust bmi1 smep bmi2 erms invpcid rdseed adx smap clflushopt clwb "
-    "umip pku la57 rdpid pks fsrm serialize "
+    "umip pku la57 rdpid pks fsrm serialize md-clear spec-ctrl stibp arch-capabilities ssbd "
     "syscall mp nx mmxext fxsr-opt pdpe1gb rdtscp lm lahf-lm cmp-legacy cr8legacy abm sse4a 3dnowprefetch topoext invtsc "
-    "xsaveerptr wbnoinvd arat xsaveopt xsavec xgetbv1 xsaves";
+    "xsaveerptr wbnoinvd ibpb ibrs amd-stibp amd-ssbd arat xsaveopt xsavec xgetbv1 xsaves";
 /* Translated to the host's own instructions, so only where it has them. */
 static const char from_host[] = "pclmulqdq aes avx fma f16c avx2 sha-ni gfni vaes vpclmulqdq";
 
