@@ -25,7 +25,7 @@ guests:
 boot: install-needed guests all
 	@scripts/initramfs.py $(BUILD)/boot-initrd.gz --init scripts/boot-init --busybox $(GUESTS)/busybox
 	@$(BUILD)/rhea -M pc -cpu $(CPU) -m $(MEM) -smp $(SMP) -nographic -no-reboot -kernel $(GUESTS)/kernel-cloud \
-	    -initrd $(BUILD)/boot-initrd.gz -append 'console=ttyS0 quiet'
+	    -initrd $(BUILD)/boot-initrd.gz -append 'console=ttyS0 quiet pci=off'
 
 check: install-needed guests
 	@scripts/check.py --guests $(GUESTS)
