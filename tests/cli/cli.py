@@ -142,7 +142,8 @@ class Terminal:
         self.master, slave = pty.openpty()
         self.before = termios.tcgetattr(slave)
         self.slave = slave
-        self.p = subprocess.Popen([RHEA] + args, stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
+        self.p = subprocess.Popen([RHEA] + args, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+                                  preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL)) # nohup's is inherited
         self.text = ''
 
     def wait_for(self, text, seconds=20):
