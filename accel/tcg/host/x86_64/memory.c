@@ -13,6 +13,7 @@
  *     …     [t1 + va]
  *
  * For bytes and accesses that must be aligned: t2 = va & (-4096 | size - 1), which must equal the page.
+ * For a constant address the entry is known, and one comparison does.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -26,6 +27,31 @@ typedef struct {
     uint32_t jump;
 } Check;
 
+/* A constant address whose access stays in its page and whose page fits a signed 32-bit immediate. */
+static bool constant_page(const Gen *g, int32_t addr, unsigned mem, int64_t *va)
+{
+    unsigned size = 1u << (mem & IR_MEM_SIZE_MASK);
+
+    if (!ir_id_const(addr)) {
+        return false;
+    }
+    *va = ir_id_value(g->b, addr);
+    return (int32_t)(*va & -4096) == (*va & -4096) && (*va & 4095) + size <= 4096 &&
+           !((mem & IR_MEM_ALIGN) && (*va & (size - 1)));
+}
+
+static void check_constant(Gen *g, Check *c, int64_t va, unsigned mem, int32_t table)
+{
+    Asm *a = &g->a;
+    int32_t entry = table + ((va >> 12) & (TLB_SIZE - 1)) * sizeof(TlbEntry);
+
+    mov_load(a, c->t1, mem_bd(RBP, ENV_STATE(tlb) + 8 * (mem >> 8)));
+    op_rm(a, opw(0x81, true), ALU_CMP, mem_bd(c->t1, entry + offsetof(TlbEntry, page)));
+    dd(a, va & -4096);
+    c->jump = jcc_fwd(a, CC_NE);
+    mov_load(a, c->t1, mem_bd(c->t1, entry + offsetof(TlbEntry, addend)));
+}
+
 /* Leaves the entry's addend in t1. */
 static Check tlb_check(Gen *g, int32_t addr, unsigned mem, bool write)
 {
@@ -37,6 +63,11 @@ static Check tlb_check(Gen *g, int32_t addr, unsigned mem, bool write)
 
     c.t1 = be_temp(g);
     c.t2 = be_temp(g);
+    int64_t va;
+    if (constant_page(g, addr, mem & 0xff, &va)) {
+        check_constant(g, &c, va, mem, table);
+        return c;
+    }
     vex_rr(a, 3, 3, 0, 0, 0xf0, c.t1, 0, c.va); /* rorx */
     db(a, 8);
     alu_ri(a, ALU_AND, false, c.t1, (TLB_SIZE - 1) << 4);
