@@ -21,184 +21,12 @@
 #define F_V3 "avx avx2 bmi1 bmi2 f16c fma abm movbe xsave"
 #define F_AVX512 "avx512f avx512dq avx512bw avx512cd avx512vl"
 
-#define M(nm, bs, vd, fm, md, st, lv, xl, ft, id) { nm, bs, vd, fm, md, st, lv, xl, ft, id }
-#define V(nm, bs, ft, id) { nm, bs, NULL, -1, -1, -1, 0, 0, ft, id }
-/* another name of the same model */
+#define M(nm, bs, vd, fm, md, st, lv, xl, ft, id) { nm, bs, vd, fm, md, st, lv, xl, ft, id },
+#define V(nm, bs, ft, id) M(nm, bs, NULL, -1, -1, -1, 0, 0, ft, id)
 #define A(nm, bs) V(nm, bs, "", NULL)
 
 const X86CpuModel x86_cpu_models[] = {
-    M("qemu64", NULL, AMD, 15, 107, 1, 0xd, 0x8000000a, F_PPRO " mtrr clflush mca pse36 sse3 cx16 lm syscall nx lahf-lm hypervisor",
-      "Rhea Virtual CPU version 1.0"),
-    A("qemu64-v1", "qemu64"),
-    M("qemu32", NULL, INTEL, 6, 6, 3, 4, 0x80000004, F_PPRO " sse3 hypervisor", "Rhea Virtual CPU version 1.0"),
-    A("qemu32-v1", "qemu32"),
-    M("max", NULL, AMD, 15, 107, 1, 0xd, 0x8000001f, "", "Rhea TCG CPU version 1.0"),
-    M("base", NULL, AMD, 0, 0, 0, 1, 0x80000000, "hypervisor", "base CPU"),
-    A("base-v1", "base"),
-    M("kvm64", NULL, INTEL, 15, 6, 1, 0xd, 0x80000008, F_PPRO " vme mtrr clflush mca pse36 sse3 cx16 lm nx syscall hypervisor",
-      "Common KVM processor"),
-    A("kvm64-v1", "kvm64"),
-    M("kvm32", NULL, INTEL, 15, 6, 1, 5, 0x80000008, F_PPRO " vme mtrr clflush mca pse36 sse3 hypervisor", "Common 32-bit KVM processor"),
-    A("kvm32-v1", "kvm32"),
-
-    /* the psABI's levels */
-    M("x86-64-v1", NULL, AMD, 15, 107, 1, 0xd, 0x80000008,
-      F_PPRO " vme mtrr clflush mca pse36 lm syscall nx hypervisor", "x86-64-v1 CPU"),
-    V("x86-64-v2", "x86-64-v1", F_V2, "x86-64-v2 CPU"),
-    V("x86-64-v2-AES", "x86-64-v2", "aes", "x86-64-v2 CPU with AES"),
-    V("x86-64-v3", "x86-64-v2", F_V3, "x86-64-v3 CPU"),
-    V("x86-64-v4", "x86-64-v3", F_AVX512, "x86-64-v4 CPU"),
-
-    /* 32-bit */
-    M("486", NULL, INTEL, 4, 8, 0, 1, 0, "fpu vme pse", ""),
-    A("486-v1", "486"),
-    M("pentium", NULL, INTEL, 5, 4, 3, 1, 0, "fpu vme de pse tsc msr mce cx8 mmx apic", ""),
-    A("pentium-v1", "pentium"),
-    M("pentium2", NULL, INTEL, 6, 5, 2, 2, 0, "fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 mmx fxsr", ""),
-    A("pentium2-v1", "pentium2"),
-    M("pentium3", "pentium2", INTEL, 6, 7, 3, 3, 0, "sse", ""),
-    A("pentium3-v1", "pentium3"),
-    M("athlon", NULL, AMD, 6, 2, 3, 2, 0x80000008, F_PPRO " vme pse36 mtrr mca -sse2 mmxext 3dnow 3dnowext", "Athlon"),
-    A("athlon-v1", "athlon"),
-    M("n270", NULL, INTEL, 6, 28, 2, 0xa, 0x80000008, F_CORE " sse3 ssse3 movbe nx lahf-lm",
-      "Intel(R) Atom(TM) CPU N270   @ 1.60GHz"),
-    A("n270-v1", "n270"),
-    M("coreduo", NULL, INTEL, 6, 14, 8, 0xa, 0x80000008, F_CORE " sse3 nx", "Genuine Intel(R) CPU           T2600  @ 2.16GHz"),
-    A("coreduo-v1", "coreduo"),
-
-    /* Intel */
-    M("core2duo", NULL, INTEL, 6, 15, 11, 0xa, 0x80000008, F_CORE " sse3 ssse3 cx16 lm syscall nx lahf-lm",
-      "Intel(R) Core(TM)2 Duo CPU     T7700  @ 2.40GHz"),
-    A("core2duo-v1", "core2duo"),
-    M("Conroe", NULL, INTEL, 6, 15, 3, 10, 0x80000008, F_CORE " sse3 ssse3 lm syscall nx lahf-lm",
-      "Intel Celeron_4x0 (Conroe/Merom Class Core 2)"),
-    A("Conroe-v1", "Conroe"),
-    M("Penryn", "Conroe", INTEL, 6, 23, 3, 10, 0x80000008, "cx16 sse4.1", "Intel Core 2 Duo P9xxx (Penryn Class Core 2)"),
-    A("Penryn-v1", "Penryn"),
-    M("Nehalem", "Penryn", INTEL, 6, 26, 3, 11, 0x80000008, "sse4.2 popcnt", "Intel Core i7 9xx (Nehalem Class Core i7)"),
-    A("Nehalem-v1", "Nehalem"),
-    V("Nehalem-v2", "Nehalem", "spec-ctrl", "Intel Core i7 9xx (Nehalem Core i7, IBRS update)"),
-    A("Nehalem-IBRS", "Nehalem-v2"),
-    M("Westmere", "Nehalem", INTEL, 6, 44, 1, 11, 0x80000008, "aes pclmulqdq arat", "Westmere E56xx/L56xx/X56xx (Nehalem-C)"),
-    A("Westmere-v1", "Westmere"),
-    V("Westmere-v2", "Westmere", "spec-ctrl", "Westmere E56xx/L56xx/X56xx (IBRS update)"),
-    A("Westmere-IBRS", "Westmere-v2"),
-    M("SandyBridge", "Westmere", INTEL, 6, 42, 1, 0xd, 0x80000008, "avx xsave xsaveopt tsc-deadline x2apic rdtscp",
-      "Intel Xeon E312xx (Sandy Bridge)"),
-    A("SandyBridge-v1", "SandyBridge"),
-    V("SandyBridge-v2", "SandyBridge", "spec-ctrl", "Intel Xeon E312xx (Sandy Bridge, IBRS update)"),
-    A("SandyBridge-IBRS", "SandyBridge-v2"),
-    M("IvyBridge", "SandyBridge", INTEL, 6, 58, 9, 0xd, 0x80000008, "f16c rdrand fsgsbase smep erms",
-      "Intel Xeon E3-12xx v2 (Ivy Bridge)"),
-    A("IvyBridge-v1", "IvyBridge"),
-    V("IvyBridge-v2", "IvyBridge", "spec-ctrl", "Intel Xeon E3-12xx v2 (Ivy Bridge, IBRS)"),
-    A("IvyBridge-IBRS", "IvyBridge-v2"),
-    M("Haswell", "IvyBridge", INTEL, 6, 60, 4, 0xd, 0x80000008, "fma pcid movbe bmi1 hle avx2 bmi2 invpcid rtm abm",
-      "Intel Core Processor (Haswell)"),
-    A("Haswell-v1", "Haswell"),
-    V("Haswell-v2", "Haswell", "-hle -rtm", "Intel Core Processor (Haswell, no TSX)"),
-    A("Haswell-noTSX", "Haswell-v2"),
-    V("Haswell-v3", "Haswell", "spec-ctrl", "Intel Core Processor (Haswell, IBRS)"),
-    A("Haswell-IBRS", "Haswell-v3"),
-    V("Haswell-v4", "Haswell", "spec-ctrl -hle -rtm", "Intel Core Processor (Haswell, no TSX, IBRS)"),
-    A("Haswell-noTSX-IBRS", "Haswell-v4"),
-    M("Broadwell", "Haswell", INTEL, 6, 61, 2, 0xd, 0x80000008, "3dnowprefetch rdseed adx smap", "Intel Core Processor (Broadwell)"),
-    A("Broadwell-v1", "Broadwell"),
-    V("Broadwell-v2", "Broadwell", "-hle -rtm", "Intel Core Processor (Broadwell, no TSX)"),
-    A("Broadwell-noTSX", "Broadwell-v2"),
-    V("Broadwell-v3", "Broadwell", "spec-ctrl", "Intel Core Processor (Broadwell, IBRS)"),
-    A("Broadwell-IBRS", "Broadwell-v3"),
-    V("Broadwell-v4", "Broadwell", "spec-ctrl -hle -rtm", "Intel Core Processor (Broadwell, no TSX, IBRS)"),
-    A("Broadwell-noTSX-IBRS", "Broadwell-v4"),
-    M("Skylake-Client", "Broadwell", INTEL, 6, 94, 3, 0xd, 0x80000008, "xsavec xgetbv1", "Intel Core Processor (Skylake)"),
-    A("Skylake-Client-v1", "Skylake-Client"),
-    V("Skylake-Client-v2", "Skylake-Client", "spec-ctrl", "Intel Core Processor (Skylake, IBRS)"),
-    A("Skylake-Client-IBRS", "Skylake-Client-v2"),
-    V("Skylake-Client-v3", "Skylake-Client", "spec-ctrl -hle -rtm", "Intel Core Processor (Skylake, IBRS, no TSX)"),
-    A("Skylake-Client-noTSX-IBRS", "Skylake-Client-v3"),
-    V("Skylake-Client-v4", "Skylake-Client-v3", "xsaves", NULL),
-    M("Skylake-Server", "Skylake-Client", INTEL, 6, 85, 4, 0xd, 0x80000008, "pdpe1gb clwb pku clflushopt " F_AVX512,
-      "Intel Xeon Processor (Skylake)"),
-    A("Skylake-Server-v1", "Skylake-Server"),
-    V("Skylake-Server-v2", "Skylake-Server", "spec-ctrl", "Intel Xeon Processor (Skylake, IBRS)"),
-    A("Skylake-Server-IBRS", "Skylake-Server-v2"),
-    V("Skylake-Server-v3", "Skylake-Server", "spec-ctrl -hle -rtm", "Intel Xeon Processor (Skylake, IBRS, no TSX)"),
-    A("Skylake-Server-noTSX-IBRS", "Skylake-Server-v3"),
-    A("Skylake-Server-v4", "Skylake-Server-v3"),
-    V("Skylake-Server-v5", "Skylake-Server-v4", "xsaves", NULL),
-    M("Cascadelake-Server", "Skylake-Server", INTEL, 6, 85, 6, 0xd, 0x80000008, "avx512vnni spec-ctrl ssbd",
-      "Intel Xeon Processor (Cascadelake)"),
-    A("Cascadelake-Server-v1", "Cascadelake-Server"),
-    V("Cascadelake-Server-v2", "Cascadelake-Server", "arch-capabilities", NULL),
-    V("Cascadelake-Server-v3", "Cascadelake-Server-v2", "-hle -rtm", NULL),
-    A("Cascadelake-Server-noTSX", "Cascadelake-Server-v3"),
-    A("Cascadelake-Server-v4", "Cascadelake-Server-v3"),
-    V("Cascadelake-Server-v5", "Cascadelake-Server-v4", "xsaves", NULL),
-    M("Cooperlake", "Cascadelake-Server", INTEL, 6, 85, 10, 0xd, 0x80000008, "stibp arch-capabilities avx512-bf16",
-      "Intel Xeon Processor (Cooperlake)"),
-    A("Cooperlake-v1", "Cooperlake"),
-    V("Cooperlake-v2", "Cooperlake", "xsaves", NULL),
-    M("Icelake-Server", "Skylake-Server", INTEL, 6, 134, 0, 0xd, 0x80000008,
-      "avx512vbmi umip avx512vbmi2 gfni vaes vpclmulqdq avx512vnni avx512bitalg avx512-vpopcntdq la57 wbnoinvd spec-ctrl ssbd",
-      "Intel Xeon Processor (Icelake)"),
-    A("Icelake-Server-v1", "Icelake-Server"),
-    V("Icelake-Server-v2", "Icelake-Server", "-hle -rtm", NULL),
-    A("Icelake-Server-noTSX", "Icelake-Server-v2"),
-    V("Icelake-Server-v3", "Icelake-Server-v2", "arch-capabilities", NULL),
-    V("Icelake-Server-v4", "Icelake-Server-v3", "sha-ni avx512ifma rdpid fsrm", NULL),
-    V("Icelake-Server-v5", "Icelake-Server-v4", "xsaves", NULL),
-    A("Icelake-Server-v6", "Icelake-Server-v5"),
-    M("SapphireRapids", "Icelake-Server-v5", INTEL, 6, 143, 4, 0x20, 0x80000008,
-      "avx512-bf16 avx-vnni fzrm fsrs fsrc serialize tsx-ldtrk amx-bf16 avx512-fp16 amx-tile amx-int8 bus-lock-detect xfd hle rtm",
-      "Intel Xeon Processor (SapphireRapids)"),
-    A("SapphireRapids-v1", "SapphireRapids"),
-    V("SapphireRapids-v2", "SapphireRapids", "fdp-excptn-only", NULL),
-    V("Denverton", "Westmere", "smep erms rdrand rdseed fsgsbase movbe mpx clflushopt sha-ni xsave xsaveopt xsavec xgetbv1 3dnowprefetch",
-      "Intel Atom Processor (Denverton)"),
-    A("Denverton-v1", "Denverton"),
-
-    /* AMD */
-    M("phenom", NULL, AMD, 16, 2, 3, 5, 0x8000001a,
-      F_CORE " sse3 cx16 popcnt lm syscall nx mmxext fxsr-opt pdpe1gb rdtscp lahf-lm abm sse4a 3dnow 3dnowext svm",
-      "AMD Phenom(tm) 9550 Quad-Core Processor"),
-    A("phenom-v1", "phenom"),
-    M("Opteron_G1", NULL, AMD, 15, 6, 1, 5, 0x80000008, F_CORE " sse3 lm syscall nx", "AMD Opteron 240 (Gen 1 Class Opteron)"),
-    A("Opteron_G1-v1", "Opteron_G1"),
-    M("Opteron_G2", "Opteron_G1", AMD, 15, 6, 1, 5, 0x80000008, "cx16 svm lahf-lm", "AMD Opteron 22xx (Gen 2 Class Opteron)"),
-    A("Opteron_G2-v1", "Opteron_G2"),
-    M("Opteron_G3", "Opteron_G2", AMD, 16, 2, 3, 5, 0x80000008, "popcnt monitor rdtscp misalignsse sse4a abm",
-      "AMD Opteron 23xx (Gen 3 Class Opteron)"),
-    A("Opteron_G3-v1", "Opteron_G3"),
-    M("Opteron_G4", "Opteron_G3", AMD, 21, 1, 2, 0xd, 0x8000001a,
-      "-monitor avx xsave aes sse4.2 sse4.1 ssse3 pclmulqdq pdpe1gb fma4 xop 3dnowprefetch", "AMD Opteron 62xx class CPU"),
-    A("Opteron_G4-v1", "Opteron_G4"),
-    M("Opteron_G5", "Opteron_G4", AMD, 21, 2, 0, 0xd, 0x8000001a, "f16c fma tbm", "AMD Opteron 63xx class CPU"),
-    A("Opteron_G5-v1", "Opteron_G5"),
-    M("EPYC", NULL, AMD, 23, 1, 2, 0xd, 0x8000001e,
-      F_CORE " rdrand f16c avx xsave aes popcnt movbe sse4.2 sse4.1 cx16 fma ssse3 pclmulqdq sse3 lm syscall nx pdpe1gb rdtscp "
-             "mmxext fxsr-opt osvw 3dnowprefetch misalignsse sse4a abm cr8legacy svm lahf-lm topoext fsgsbase bmi1 avx2 smep bmi2 "
-             "rdseed adx smap clflushopt sha-ni xsaveopt xsavec xgetbv1 arat", "AMD EPYC Processor"),
-    A("EPYC-v1", "EPYC"),
-    V("EPYC-v2", "EPYC", "ibpb", "AMD EPYC Processor (with IBPB)"),
-    A("EPYC-IBPB", "EPYC-v2"),
-    V("EPYC-v3", "EPYC-v2", "perfctr-core clzero xsaveerptr xsaves", NULL),
-    A("EPYC-v4", "EPYC-v3"),
-    M("EPYC-Rome", "EPYC-v2", AMD, 23, 49, 0, 0xd, 0x8000001e, "perfctr-core clzero xsaveerptr wbnoinvd amd-stibp clwb rdpid umip",
-      "AMD EPYC-Rome Processor"),
-    A("EPYC-Rome-v1", "EPYC-Rome"),
-    V("EPYC-Rome-v2", "EPYC-Rome", "ibrs amd-ssbd", NULL),
-    A("EPYC-Rome-v3", "EPYC-Rome-v2"),
-    V("EPYC-Rome-v4", "EPYC-Rome-v3", "xsaves", NULL),
-    M("EPYC-Milan", "EPYC-Rome-v2", AMD, 25, 1, 1, 0xd, 0x8000001e,
-      "pcid invpcid pku erms fsrm xsaves amd-stibp amd-ssbd", "AMD EPYC-Milan Processor"),
-    A("EPYC-Milan-v1", "EPYC-Milan"),
-    V("EPYC-Milan-v2", "EPYC-Milan", "vaes vpclmulqdq stibp-always-on amd-psfd", "AMD EPYC-Milan-v2 Processor"),
-    M("EPYC-Genoa", "EPYC-Milan-v2", AMD, 25, 17, 0, 0xd, 0x80000022,
-      "x2apic la57 gfni avx512vbmi avx512vbmi2 avx512vnni avx512bitalg avx512-vpopcntdq avx512ifma avx512-bf16 " F_AVX512,
-      "AMD EPYC-Genoa Processor"),
-    A("EPYC-Genoa-v1", "EPYC-Genoa"),
-    M("Dhyana", "EPYC-v2", "HygonGenuine", 24, 0, 1, 0xd, 0x8000001e, "-sha-ni", "Hygon Dhyana Processor"),
-    A("Dhyana-v1", "Dhyana"),
+#include "target/x86/cpu_models.def"
 };
 const unsigned x86_cpu_model_count = ARRAY_SIZE(x86_cpu_models);
 
@@ -526,18 +354,22 @@ bool x86_cpu_class_init(Cpu *cpu, GError **error)
 OBJECT_TYPE(x86_64_cpu, X86Cpu, .name = "x86_64-cpu", .parent = "cpu", .summary = "x86 CPU", .abstract = true,
             .ops = &x86_cpu_class);
 
-/* One device type per model: the names monitors and "-global" know. The records live as long as the
- * process; object_type_find is asked first so that each is made once. */
-static const ObjectType *model_type(const X86CpuModel *m)
-{
-    static ObjectType types[ARRAY_SIZE(x86_cpu_models)];
-    ObjectType *t = &types[m - x86_cpu_models];
-    if (!t->name) {
-        *t = (ObjectType){.name = g_strdup_printf("%s-x86_64-cpu", m->name), .parent = "x86_64-cpu", .summary = m->model_id,
-                          .size = sizeof(X86Cpu), .init = x86_cpu_object_init, .ops = &x86_cpu_class};
-    }
-    return t;
-}
+/* One device type per model, in the order of the table: the names monitors and -global know. */
+#undef M
+#define M(nm, bs, vd, fm, md, st, lv, xl, ft, id) \
+    {.name = nm "-x86_64-cpu", .parent = "x86_64-cpu", .summary = id, .size = sizeof(X86Cpu), .init = x86_cpu_object_init, \
+     .ops = &x86_cpu_class},
+static const ObjectType model_types[] = {
+#include "target/x86/cpu_models.def"
+};
+G_STATIC_ASSERT(ARRAY_SIZE(model_types) == ARRAY_SIZE(x86_cpu_models));
+#undef M
+#define M(...) &model_types[__COUNTER__ - FIRST_MODEL - 1],
+enum { FIRST_MODEL = __COUNTER__ };
+/* aligned: the compiler must not pad the section before a large array */
+static const ObjectType *const model_type_entries[] SECTION_ENTRY("rhea_types") __attribute__((aligned(sizeof(void *)))) = {
+#include "target/x86/cpu_models.def"
+};
 
 static bool unknown_model(const char *name, GError **error)
 {
@@ -557,7 +389,7 @@ Cpu *x86_cpu_new(const char *text, GError **error)
         unknown_model(name, error);
         return NULL;
     }
-    X86Cpu *x = X86_CPU(object_new(model_type(m)));
+    X86Cpu *x = X86_CPU(object_new(&model_types[m - x86_cpu_models]));
     Options o = {.check = true};
     bool ok = true;
     for (unsigned i = 1; ok && parts[i]; i++) {

@@ -112,7 +112,7 @@ typedef struct {
 static const MsrRow msr_rows[] = {
     MC(MSR_PLATFORM_ID, MSR_READ_ONLY, 0),
     M(MSR_FEATURE_CONTROL, MSR_READ_ONLY, feature_control),
-    MF(MSR_SPEC_CTRL, MSR_ANY, spec_ctrl, FEAT_7_0_EDX, 26),
+    M(MSR_SPEC_CTRL, MSR_ANY, spec_ctrl),
     MC(MSR_PRED_CMD, MSR_IGNORE, 0),
     MC(MSR_FLUSH_CMD, MSR_IGNORE, 0),
     MC(MSR_UCODE_WRITE, MSR_IGNORE, 0),
@@ -159,6 +159,9 @@ static const MsrRow *msr_row(X86State *env, uint32_t index)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(msr_rows); i++) {
         const MsrRow *r = &msr_rows[i];
+        if (r->index == index && index == MSR_SPEC_CTRL) { /* Intel's bit, or any of AMD's three */
+            return x86_has(env, FEAT_7_0_EDX, BIT(26)) || x86_has(env, FEAT_8000_0008_EBX, BIT(14) | BIT(15) | BIT(24)) ? r : NULL;
+        }
         if (r->index == index) {
             return r->word == FEAT_WORDS || x86_has(env, r->word, 1u << r->bit) ? r : NULL;
         }
