@@ -199,6 +199,13 @@ static bool on_ap_ipi(Frame *f)
     return true;
 }
 
+static bool on_shootdown(Frame *f)
+{
+    invlpg(TEST_VA);
+    __atomic_fetch_add(&ap_ipis, 1, __ATOMIC_SEQ_CST);
+    return true;
+}
+
 static bool on_ap_nmi(Frame *f)
 {
     __atomic_fetch_add(&ap_nmis, 1, __ATOMIC_SEQ_CST);
@@ -235,6 +242,11 @@ static void ap_work(unsigned me)
             while (((Patched)patched_code)() != 2) {
                 u32 r[4];
                 cpuid(0, 0, r);
+            }
+            break;
+        case 5: /* reads a page until it changes; the IPI's handler drops the translation */
+            while (*(volatile u8 *)TEST_VA != 2) {
+                __asm__ volatile("pause");
             }
             break;
         case 4:
@@ -276,7 +288,58 @@ static bool all(unsigned cmd)
     return wait_for(&ap_done, aps_up);
 }
 
+static bool on_x2_irq(Frame *f)
+{
+    irq_count[f->vector]++;
+    wrmsr(0x80b, 0);
+    return true;
+}
+
+static void x2_bad_eoi(void *p) { wrmsr(0x80b, 1); }
+static void x2_read_eoi(void *p) { rdmsr(0x80b); }
+static void x2_write_id(void *p) { wrmsr(0x802, 0); }
+static void x2_to_xapic(void *p) { wrmsr(0x1b, rdmsr(0x1b) & ~0x400ull); }
+
+static void x2apic(void)
+{
+    if (!has_feature(1, 2, 21)) {
+        note("no x2apic");
+        return;
+    }
+    u32 id = apic_read(APIC_ID) >> 24;
+    expect(x2_write_id, NULL, 13, 0, "#GP x2apic register in xapic mode");
+    wrmsr(0x1b, rdmsr(0x1b) | 0x400);
+    check_eq(rdmsr(0x802), id, "x2apic id");
+    check_eq(rdmsr(0x803) & 0xf0, 0x10, "x2apic version");
+    hooks[0x51] = on_x2_irq;
+    irq_count[0x51] = 0;
+    wrmsr(0x80f, 0x1ff);
+    wrmsr(0x83f, 0x51);
+    check(rdmsr(0x822) >> 17 & 1, "x2apic irr");
+    window();
+    check_eq(irq_count[0x51], 1, "x2apic self ipi");
+    wrmsr(0x830, (u64)id << 32 | 0x4051);
+    window();
+    check_eq(irq_count[0x51], 2, "x2apic icr in one write");
+    expect(x2_bad_eoi, NULL, 13, 0, "#GP x2apic eoi with a value");
+    expect(x2_read_eoi, NULL, 13, 0, "#GP x2apic eoi is write-only");
+    expect(x2_write_id, NULL, 13, 0, "#GP x2apic id is read-only");
+    expect(x2_to_xapic, NULL, 13, 0, "#GP x2apic to xapic");
+    wrmsr(0x1b, rdmsr(0x1b) & ~0xc00ull);
+    check(!has_feature(1, 3, 9), "cpuid apic bit follows the global disable");
+    wrmsr(0x1b, rdmsr(0x1b) | 0x800);
+    apic_write(APIC_SPIV, 0x1ff);
+    hooks[0x51] = on_irq;
+}
+
+static void more_processors(void);
 void test_smp(void)
+{
+    more_processors();
+    x2apic();
+}
+
+static void more_processors(void)
 {
     u32 r[4];
     cpuid(1, 0, r);
@@ -333,6 +396,19 @@ void test_smp(void)
     unsigned before = ap_nmis;
     apic_write(APIC_ICR, 0xc4400);
     check(wait_for(&ap_nmis, before + aps_up), "nmi broadcast");
+    /* TLB shootdown, by NMI as the processors run with interrupts off */
+    test_page[0] = 1;
+    test_page2[0] = 2;
+    map_test(PTE_P | PTE_W);
+    ap_done = 0;
+    command = 5;
+    delay(100000);
+    check_eq(ap_done, 0, "processors read the old page");
+    test_pt[0] = (u64)test_page2 | PTE_P | PTE_W;
+    hooks[2] = on_shootdown;
+    apic_write(APIC_ICR, 0xc4400);
+    check(wait_for(&ap_done, aps_up), "and the new one after a shootdown");
+    hooks[2] = on_ap_nmi;
     send(ap_ids[0], 0x4500); /* INIT stops it */
     delay(300000);
     before = aps_up;

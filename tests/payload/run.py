@@ -10,10 +10,21 @@ import sys
 LEAST = 150
 
 
+def triple_fault(argv):
+    """With -no-reboot the emulator ends by itself, having said so under -d guest_errors."""
+    r = subprocess.run(argv + ['-d', 'guest_errors'], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                       timeout=60)
+    text = r.stdout.decode(errors='replace')
+    print(text)
+    sys.exit(0 if r.returncode == 0 and text.count('T\n') + text.count('T\r\n') == 1 and 'triple fault' in text and '!' not in text else 1)
+
+
 def main():
     emulator, program, *options = sys.argv[1:]
     argv = [emulator, '-M', 'pc', '-accel', 'tcg', '-m', '128', '-nodefaults', '-display', 'none', '-serial', 'stdio', '-no-reboot',
             '-device', 'isa-debug-exit,iobase=0xf4,iosize=4', '-kernel', program] + options
+    if 'triple' in program:
+        triple_fault(argv)
     try:
         r = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=110)
         text = r.stdout.decode(errors='replace')
