@@ -40,6 +40,7 @@ typedef struct TbCompile {
 enum {
     TB_EXIT_LOOKUP = 0,    /* env's PC says where; (value 0 or token|0 = slot 0 unchained) */
     TB_EXIT_SLOT0 = 0, TB_EXIT_SLOT1 = 1, /* token|n: ir_goto slot n is not chained yet; PC is stored */
+    TB_EXIT_INDIRECT = 3,  /* token|3: an indirect jump found nothing in the jump cache; PC is stored */
     TB_EXIT_REQUESTED = 2, /* exit_request was set at block start; PC is stored */
     TB_EXIT_MASK = 7
 };

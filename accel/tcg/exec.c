@@ -173,6 +173,9 @@ static void exec_loop(TcgCpu *t)
         unsigned exit = ret & TB_EXIT_MASK;
         last = (Tb *)(ret & ~(uintptr_t)TB_EXIT_MASK);
         slot = exit;
+        if (exit == TB_EXIT_INDIRECT && t->ops->check_jump) {
+            t->ops->check_jump(cpu, &last->key, last->n_insns);
+        }
         if (last && (exit > TB_EXIT_SLOT1 || last->no_chain[slot])) {
             last = NULL;
         }

@@ -75,6 +75,9 @@ typedef struct TcgCpuOps {
     /* Load the host's FP control (MXCSR) from env before guest code, and save it after. */
     uint32_t (*host_fp_control)(Cpu *cpu);            /* value for the host's MXCSR */
     void (*host_fp_status)(Cpu *cpu, uint32_t mxcsr); /* the host's MXCSR on leaving */
+    /* The last instruction of block `from` (of n_insns) jumped to a PC not seen before. Raises the guest's
+     * exception, with the jump undone, if that PC is one that the jump itself must refuse. May be NULL. */
+    void (*check_jump)(Cpu *cpu, const TbKey *from, unsigned n_insns);
     bool (*debug_breakpoint)(Cpu *cpu);
 } TcgCpuOps;
 

@@ -368,6 +368,7 @@ const TcgCpuOps x86_tcg_ops = {
     .vars = {x86_vars, V_COUNT, V_PC},
     .get_key = x86_get_key,
     .translate = x86_translate,
+    .check_jump = x86_check_jump,
     .translate_address = x86_translate_address,
     .handle_interrupt = x86_handle_interrupt,
     .deliver_exception = x86_deliver_exception,

@@ -342,6 +342,7 @@ void x86_cpu_set_a20(Cpu *cpu, bool enabled);
 extern const CpuClass x86_cpu_class;
 extern const TcgCpuOps x86_tcg_ops;
 void x86_translate(TranslateCtx *tc);
+void x86_check_jump(Cpu *cpu, const TbKey *from, unsigned n_insns);
 bool x86_translate_address(Cpu *cpu, uint64_t va, MmuAccess access, unsigned mmu_idx, bool probe, MmuResult *out);
 void x86_cpu_reset(Cpu *cpu);
 /* CPU models (cpu_models.c): "max,+avx2,-pku" → unrealized Cpu. */

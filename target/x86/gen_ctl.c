@@ -216,14 +216,8 @@ static void check_target_value(DisasContext *s, IrVal target)
 {
     if (s->segcheck) {
         x86_call(s, x86_h_check_cs_limit, target);
-    } else if (s->code64) {
-        /* -1 or 0 in the bits above 46: canonical; the helper knows about 57-bit addresses */
-        IrLabel ok = ir_label_new(s->b);
-
-        ir_brcond(s->b, IR_LEU, ir_addi(s->b, ir_sari(s->b, target, 47), 1), ir_i64(s->b, 1), ok);
-        x86_call(s, x86_h_check_canonical, target);
-        ir_label(s->b, ok);
     }
+    /* Non-canonical targets: x86_check_jump. */
 }
 
 static void jump(DisasContext *s, unsigned slot, uint64_t target)

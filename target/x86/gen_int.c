@@ -449,7 +449,7 @@ void gen_cmpxchg(DisasContext *s, X86Insn *i)
         merged = ir_select(s->b, IR_EQ, old, acc, full, ir_zext(s->b, old, IR_I32, IR_I64));
         x86_store_gpr(s, R_EAX, 8, merged);
     } else {
-        x86_store_gpr(s, R_EAX, size, ir_select(s->b, IR_EQ, old, acc, acc, old));
+        x86_store_gpr(s, R_EAX, size, ir_select(s->b, IR_EQ, old, acc, x86_load_gpr(s, R_EAX, size), old));
     }
     x86_set_cc(s, x86_cc_size(CC_OP_SUBB, size), ir_sub(s->b, acc, old), old, IR_NONE);
     s->cc_a = acc;
@@ -548,10 +548,11 @@ void gen_carry(DisasContext *s, X86Insn *i)
 {
     IrVal v = i->arg == 2 ? ir_xor(s->b, x86_get_cf(s), ir_i32(s->b, 1)) : ir_i32(s->b, i->arg);
 
-    if (s->cc_op == CC_OP_EFLAGS && s->cc_over == CC_OVER_NONE) {
-        x86_set_cc_eflags(s, ir_or(s->b, ir_andi(s->b, s->cc_src, CC_ALL & ~CC_C), v));
-    } else {
+    if (s->cc_op != CC_OP_DYNAMIC && s->cc_op != CC_OP_EFLAGS && s->cc_over <= CC_OVER_C) {
         x86_set_cc_over(s, CC_OVER_C, v);
+    } else {
+        /* OF may be newer than the rest, too */
+        x86_set_cc_eflags(s, ir_or(s->b, ir_andi(s->b, x86_get_cc_eflags(s), CC_ALL & ~CC_C), v));
     }
 }
 

@@ -9,6 +9,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "target/x86/translate.h"
+#include "target/x86/system.h"
 #include "util/report.h"
 
 #define PAGE_OF(va) ((va) >> TARGET_PAGE_BITS_MIN)
@@ -260,6 +261,55 @@ static bool translate_insn(DisasContext *s)
     s->tc->pc_next = s->dec_base + i.len;
     s->pc = s->pc_next;
     return true;
+}
+
+/* ---- jumps to non-canonical addresses ---- */
+static bool debug_fetch(X86Decoder *d, unsigned n)
+{
+    DisasContext *s = d->opaque;
+
+    for (; d->avail < n; d->avail++) {
+        void *host;
+
+        if (!tcg_probe_nofault(x86_cs(s->env), s->dec_base + d->avail, MMU_INST_FETCH, s->mmu_idx, &host) || !host) {
+            return false;
+        }
+        d->buf[d->avail] = *(uint8_t *)host;
+    }
+    return true;
+}
+
+/*
+ * The silicon refuses a near jump to a non-canonical address at the jump. Checking each would cost; but
+ * the jump cache never knows such a target, so it comes here, and the jump is undone.
+ */
+void x86_check_jump(Cpu *cpu, const TbKey *from, unsigned n_insns)
+{
+    X86State *env = &X86_CPU(cpu)->env;
+    DisasContext s = {.env = env, .mmu_idx = x86_mmu_index(from->flags)};
+    X86Insn i = {.len = 0};
+    uint64_t pc = from->pc;
+
+    if (!(from->flags & HF_CS64) || x86_canonical(env, env->eip)) {
+        return;
+    }
+    s.dec = (X86Decoder){.code64 = true, .code32 = true, .vex_ok = true, .features = X86_CPU(cpu)->features,
+                         .more = debug_fetch, .opaque = &s};
+    for (; n_insns; n_insns--) {
+        pc += i.len;
+        s.dec_base = pc;
+        s.dec.avail = 0;
+        if (x86_decode(&s.dec, &i, pc) != X86_DECODE_OK) {
+            return; /* changed meanwhile: the fetch will fault instead */
+        }
+    }
+    if (i.row->gen == gen_ret) {
+        env->regs[R_ESP] -= 8 + (i.n_ops ? (uint16_t)i.imm : 0);
+    } else if (i.row->gen == gen_call_indirect) {
+        env->regs[R_ESP] += 8;
+    }
+    env->eip = pc;
+    x86_raise_err(env, EXCP_GP, 0, 0);
 }
 
 static void init_context(DisasContext *s, TranslateCtx *tc)

@@ -751,7 +751,8 @@ static void be_goto_indirect(Gen *g, int32_t i)
 
     be_flush_all(g, true);
     if (!tc->inline_lookup) {
-        jmp_to(a, x86_common.exit_zero);
+        mov_ri(a, R10, tc->token | TB_EXIT_INDIRECT);
+        jmp_to(a, x86_common.exit);
         return;
     }
     int pc = be_use(g, op->a);
@@ -770,7 +771,9 @@ static void be_goto_indirect(Gen *g, int32_t i)
         u = pc;
     }
     alu_rm(a, ALU_CMP, true, u, mem_bd(t, offsetof(JumpCacheEntry, key)));
-    jcc_to(a, CC_NE, x86_common.exit_zero);
+    Out *o = be_out(g, OUT_INDIRECT);
+
+    o->jump = jcc_fwd(a, CC_NE);
     op_rm(a, 0xff, 4, mem_bd(t, offsetof(JumpCacheEntry, code)));
 }
 
@@ -1000,6 +1003,10 @@ static void be_out_of_line(Gen *g, Out *o)
     case OUT_REQUESTED:
         store_pc(a, g->vars, tc->pc);
         mov_ri(a, R10, tc->token | TB_EXIT_REQUESTED);
+        jmp_to(a, x86_common.exit);
+        break;
+    case OUT_INDIRECT:
+        mov_ri(a, R10, tc->token | TB_EXIT_INDIRECT);
         jmp_to(a, x86_common.exit);
         break;
     case OUT_MISS:

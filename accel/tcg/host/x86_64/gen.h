@@ -38,7 +38,7 @@ typedef struct {
 } GenLabel;
 
 /* Out-of-line code, emitted after the block. */
-typedef enum { OUT_SLOW, OUT_GOTO, OUT_REQUESTED, OUT_MISS } OutKind;
+typedef enum { OUT_SLOW, OUT_GOTO, OUT_REQUESTED, OUT_MISS, OUT_INDIRECT } OutKind;
 typedef struct {
     uint8_t kind;
     uint8_t slow;        /* SlowKind */
