@@ -110,10 +110,11 @@ static void timers(void)
     apic_write(APIC_TIMER_DIV, 0xb);
     irq_count[0x61] = 0;
     apic_write(APIC_LVT_TIMER, 0x61);
-    apic_write(APIC_TIMER_INIT, 100000);
+    apic_write(APIC_TIMER_INIT, 0xffffffff);
     u32 first = apic_read(APIC_TIMER_CUR);
     delay(1000);
-    check(apic_read(APIC_TIMER_CUR) < first || irq_count[0x61], "apic timer counts down");
+    check(apic_read(APIC_TIMER_CUR) < first, "apic timer counts down");
+    apic_write(APIC_TIMER_INIT, 100000);
     sti();
     check(wait_for(&irq_count[0x61], 1), "apic timer one-shot");
     delay(300000);
@@ -188,7 +189,7 @@ extern u64 trampoline_stack;
 extern u8 stubs[];
 #define MAX_APS 3
 static u8 ap_stacks[MAX_APS][8192] __attribute__((aligned(16)));
-static volatile unsigned aps_up, ap_ids[MAX_APS], ap_ipis, ap_nmis, shared, ap_done;
+static volatile unsigned aps_up, ap_ids[MAX_APS + 1], ap_ipis, ap_nmis, shared, ap_done;
 static volatile unsigned command;
 static u32 lock_word;
 
