@@ -49,6 +49,29 @@ void accel_list_help(FILE *out)
     }
 }
 
+void accel_foreach(void (*fn)(const Accel *accel, void *opaque), void *opaque)
+{
+    for (const Accel *const *a = __start_rhea_accels; a < __stop_rhea_accels; a++) {
+        if (*a) {
+            fn(*a, opaque);
+        }
+    }
+}
+
+const CpuClass *cpu_class_of_arch(const char *arch)
+{
+    g_autoptr(GPtrArray) types = object_types("cpu");
+
+    for (guint i = 0; i < types->len; i++) {
+        const CpuClass *cc = object_type_ops(g_ptr_array_index(types, i));
+
+        if (cc && g_strcmp0(cc->arch, arch) == 0) {
+            return cc;
+        }
+    }
+    return NULL;
+}
+
 void accel_help(const char *name, FILE *out)
 {
     const Accel *a = accel_find(name);

@@ -62,6 +62,12 @@ struct CpuClass {
     const StateDesc *state;                         /* of env */
     /* guest virtual → physical for debuggers; false if unmapped */
     bool (*debug_translate)(Cpu *cpu, uint64_t va, hwaddr *pa);
+    void (*nmi)(Cpu *cpu);                          /* non-maskable interrupt; NULL: has none */
+    /* CPU models, for monitors. NULL: there are none. */
+    const char *(*model_nth)(unsigned i);           /* NULL past the last */
+    Cpu *(*model_new)(const char *text, GError **error); /* "-cpu" text to an unrealized CPU */
+    void (*model_missing)(const char *model, void (*fn)(const char *feature, void *opaque), void *opaque);
+    void (*features)(Cpu *cpu, void (*fn)(const char *name, bool on, void *opaque), void *opaque);
     const struct TcgCpuOps *tcg;                    /* accel/tcg/tcg.h; NULL: not under TCG */
     const char *gdb_arch, *gdb_core_xml;
 };
@@ -94,9 +100,11 @@ bool accel_start(GError **error) WARN_UNUSED;
 /* -accel NAME,name=value of the selected accelerator. */
 bool accel_property_set(const char *name, const char *value, GError **error) WARN_UNUSED;
 void accel_list_help(FILE *out);
+void accel_foreach(void (*fn)(const Accel *accel, void *opaque), void *opaque);
 void accel_help(const char *name, FILE *out);       /* "-accel tcg,help" */
 
 /* ---- vCPUs ---- */
+const CpuClass *cpu_class_of_arch(const char *arch); /* NULL: no such CPUs here */
 extern GPtrArray *cpus;                 /* of Cpu*, by index; changed under the big lock */
 extern __thread Cpu *current_cpu;
 /* cpu types descend from "cpu" and give their CpuClass as .ops. Its realize (inherited) makes the

@@ -7,6 +7,7 @@
 #include "chardev/backend.h"
 #include <fcntl.h>
 #include <poll.h>
+#include "util/fdset.h"
 
 extern const ChardevKind *const __start_rhea_chardevs[];
 extern const ChardevKind *const __stop_rhea_chardevs[];
@@ -52,6 +53,14 @@ void chardev_list_help(FILE *out)
     }
 }
 
+void chardev_kinds_foreach(void (*fn)(const char *name, void *data), void *data)
+{
+    g_autoptr(GPtrArray) kinds = all_kinds();
+    for (unsigned i = 0; i < kinds->len; i++) {
+        fn(((const ChardevKind *)kinds->pdata[i])->name, data);
+    }
+}
+
 static bool unknown_kind(const char *name, GError **error)
 {
     g_autoptr(GPtrArray) kinds = all_kinds();
@@ -77,7 +86,7 @@ static bool open_log(Chardev *chr, KeyValues *kv, GError **error)
         return false;
     }
     if (path) {
-        chr->log_fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | (append ? O_APPEND : O_TRUNC), 0666);
+        chr->log_fd = fdset_open(path, O_WRONLY | O_CREAT | O_CLOEXEC | (append ? O_APPEND : O_TRUNC), 0666);
         if (chr->log_fd < 0) {
             return error_set_errno(error, errno, "cannot open logfile '%s'", path);
         }
@@ -302,6 +311,32 @@ void chardev_foreach(void (*fn)(const Chardev *chr, void *data), void *data)
             fn(chr, data);
         }
     }
+}
+
+bool chardev_is_used(const Chardev *chr)
+{
+    return chr->fe || chr->hidden || chr->kind->connect;
+}
+
+bool chardev_replace(Chardev *old, Chardev *chr, GError **error)
+{
+    ChardevFrontend *fe = old->fe;
+    if (old->kind->connect || chr->kind->connect || old->hidden) {
+        return error_set(error, "chardev '%s': a mux cannot be replaced", old->id);
+    }
+    if (fe) {
+        chardev_disconnect(fe);
+        if (fe->event && old->open && !chr->open) {
+            fe->event(fe->opaque, CHARDEV_CLOSED);
+        }
+        if (!chardev_connect(chr, fe, error)) {
+            return false;
+        }
+    }
+    g_free(chr->id);
+    chr->id = g_strdup(old->id);
+    chardev_delete(old);
+    return true;
 }
 
 void chardev_delete(Chardev *chr)

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "chardev/backend.h"
+#include "util/fdset.h"
 #include <fcntl.h>
 
 typedef struct {
@@ -46,11 +47,11 @@ static bool file_open(Chardev *chr, KeyValues *kv, GError **error)
     if (!need_path(kv, &path, error) || !keyvals_bool(kv, "append", &append, error)) {
         return false;
     }
-    int out = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | (append ? O_APPEND : O_TRUNC), 0666), in = -1;
+    int out = fdset_open(path, O_WRONLY | O_CREAT | O_CLOEXEC | (append ? O_APPEND : O_TRUNC), 0666), in = -1;
     if (out < 0) {
         return error_set_errno(error, errno, "chardev file: cannot create '%s'", path);
     }
-    if (in_path && (in = open(in_path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) < 0) {
+    if (in_path && (in = fdset_open(in_path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0)) < 0) {
         error_set_errno(error, errno, "chardev file: cannot open '%s'", in_path);
         close(out);
         return false;

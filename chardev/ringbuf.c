@@ -66,3 +66,16 @@ GByteArray *ringbuf_take(Chardev *chr, uint64_t max, GError **error)
     }
     return out;
 }
+
+bool ringbuf_put(Chardev *chr, const void *data, size_t len, GError **error)
+{
+    if (chr->kind != &ringbuf_kind) {
+        return error_set(error, "chardev '%s' is a %s, not a ringbuf", chr->id, chr->kind->name);
+    }
+    for (const uint8_t *p = data; len;) {
+        int n = ringbuf_write(chr, p, MIN(len, INT_MAX));
+        p += n;
+        len -= n;
+    }
+    return true;
+}

@@ -7,12 +7,16 @@
 #include "accel/tcg/tcg.h"
 #include "chardev/ringbuf.h"
 #include "hw/core/machine.h"
+#include "monitor/qmp.h"
 #include "system/runstate.h"
 #include "system/version.h"
 #include "util/report.h"
 
 #define LINE_MAX_BYTES 1024
 #define HISTORY_MAX 32
+
+static int chosen_cpu = -1; /* -1: the first */
+static GPtrArray *on_chardevs; /* of Chardev* */
 
 typedef struct Command {
     const char *name, *params, *help;
@@ -114,7 +118,7 @@ static void dump_cpu(Cpu *cpu, void *out)
 static void info_registers(GString *out, const char *args)
 {
     bool all = g_str_equal(args, "-a");
-    for (unsigned i = 0; cpus && i < cpus->len && (all || i == 0); i++) {
+    for (unsigned i = 0; cpus && i < cpus->len && (all || (int)i == MAX(chosen_cpu, 0)); i++) {
         cpu_run_on(cpus->pdata[i], dump_cpu, out, true);
     }
 }
@@ -254,6 +258,20 @@ char *monitor_command(const char *line)
         g_string_append_printf(out, "unknown command: '%s'\n", name);
     }
     return g_string_free(out, FALSE);
+}
+
+char *monitor_command_on(const char *line, int cpu_index)
+{
+    int outer = chosen_cpu;
+    chosen_cpu = cpu_index;
+    char *out = monitor_command(line);
+    chosen_cpu = outer;
+    return out;
+}
+
+void monitors_flush(void)
+{
+    qmp_monitors_flush();
 }
 
 /* ---- the line editor ---- */
@@ -418,5 +436,14 @@ bool monitor_new(Chardev *chr, GError **error)
     m->history = g_ptr_array_new_with_free_func(g_free);
     m->fe = (ChardevFrontend){.opaque = m, .can_receive = monitor_can_receive,
                               .receive = monitor_receive, .event = monitor_event};
+    if (!on_chardevs) {
+        on_chardevs = g_ptr_array_new();
+    }
+    g_ptr_array_add(on_chardevs, chr);
     return chardev_connect(chr, &m->fe, error);
+}
+
+bool monitor_is_on(const Chardev *chr)
+{
+    return on_chardevs && g_ptr_array_find(on_chardevs, chr, NULL);
 }

@@ -11,6 +11,7 @@
 #include "hw/nvram/fw_cfg.h"
 #include "hw/x86/smbios.h"
 #include "system/runstate.h"
+#include "util/fdset.h"
 #include "util/report.h"
 #include "util/trace.h"
 
@@ -100,32 +101,60 @@ OPTION_HANDLER(opt_name)
 
 OPTION_HANDLER(opt_no_reboot)
 {
-    cl->no_reboot = true;
+    cl->actions.reboot = QAPI_REBOOT_ACTION_SHUTDOWN;
     return true;
 }
 
 OPTION_HANDLER(opt_no_shutdown)
 {
-    cl->no_shutdown = true;
+    cl->actions.shutdown = QAPI_SHUTDOWN_ACTION_PAUSE;
     return true;
 }
 
-static bool choose(KeyValues *kv, const char *key, const char *off, const char *on, bool *out, GError **error)
+/* An enum of the schema by its name. */
+static bool choose(KeyValues *kv, const char *key, const QapiType *type, void *out, GError **error)
 {
     const char *text = keyvals_get(kv, key);
-    if (text && !g_str_equal(text, on) && !g_str_equal(text, off)) {
-        return error_set(error, "parameter '%s=%s': valid: %s, %s", key, text, off, on);
+    int index = text ? qapi_enum_find(type, text) : 0;
+    if (index < 0) {
+        g_autofree char *valid = g_strjoinv(", ", (char **)type->names);
+        return error_set(error, "parameter '%s=%s': valid: %s", key, text, valid);
     }
-    *out = text ? g_str_equal(text, on) : *out;
+    if (text) {
+        *(int *)out = index;
+    }
     return true;
 }
 
 OPTION_HANDLER(opt_action)
 {
     g_autoptr(KeyValues) kv = keyvals_parse(arg, NULL, error);
-    return kv && choose(kv, "reboot", "reset", "shutdown", &cl->no_reboot, error) &&
-           choose(kv, "shutdown", "poweroff", "pause", &cl->no_shutdown, error) &&
-           keyvals_check_used(kv, VALID("reboot", "shutdown"), error);
+    if (!kv) {
+        return false;
+    }
+    cl->panic_given |= keyvals_get(kv, "panic") != NULL;
+    return choose(kv, "reboot", &qapi_type_RebootAction, &cl->actions.reboot, error) &&
+           choose(kv, "shutdown", &qapi_type_ShutdownAction, &cl->actions.shutdown, error) &&
+           choose(kv, "panic", &qapi_type_PanicAction, &cl->actions.panic, error) &&
+           keyvals_check_used(kv, VALID("reboot", "shutdown", "panic"), error);
+}
+
+OPTION_HANDLER(opt_add_fd)
+{
+    g_autoptr(KeyValues) kv = keyvals_parse(arg, NULL, error);
+    unsigned fd = 0, set = 0;
+    if (!kv || !keyvals_unsigned(kv, "fd", &fd, error) || !keyvals_unsigned(kv, "set", &set, error)) {
+        return false;
+    }
+    const char *opaque = keyvals_get(kv, "opaque");
+    if (!keyvals_get(kv, "fd") || !keyvals_get(kv, "set")) {
+        return error_set(error, "expected fd=NUMBER,set=NUMBER");
+    }
+    if (fd <= STDERR_FILENO) {
+        return error_set(error, "parameter 'fd=%u': standard input, output and error cannot be in a set", fd);
+    }
+    int64_t to = set;
+    return keyvals_check_used(kv, VALID("fd", "set", "opaque"), error) && fdset_add(&to, fd, opaque, error);
 }
 
 OPTION_HANDLER(opt_stopped)

@@ -7,6 +7,7 @@
 #include "util/osdep.h"
 #include "chardev/chardev.h"
 #include "memory/memory.h"
+#include "monitor/monitor.h"
 #include "system/daemon.h"
 #include "system/mainloop.h"
 #include "system/runstate.h"
@@ -45,6 +46,7 @@ int main(int argc, char **argv)
         exit_code = 1;
     } else if (!cl.done) {
         exit_code = run(cl.stopped);
+        monitors_flush();
         chardevs_cleanup();
     }
     exit(exit_code); /* the vCPU threads stand still or end with us */

@@ -81,7 +81,11 @@ static const OptionRow rows[] = {
      STAGE_FRONTEND, opt_serial},
     {"parallel", NULL, "none", "no parallel port; there is no other kind yet", STAGE_MACHINE, opt_none_only},
     {"monitor", NULL, "dev", "redirect the monitor to char device 'dev'", STAGE_FRONTEND, opt_monitor},
-    {"mon", NULL, "[chardev=]name[,mode=readline]", "a monitor on a chardev", STAGE_FRONTEND, opt_mon},
+    {"qmp", NULL, "dev", "like -monitor, for programs: the QEMU machine protocol", STAGE_FRONTEND, opt_qmp},
+    {"qmp-pretty", NULL, "dev", "like -qmp, with indented replies", STAGE_FRONTEND, opt_qmp_pretty},
+    {"mon", NULL, "[chardev=]name[,mode=readline|control][,pretty=on|off]", "a monitor on a chardev", STAGE_FRONTEND, opt_mon},
+    {"add-fd", NULL, "fd=fd,set=set[,opaque=opaque]",
+     "add an inherited file descriptor to a set; /dev/fdset/SET opens it", STAGE_PROCESS, opt_add_fd},
     {"pidfile", NULL, "file", "write PID to 'file'", STAGE_PROCESS, opt_pidfile},
     {"daemonize", NULL, NULL, "go on in the background once the machine is set up", STAGE_PROCESS, opt_daemonize},
     {"S", NULL, NULL, "freeze CPU at startup (use 'cont' to start execution)", STAGE_PROCESS, opt_stopped},
@@ -92,7 +96,7 @@ static const OptionRow rows[] = {
     {"trace", NULL, "[[enable=]<pattern>][,file=<file>]", "enable the trace points that match ('-trace help' for a list)", STAGE_PROCESS, opt_trace},
     {"no-reboot", NULL, NULL, "exit instead of rebooting", STAGE_PROCESS, opt_no_reboot},
     {"no-shutdown", NULL, NULL, "stop before shutdown", STAGE_PROCESS, opt_no_shutdown},
-    {"action", NULL, "reboot=reset|shutdown,shutdown=poweroff|pause", "what follows these events of the guest", STAGE_PROCESS, opt_action},
+    {"action", NULL, "reboot=reset|shutdown[,shutdown=poweroff|pause][,panic=pause|shutdown|exit-failure|none]", "what follows these events of the guest", STAGE_PROCESS, opt_action},
     {"nodefaults", NULL, NULL, "don't create default devices", STAGE_MACHINE, opt_nodefaults},
     {"no-user-config", NULL, NULL, "don't load configuration files (none are ever loaded)", STAGE_PROCESS, opt_nothing},
     {"rtc", NULL, "[base=utc|localtime|<datetime>][,clock=host|rt|vm][,driftfix=none|slew]",
@@ -104,14 +108,14 @@ static const OptionRow rows[] = {
 
 /* Options of QEMU that are not there yet, so that the message can say so; true: takes an argument. */
 static const struct { const char *name; bool has_arg; } missing[] = {
-    {"add-fd", true}, {"audio", true}, {"audiodev", true}, {"blockdev", true}, {"cdrom", true},
+    {"audio", true}, {"audiodev", true}, {"blockdev", true}, {"cdrom", true},
     {"chroot", true}, {"compat", true}, {"dfilter", true}, {"drive", true}, {"fda", true},
     {"fdb", true}, {"fsdev", true}, {"full-screen", false}, {"gdb", true},
     {"hda", true}, {"hdb", true}, {"hdc", true}, {"hdd", true}, {"icount", true},
     {"incoming", true}, {"iscsi", true}, {"k", true}, {"loadvm", true}, {"mem-path", true},
     {"mem-prealloc", false}, {"mtdblock", true}, {"netdev", true}, {"no-fd-bootchk", false},
-    {"numa", true}, {"pflash", true}, {"plugin", true}, {"prom-env", true}, {"qmp", true},
-    {"qmp-pretty", true}, {"readconfig", true}, {"run-with", true}, {"runas", true}, {"s", false},
+    {"numa", true}, {"pflash", true}, {"plugin", true}, {"prom-env", true}, 
+    {"readconfig", true}, {"run-with", true}, {"runas", true}, {"s", false},
     {"sd", true}, {"semihosting", false}, {"set", true}, {"singlestep", false},
     {"snapshot", false}, {"spice", true}, {"tb-size", true}, {"tpmdev", true},
     {"usb", false}, {"usbdevice", true}, {"virtfs", true}, {"vnc", true}, {"watchdog-action", true},
@@ -126,6 +130,15 @@ static const OptionRow *row_find(const char *name)
         }
     }
     return NULL;
+}
+
+void options_foreach(void (*fn)(const char *name, const char *shape, void *opaque), void *opaque)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        if (rows[i].name && rows[i].shape) {
+            fn(rows[i].name, rows[i].shape, opaque);
+        }
+    }
 }
 
 static bool unknown_option(const char *given, const char *name, GError **error)

@@ -8,6 +8,7 @@
 #pragma once
 #include "util/osdep.h"
 #include "hw/core/machine.h"
+#include "system/runstate.h"
 #include "system/sandbox.h"
 #include "util/keyval.h"
 
@@ -39,6 +40,13 @@ typedef struct {
     const char *arg;
 } GivenOption;
 
+/* A monitor to be connected once the machine is there. */
+typedef struct {
+    Chardev *chr;
+    char *id;
+    bool qmp, pretty;
+} GivenMonitor;
+
 /* What handlers gather for startup.c; MachineConfig has the rest. */
 struct CommandLine {
     const char *argv0;
@@ -55,11 +63,12 @@ struct CommandLine {
     uint64_t ram_size;           /* 0: not given */
 
     unsigned serial_count;
-    GPtrArray *monitors;         /* of char*: short forms and chardev:ID */
+    GArray *monitors;            /* of GivenMonitor */
     bool serial_given, monitor_given;
     bool nographic, display_given;
 
-    bool no_reboot, no_shutdown, stopped;
+    RunActions actions;
+    bool panic_given, stopped;
     bool daemonize, mem_lock;
     char *pidfile;
     Sandbox sandbox;
@@ -67,6 +76,8 @@ struct CommandLine {
 
 /* Find options and arguments in argv. Errors name the option and suggest a near one. */
 bool options_parse(CommandLine *cl, int argc, char **argv, GError **error) WARN_UNUSED;
+/* Each option that takes an argument: its name and the argument's shape. */
+void options_foreach(void (*fn)(const char *name, const char *shape, void *opaque), void *opaque);
 /* Run the handlers of one stage. */
 bool options_run(CommandLine *cl, OptionStage stage, GError **error) WARN_UNUSED;
 void options_print_help(FILE *out, const char *argv0);
@@ -77,6 +88,7 @@ bool smp_parse(const char *text, unsigned max, const char *machine, MachineConfi
 /* Handlers, by subject. */
 #define OPTION_HANDLER(name) bool name(CommandLine *cl, const char *arg, GError **error)
 OPTION_HANDLER(opt_accel);
+OPTION_HANDLER(opt_add_fd);
 OPTION_HANDLER(opt_action);
 OPTION_HANDLER(opt_append);
 OPTION_HANDLER(opt_bios);
@@ -116,6 +128,8 @@ OPTION_HANDLER(opt_none_only);
 OPTION_HANDLER(opt_object);
 OPTION_HANDLER(opt_overcommit);
 OPTION_HANDLER(opt_pidfile);
+OPTION_HANDLER(opt_qmp);
+OPTION_HANDLER(opt_qmp_pretty);
 OPTION_HANDLER(opt_rtc);
 OPTION_HANDLER(opt_sandbox);
 OPTION_HANDLER(opt_serial);

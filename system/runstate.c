@@ -8,6 +8,7 @@
 #include <signal.h>
 #include "hw/core/clock.h"
 #include "hw/core/machine.h"
+#include "qapi/qapi-events.h"
 #include "system/mainloop.h"
 #include "util/report.h"
 
@@ -15,14 +16,14 @@
 
 static struct {
     RunState state;
-    RebootAction reboot;
-    ShutdownAction shutdown;
+    RunActions actions;
     /* requests, atomic */
     int reset_cause, shutdown_cause, powerdown, stop_state, debug;
     int exit_code;
     /* set by the signal handler */
     int signo, sender_pid;
-} rs = {.stop_state = -1, .exit_code = EXIT_CODE_NONE};
+} rs = {.state = QAPI_RUN_STATE_PRELAUNCH, .actions = {.panic = QAPI_PANIC_ACTION_SHUTDOWN}, .stop_state = -1,
+        .exit_code = EXIT_CODE_NONE};
 
 typedef struct {
     void (*fn)(void *opaque);
@@ -30,17 +31,52 @@ typedef struct {
 } Notifier;
 static GArray *powerdown_notifiers;
 
-static const char *const state_names[RUN_STATE_COUNT] = {
-    [RUN_STATE_PRELAUNCH] = "prelaunch", [RUN_STATE_RUNNING] = "running",
-    [RUN_STATE_PAUSED] = "paused", [RUN_STATE_SHUTDOWN] = "shutdown",
-    [RUN_STATE_GUEST_PANICKED] = "guest-panicked", [RUN_STATE_INTERNAL_ERROR] = "internal-error",
-    [RUN_STATE_DEBUG] = "debug",
+/*
+ * The state machine: which state may follow which. A machine begins in prelaunch. Running is left for
+ * one of the ways to stand still; from there it goes on (cont), or, where the guest cannot go on, back to
+ * prelaunch by a reset. Every state may end in shutdown.
+ */
+#define TO(state) BIT_ULL(QAPI_RUN_STATE_##state)
+#define STANDSTILL (TO(DEBUG) | TO(IO_ERROR) | TO(PAUSED) | TO(WATCHDOG) | TO(GUEST_PANICKED) | TO(INTERNAL_ERROR) | \
+                    TO(SHUTDOWN) | TO(SUSPENDED) | TO(SAVE_VM) | TO(RESTORE_VM) | TO(FINISH_MIGRATE))
+#define MIGRATION (TO(FINISH_MIGRATE) | TO(POSTMIGRATE) | TO(SAVE_VM) | TO(RESTORE_VM))
+static const uint64_t transitions[QAPI_RUN_STATE__MAX] = {
+    [QAPI_RUN_STATE_PRELAUNCH] = TO(RUNNING) | TO(PAUSED) | TO(INMIGRATE) | TO(SHUTDOWN) | TO(SUSPENDED) | MIGRATION,
+    [QAPI_RUN_STATE_INMIGRATE] = TO(RUNNING) | STANDSTILL | TO(PRELAUNCH) | TO(POSTMIGRATE),
+    [QAPI_RUN_STATE_RUNNING] = STANDSTILL,
+    [QAPI_RUN_STATE_PAUSED] = TO(RUNNING) | TO(PRELAUNCH) | TO(SHUTDOWN) | TO(GUEST_PANICKED) | TO(INTERNAL_ERROR) | MIGRATION,
+    [QAPI_RUN_STATE_DEBUG] = TO(RUNNING) | TO(PAUSED) | TO(PRELAUNCH) | TO(SHUTDOWN) | TO(SUSPENDED) | MIGRATION,
+    [QAPI_RUN_STATE_IO_ERROR] = TO(RUNNING) | TO(PAUSED) | TO(PRELAUNCH) | TO(SHUTDOWN) | MIGRATION,
+    [QAPI_RUN_STATE_WATCHDOG] = TO(RUNNING) | TO(PAUSED) | TO(PRELAUNCH) | TO(SHUTDOWN) | MIGRATION,
+    [QAPI_RUN_STATE_SUSPENDED] = TO(RUNNING) | TO(PAUSED) | TO(PRELAUNCH) | TO(SHUTDOWN) | MIGRATION,
+    [QAPI_RUN_STATE_GUEST_PANICKED] = TO(PRELAUNCH) | TO(SHUTDOWN) | MIGRATION,
+    [QAPI_RUN_STATE_INTERNAL_ERROR] = TO(PRELAUNCH) | TO(SHUTDOWN) | MIGRATION,
+    [QAPI_RUN_STATE_SHUTDOWN] = TO(PRELAUNCH) | TO(PAUSED) | MIGRATION,
+    [QAPI_RUN_STATE_FINISH_MIGRATE] = TO(RUNNING) | TO(PAUSED) | TO(POSTMIGRATE) | TO(PRELAUNCH) | TO(SHUTDOWN),
+    [QAPI_RUN_STATE_POSTMIGRATE] = TO(RUNNING) | TO(PRELAUNCH) | TO(FINISH_MIGRATE) | TO(SHUTDOWN),
+    [QAPI_RUN_STATE_RESTORE_VM] = TO(RUNNING) | TO(PAUSED) | TO(PRELAUNCH) | TO(SHUTDOWN),
+    [QAPI_RUN_STATE_SAVE_VM] = TO(RUNNING) | TO(PAUSED) | TO(PRELAUNCH) | TO(SHUTDOWN) | TO(POSTMIGRATE),
 };
 
-void runstate_set_actions(RebootAction reboot, ShutdownAction shutdown)
+bool runstate_may_follow(RunState from, RunState to)
 {
-    rs.reboot = reboot;
-    rs.shutdown = shutdown;
+    return from == to || (transitions[from] & BIT_ULL(to));
+}
+
+static void set_state(RunState to)
+{
+    assert(runstate_may_follow(rs.state, to));
+    rs.state = to;
+}
+
+void runstate_set_actions(RunActions actions)
+{
+    rs.actions = actions;
+}
+
+RunActions runstate_actions(void)
+{
+    return rs.actions;
 }
 
 RunState runstate_get(void)
@@ -50,7 +86,7 @@ RunState runstate_get(void)
 
 const char *runstate_name(RunState state)
 {
-    return state_names[state];
+    return qapi_RunState_str(state);
 }
 
 bool runstate_is_running(void)
@@ -82,22 +118,33 @@ bool vm_start(GError **error)
     if (rs.state == RUN_STATE_RUNNING) {
         return true;
     }
-    if (rs.state == RUN_STATE_SHUTDOWN || rs.state == RUN_STATE_INTERNAL_ERROR ||
-        rs.state == RUN_STATE_GUEST_PANICKED) {
-        return error_set(error, "the machine is in state '%s': reset it first (system_reset)",
-                         state_names[rs.state]);
+    if (!runstate_may_follow(rs.state, RUN_STATE_RUNNING)) {
+        return error_set(error, "the machine is in state '%s': reset it first (system_reset)", runstate_name(rs.state));
     }
-    rs.state = RUN_STATE_RUNNING;
+    set_state(RUN_STATE_RUNNING);
+    qapi_event_send_resume();
     set_running(true);
     return true;
 }
 
-void vm_stop(RunState state)
+static void stop(RunState state, bool tell)
 {
     if (rs.state == RUN_STATE_RUNNING) {
-        set_running(false);
+        set_running(false); /* lets others run meanwhile */
+        if (rs.state == RUN_STATE_RUNNING) {
+            set_state(state);
+            if (tell) {
+                qapi_event_send_stop();
+            }
+        }
+    } else if (state != RUN_STATE_PAUSED && runstate_may_follow(rs.state, state)) {
+        set_state(state);
     }
-    rs.state = state;
+}
+
+void vm_stop(RunState state)
+{
+    stop(state, true);
 }
 
 /* ---- requests: any thread ---- */
@@ -110,7 +157,7 @@ void vm_stop_request(RunState state)
 
 void system_reset_request(ShutdownCause cause)
 {
-    if (rs.reboot == REBOOT_EXITS && cause != SHUTDOWN_SUBSYSTEM_RESET) {
+    if (rs.actions.reboot == QAPI_REBOOT_ACTION_SHUTDOWN && cause != SHUTDOWN_SUBSYSTEM_RESET) {
         system_shutdown_request(cause);
         return;
     }
@@ -159,25 +206,74 @@ void runstate_signal(int signo, int sender_pid)
 
 /* ---- the main loop's side ---- */
 
+static QapiShutdownCause public_cause(ShutdownCause cause)
+{
+    static const QapiShutdownCause map[] = {
+        [SHUTDOWN_NONE] = QAPI_SHUTDOWN_CAUSE_NONE, [SHUTDOWN_GUEST_SHUTDOWN] = QAPI_SHUTDOWN_CAUSE_GUEST_SHUTDOWN,
+        [SHUTDOWN_GUEST_RESET] = QAPI_SHUTDOWN_CAUSE_GUEST_RESET, [SHUTDOWN_GUEST_PANIC] = QAPI_SHUTDOWN_CAUSE_GUEST_PANIC,
+        [SHUTDOWN_HOST_SIGNAL] = QAPI_SHUTDOWN_CAUSE_HOST_SIGNAL, [SHUTDOWN_HOST_QMP_QUIT] = QAPI_SHUTDOWN_CAUSE_HOST_QMP_QUIT,
+        [SHUTDOWN_HOST_QMP_RESET] = QAPI_SHUTDOWN_CAUSE_HOST_QMP_SYSTEM_RESET,
+        [SHUTDOWN_HOST_ERROR] = QAPI_SHUTDOWN_CAUSE_HOST_ERROR, [SHUTDOWN_HOST_UI] = QAPI_SHUTDOWN_CAUSE_HOST_UI,
+        [SHUTDOWN_SUBSYSTEM_RESET] = QAPI_SHUTDOWN_CAUSE_SUBSYSTEM_RESET};
+    return map[cause];
+}
+
+static bool by_guest(ShutdownCause cause)
+{
+    return cause == SHUTDOWN_GUEST_SHUTDOWN || cause == SHUTDOWN_GUEST_RESET || cause == SHUTDOWN_GUEST_PANIC;
+}
+
+static void tell_shutdown(ShutdownCause cause)
+{
+    qapi_event_send_shutdown(&(QapiEventShutdownArg){.guest = by_guest(cause), .reason = public_cause(cause)});
+}
+
 static void do_powerdown(void)
 {
     for (unsigned i = 0; powerdown_notifiers && i < powerdown_notifiers->len; i++) {
         Notifier *n = &g_array_index(powerdown_notifiers, Notifier, i);
         n->fn(n->opaque);
     }
+    qapi_event_send_powerdown();
 }
 
-static void do_reset(void)
+static void do_reset(ShutdownCause cause)
 {
     bool was_running = rs.state == RUN_STATE_RUNNING;
     if (was_running) {
         cpus_pause();
     }
     machine_reset(machine_current());
-    if (was_running) {
+    if (cause != SHUTDOWN_SUBSYSTEM_RESET) {
+        qapi_event_send_reset(&(QapiEventResetArg){.guest = by_guest(cause), .reason = public_cause(cause)});
+    }
+    if (was_running && rs.state == RUN_STATE_RUNNING) {
         cpus_resume();
-    } else if (rs.state != RUN_STATE_PRELAUNCH) {
-        rs.state = RUN_STATE_PAUSED;
+    } else if (rs.state != RUN_STATE_INMIGRATE) {
+        set_state(RUN_STATE_PRELAUNCH);
+    }
+}
+
+/* True if the process should exit. */
+static bool do_panic(int *exit_code)
+{
+    QapiPanicAction action = rs.actions.panic;
+    QapiEventGuestPanickedArg data = {.action = action == QAPI_PANIC_ACTION_NONE    ? QAPI_GUEST_PANIC_ACTION_RUN
+                                                : action == QAPI_PANIC_ACTION_PAUSE ? QAPI_GUEST_PANIC_ACTION_PAUSE
+                                                                                    : QAPI_GUEST_PANIC_ACTION_POWEROFF};
+    qapi_event_send_guest_panicked(&data);
+    switch (action) {
+    case QAPI_PANIC_ACTION_PAUSE:
+        vm_stop(RUN_STATE_GUEST_PANICKED);
+        return false;
+    case QAPI_PANIC_ACTION_SHUTDOWN:
+    case QAPI_PANIC_ACTION_EXIT_FAILURE:
+        tell_shutdown(SHUTDOWN_GUEST_PANIC);
+        stop(RUN_STATE_SHUTDOWN, false);
+        *exit_code = action == QAPI_PANIC_ACTION_EXIT_FAILURE;
+        return true;
+    default:
+        return false;
     }
 }
 
@@ -197,12 +293,31 @@ static int take(int *request, int idle)
     return __atomic_exchange_n(request, idle, __ATOMIC_ACQ_REL);
 }
 
+/* True if the process should exit. */
+static bool do_shutdown(ShutdownCause cause, int *exit_code)
+{
+    bool asked_by_host = cause == SHUTDOWN_HOST_QMP_QUIT || cause == SHUTDOWN_HOST_UI || cause == SHUTDOWN_HOST_ERROR;
+    int code = take(&rs.exit_code, EXIT_CODE_NONE);
+    if (cause == SHUTDOWN_GUEST_PANIC) {
+        return do_panic(exit_code);
+    }
+    tell_shutdown(cause);
+    if (asked_by_host || code != EXIT_CODE_NONE || rs.actions.shutdown == QAPI_SHUTDOWN_ACTION_POWEROFF) {
+        stop(RUN_STATE_SHUTDOWN, false);
+        *exit_code = code != EXIT_CODE_NONE ? code : cause == SHUTDOWN_HOST_ERROR;
+        return true;
+    }
+    vm_stop(RUN_STATE_SHUTDOWN);
+    return false;
+}
+
 bool runstate_handle_requests(int *exit_code)
 {
     int signo = take(&rs.signo, 0);
     if (signo) {
         report_signal(signo);
-        vm_stop(RUN_STATE_SHUTDOWN);
+        tell_shutdown(SHUTDOWN_HOST_SIGNAL);
+        stop(RUN_STATE_SHUTDOWN, false);
         *exit_code = 0;
         return true;
     }
@@ -210,25 +325,19 @@ bool runstate_handle_requests(int *exit_code)
         vm_stop(RUN_STATE_DEBUG);
     }
     int cause = take(&rs.shutdown_cause, SHUTDOWN_NONE);
-    if (cause != SHUTDOWN_NONE) {
-        bool asked_by_host = cause == SHUTDOWN_HOST_QMP_QUIT || cause == SHUTDOWN_HOST_UI ||
-                             cause == SHUTDOWN_HOST_ERROR;
-        int code = take(&rs.exit_code, EXIT_CODE_NONE);
-        vm_stop(RUN_STATE_SHUTDOWN);
-        if (asked_by_host || code != EXIT_CODE_NONE || rs.shutdown == SHUTDOWN_EXITS) {
-            *exit_code = code != EXIT_CODE_NONE ? code : cause == SHUTDOWN_HOST_ERROR;
-            return true;
-        }
+    if (cause != SHUTDOWN_NONE && do_shutdown(cause, exit_code)) {
+        return true;
     }
-    if (take(&rs.reset_cause, SHUTDOWN_NONE) != SHUTDOWN_NONE) {
-        do_reset();
+    cause = take(&rs.reset_cause, SHUTDOWN_NONE);
+    if (cause != SHUTDOWN_NONE) {
+        do_reset(cause);
     }
     if (take(&rs.powerdown, 0)) {
         do_powerdown();
     }
-    int stop = take(&rs.stop_state, -1);
-    if (stop >= 0) {
-        vm_stop(stop);
+    int stop_state = take(&rs.stop_state, -1);
+    if (stop_state >= 0) {
+        vm_stop(stop_state);
     }
     return false;
 }

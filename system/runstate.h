@@ -9,16 +9,29 @@
 #pragma once
 #include "util/osdep.h"
 #include "accel/accel.h"
+#include "qapi/qapi-types.h"
 
-/* Names as query-status and "info status" show them. */
-typedef enum {
-    RUN_STATE_PRELAUNCH, RUN_STATE_RUNNING, RUN_STATE_PAUSED, RUN_STATE_SHUTDOWN,
-    RUN_STATE_GUEST_PANICKED, RUN_STATE_INTERNAL_ERROR, RUN_STATE_DEBUG, RUN_STATE_COUNT,
-} RunState;
+/* The states are those of the schema. */
+typedef QapiRunState RunState;
+#define RUN_STATE_PRELAUNCH QAPI_RUN_STATE_PRELAUNCH
+#define RUN_STATE_RUNNING QAPI_RUN_STATE_RUNNING
+#define RUN_STATE_PAUSED QAPI_RUN_STATE_PAUSED
+#define RUN_STATE_SHUTDOWN QAPI_RUN_STATE_SHUTDOWN
+#define RUN_STATE_GUEST_PANICKED QAPI_RUN_STATE_GUEST_PANICKED
+#define RUN_STATE_INTERNAL_ERROR QAPI_RUN_STATE_INTERNAL_ERROR
+#define RUN_STATE_DEBUG QAPI_RUN_STATE_DEBUG
+#define RUN_STATE_INMIGRATE QAPI_RUN_STATE_INMIGRATE
+/* Whether the table of transitions has from -> to. */
+bool runstate_may_follow(RunState from, RunState to);
 
-typedef enum { REBOOT_RESETS, REBOOT_EXITS } RebootAction;   /* -no-reboot */
-typedef enum { SHUTDOWN_EXITS, SHUTDOWN_PAUSES } ShutdownAction; /* -no-shutdown */
-void runstate_set_actions(RebootAction reboot, ShutdownAction shutdown);
+/* What follows events of the guest: -no-reboot, -no-shutdown, -action, set-action. */
+typedef struct {
+    QapiRebootAction reboot;
+    QapiShutdownAction shutdown;
+    QapiPanicAction panic;
+} RunActions;
+void runstate_set_actions(RunActions actions);
+RunActions runstate_actions(void);
 
 RunState runstate_get(void);
 const char *runstate_name(RunState state);
@@ -26,7 +39,8 @@ bool runstate_is_running(void);
 
 /* Start or go on. After a shutdown that only paused, the machine must be reset first. */
 bool vm_start(GError **error) WARN_UNUSED;
-/* Stop all vCPUs and the virtual clock; returns when they stand still. */
+/* Stop all vCPUs and the virtual clock; returns when they stand still. A machine that does not run
+ * keeps its state unless `state` says more (it is off, it panicked). */
 void vm_stop(RunState state);
 /* A stop that is carried out in the main loop. Any thread. */
 void vm_stop_request(RunState state);

@@ -7,7 +7,9 @@
  */
 #include "system/startup.h"
 #include <sys/mman.h>
+#include "hw/core/user_object.h"
 #include "monitor/monitor.h"
+#include "monitor/qmp.h"
 #include "system/daemon.h"
 #include "system/runstate.h"
 #include "util/report.h"
@@ -22,6 +24,11 @@ OPTION_HANDLER(opt_chardev)
         return true;
     }
     return chardev_new(arg, error) != NULL;
+}
+
+static void add_monitor(CommandLine *cl, GivenMonitor monitor)
+{
+    g_array_append_val(cl->monitors, monitor);
 }
 
 OPTION_HANDLER(opt_serial)
@@ -40,8 +47,24 @@ OPTION_HANDLER(opt_serial)
     }
     machine_config.serial[n] = chr;
     if (g_str_has_prefix(arg, "mon:")) {
-        g_ptr_array_add(cl->monitors, chr);
+        add_monitor(cl, (GivenMonitor){.chr = chr});
         cl->monitor_given = true;
+    }
+    return true;
+}
+
+static bool short_monitor(CommandLine *cl, const char *arg, GivenMonitor monitor, GError **error)
+{
+    g_autofree char *id = g_strdup_printf("compat_monitor%u", cl->monitors->len);
+    GError *local = NULL;
+    monitor.chr = chardev_parse_short(g_str_has_prefix(arg, "mon:") ? arg + 4 : arg, id, &local);
+    if (local) {
+        g_propagate_error(error, local);
+        return false;
+    }
+    if (monitor.chr) {
+        monitor.id = g_steal_pointer(&id);
+        add_monitor(cl, monitor);
     }
     return true;
 }
@@ -49,17 +72,17 @@ OPTION_HANDLER(opt_serial)
 OPTION_HANDLER(opt_monitor)
 {
     cl->monitor_given = true;
-    g_autofree char *id = g_strdup_printf("compat_monitor%u", cl->monitors->len);
-    GError *local = NULL;
-    Chardev *chr = chardev_parse_short(g_str_has_prefix(arg, "mon:") ? arg + 4 : arg, id, &local);
-    if (local) {
-        g_propagate_error(error, local);
-        return false;
-    }
-    if (chr) {
-        g_ptr_array_add(cl->monitors, chr);
-    }
-    return true;
+    return short_monitor(cl, arg, (GivenMonitor){0}, error);
+}
+
+OPTION_HANDLER(opt_qmp)
+{
+    return short_monitor(cl, arg, (GivenMonitor){.qmp = true}, error);
+}
+
+OPTION_HANDLER(opt_qmp_pretty)
+{
+    return short_monitor(cl, arg, (GivenMonitor){.qmp = true, .pretty = true}, error);
 }
 
 OPTION_HANDLER(opt_mon)
@@ -70,18 +93,21 @@ OPTION_HANDLER(opt_mon)
         return false;
     }
     const char *id = keyvals_get(kv, "chardev"), *mode = keyvals_get(kv, "mode");
-    keyvals_get(kv, "id");
+    const char *name = keyvals_get(kv, "id");
     Chardev *chr = id ? chardev_find(id) : NULL;
     if (!chr) {
         return error_set(error, id ? "no chardev with id '%s'; -chardev defines them"
                                    : "parameter 'chardev' is missing", id);
     }
-    if (mode && !g_str_equal(mode, "readline")) {
-        return error_set(error, "mode=%s is not supported%s; valid: readline", mode,
-                         g_str_equal(mode, "control") ? " yet" : "");
+    bool qmp = !g_strcmp0(mode, "control");
+    if (mode && !qmp && !g_str_equal(mode, "readline")) {
+        return error_set(error, "mode=%s is not known; valid: readline, control", mode);
     }
-    cl->monitor_given = true;
-    g_ptr_array_add(cl->monitors, chr);
+    if (pretty && !qmp) {
+        return error_set(error, "pretty=on is for mode=control");
+    }
+    cl->monitor_given |= !qmp;
+    add_monitor(cl, (GivenMonitor){.chr = chr, .id = g_strdup(name), .qmp = qmp, .pretty = pretty});
     return keyvals_check_used(kv, (const char *const[]){"chardev", "mode", "pretty", "id", NULL}, error);
 }
 
@@ -148,38 +174,10 @@ static bool unknown_type(const char *what, const char *name, const char **names,
     return false;
 }
 
-static bool is_creatable_object(const ObjectType *t)
-{
-    return t->complete != NULL;
-}
-
 OPTION_HANDLER(opt_object)
 {
     g_autoptr(KeyValues) kv = keyvals_parse(arg, "qom-type", error);
-    if (!kv) {
-        return false;
-    }
-    const char *name = keyvals_get(kv, "qom-type"), *id = keyvals_get(kv, "id");
-    const ObjectType *type = name ? object_type_find(name) : NULL;
-    if (!type || !is_creatable_object(type)) {
-        const char **names = type_names(NULL, is_creatable_object);
-        g_autofree char *list = names[0] ? g_strjoinv(", ", (char **)names) : g_strdup("none yet");
-        g_autofree char *remedy = g_strdup_printf("supported: %s", list);
-        return unknown_type("object type", name ? name : "", names, remedy, error);
-    }
-    if (!id) {
-        return error_set(error, "parameter 'id' is missing");
-    }
-    if (!valid_new_id(id, "/objects", error)) {
-        return false;
-    }
-    Object *obj = object_new(type);
-    bool ok = set_properties(obj, kv, (const char *const[]){"qom-type", "id", NULL}, error) && type->complete(obj, error);
-    if (ok) {
-        object_add_child(object_container("/objects"), id, obj);
-    }
-    object_unref(obj);
-    return ok;
+    return kv && user_object_add(kv, error);
 }
 
 static bool is_creatable_device(const ObjectType *t)
@@ -245,6 +243,20 @@ OPTION_HANDLER(opt_device)
     }
     object_unref(obj);
     return ok;
+}
+
+/* "-object help" and "-object TYPE,help" */
+static void object_help(CommandLine *cl)
+{
+    for (unsigned i = 0; i < cl->given->len && !cl->done; i++) {
+        GivenOption *g = &g_array_index(cl->given, GivenOption, i);
+        g_autoptr(KeyValues) kv = g->row->handle == opt_object ? keyvals_parse(g->arg, "qom-type", NULL) : NULL;
+        if (kv && keyvals_wants_help(kv, "qom-type")) {
+            const char *type = keyvals_get(kv, "qom-type");
+            user_object_help(g_str_equal(type, "help") || g_str_equal(type, "?") ? NULL : type, stdout);
+            cl->done = true;
+        }
+    }
 }
 
 /* "-device help" and "-device X,help" need no machine, and so come before one is made. */
@@ -385,7 +397,8 @@ static const char *arch_of(const char *argv0)
 static bool connect_monitors(CommandLine *cl, GError **error)
 {
     for (unsigned i = 0; i < cl->monitors->len; i++) {
-        if (!monitor_new(cl->monitors->pdata[i], error)) {
+        GivenMonitor *m = &g_array_index(cl->monitors, GivenMonitor, i);
+        if (!(m->qmp ? qmp_monitor_new(m->chr, m->id, m->pretty, error) : monitor_new(m->chr, error))) {
             return false;
         }
     }
@@ -430,7 +443,9 @@ static bool build(CommandLine *cl, GError **error)
 bool startup(CommandLine *cl, int argc, char **argv, GError **error)
 {
     cl->arch = arch_of(argv[0]);
-    cl->monitors = g_ptr_array_new();
+    cl->monitors = g_array_new(FALSE, TRUE, sizeof(GivenMonitor));
+    cl->actions.panic = QAPI_PANIC_ACTION_SHUTDOWN;
+    machine_config.arch = cl->arch;
     if (!options_parse(cl, argc, argv, error)) {
         return false;
     }
@@ -439,6 +454,7 @@ bool startup(CommandLine *cl, int argc, char **argv, GError **error)
             return false;
         }
     }
+    object_help(cl);
     if (cl->done || !device_help(cl, error) || cl->done) {
         return cl->done;
     }
@@ -451,7 +467,10 @@ bool startup(CommandLine *cl, int argc, char **argv, GError **error)
     if (cl->done || !build(cl, error) || cl->done) {
         return cl->done;
     }
-    runstate_set_actions(cl->no_reboot ? REBOOT_EXITS : REBOOT_RESETS, cl->no_shutdown ? SHUTDOWN_PAUSES : SHUTDOWN_EXITS);
+    if (!cl->panic_given && cl->actions.shutdown == QAPI_SHUTDOWN_ACTION_PAUSE) {
+        cl->actions.panic = QAPI_PANIC_ACTION_PAUSE; /* who wants to look at a guest that is off wants that, too */
+    }
+    runstate_set_actions(cl->actions);
     return (!cl->pidfile || daemon_write_pidfile(cl->pidfile, error)) &&
            (!cl->sandbox.enabled || sandbox_enter(&cl->sandbox, error));
 }

@@ -251,6 +251,10 @@ const Property *object_property_find(const ObjectType *type, const char *name);
 /* Text in, text out. Errors name type, property, value and what is valid. */
 bool property_set(Object *obj, const char *name, const char *text, GError **error) WARN_UNUSED;
 char *property_get(Object *obj, const char *name, GError **error);
+/* Names of all properties of a type, sorted (const char *); free the container. */
+GPtrArray *object_property_names(const ObjectType *type);
+char *property_type_text(const Property *p);     /* "uint32", "str", "link<…>" */
+char *property_default_value(const Property *p); /* as text; NULL: none */
 /* For machine code that knows the property exists: failure is a bug. */
 void property_set_checked(Object *obj, const char *name, const char *text);
 bool property_is_set(Object *obj, const char *name); /* explicitly */

@@ -8,7 +8,7 @@
 
 #define IO_SPACE_SIZE (64 * KiB)
 
-MachineConfig machine_config;
+MachineConfig machine_config = {.arch = "x86_64"};
 static Machine *current;
 
 /* ---- the base type: what every machine takes ---- */
@@ -232,14 +232,16 @@ bool machine_build(Machine *m, GError **error)
     if ((!accel_current() && !accel_select(m->accel ? m->accel : "tcg", error)) || !accel_start(error)) {
         return false;
     }
-    if (c->ram_size == 0) {
+    if (m->ops->no_ram) {
+        c->ram_size = 0;
+    } else if (c->ram_size == 0) {
         c->ram_size = m->ops->default_ram_size ? m->ops->default_ram_size : 128 * MiB;
     }
     memory_region_init(&m->system_memory, "system", UINT64_MAX);
     memory_region_init(&m->system_io, "io", IO_SPACE_SIZE);
     address_space_init(&address_space_memory, &m->system_memory, "memory");
     address_space_init(&address_space_io, &m->system_io, "I/O");
-    if (!memory_region_init_ram(&m->ram, m->ops->default_ram_id ? m->ops->default_ram_id : "ram", c->ram_size,
+    if (c->ram_size && !memory_region_init_ram(&m->ram, m->ops->default_ram_id ? m->ops->default_ram_id : "ram", c->ram_size,
                                 error)) {
         return false;
     }

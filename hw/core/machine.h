@@ -17,6 +17,7 @@
 
 /* What the command line asked for; owned by system/, read by machines. */
 typedef struct MachineConfig {
+    const char *arch;                  /* the guest's, by argv[0] */
     uint64_t ram_size;                 /* bytes; -m */
     unsigned cpus, max_cpus;           /* -smp */
     unsigned sockets, dies, cores, threads;
@@ -37,11 +38,12 @@ extern MachineConfig machine_config;
 
 typedef struct Machine Machine;
 typedef struct MachineOps {
-    const char *arch;                  /* "x86_64"; CpuClass arch; argv0 qemu-system-ARCH selects */
+    const char *arch;                  /* NULL: any. "x86_64"; CpuClass arch; argv0 qemu-system-ARCH selects */
     const char *default_cpu;           /* "qemu64" */
     const char *default_ram_id;        /* "pc.ram" */
     uint64_t default_ram_size;
     unsigned max_cpus;
+    bool no_ram;                       /* has no memory, whatever -m says */
     bool is_default;                   /* of its arch */
     const char *deprecated;
     /* Build the board: RAM, CPUs, devices. */

@@ -314,7 +314,7 @@ static int compare_strings(gconstpointer a, gconstpointer b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static GPtrArray *property_names(const ObjectType *type)
+GPtrArray *object_property_names(const ObjectType *type)
 {
     GPtrArray *names = g_ptr_array_new();
 
@@ -331,7 +331,7 @@ static GPtrArray *property_names(const ObjectType *type)
 
 static bool error_no_property(const ObjectType *type, const char *name, GError **error)
 {
-    g_autoptr(GPtrArray) names = property_names(type);
+    g_autoptr(GPtrArray) names = object_property_names(type);
     g_autofree char *valid = NULL;
 
     g_ptr_array_add(names, NULL);
@@ -534,6 +534,16 @@ static char *default_text(const Property *p)
     }
 }
 
+char *property_type_text(const Property *p)
+{
+    return p->kind == PROPERTY_ENUM ? g_strdup("str") : kind_text(p);
+}
+
+char *property_default_value(const Property *p)
+{
+    return p->kind == PROPERTY_STRING ? g_strdup(p->def.str) : default_text(p);
+}
+
 static const char *help_text(const Property *p)
 {
     if (p->help) {
@@ -570,7 +580,7 @@ void property_list_help(PropertyList list, FILE *out)
 
 void object_type_help(const ObjectType *type, FILE *out)
 {
-    g_autoptr(GPtrArray) names = property_names(type);
+    g_autoptr(GPtrArray) names = object_property_names(type);
 
     fprintf(out, names->len ? "%s options:\n" : "There are no options for %s.\n", type->name);
     for (guint i = 0; i < names->len; i++) {

@@ -8,6 +8,7 @@
 #include "hw/acpi/aml.h"
 #include "hw/char/serial16550.h"
 #include "hw/core/device.h"
+#include "qapi/qapi-events.h"
 #include "util/report.h"
 
 #define PVPANIC_PANICKED 0x01
@@ -41,6 +42,7 @@ static void pvpanic_write(void *opaque, hwaddr addr, uint64_t value, unsigned si
         system_shutdown_request(SHUTDOWN_GUEST_PANIC);
     } else if (value & PVPANIC_CRASH_LOADED) {
         report_info("the guest crashed and goes on in its crash kernel");
+        qapi_event_send_guest_crashloaded(&(QapiEventGuestCrashloadedArg){.action = QAPI_GUEST_PANIC_ACTION_RUN});
     } else if (value & PVPANIC_SHUTDOWN) {
         system_shutdown_request(SHUTDOWN_GUEST_SHUTDOWN);
     }

@@ -7,7 +7,7 @@ from .schema import BUILTINS
 
 NOTICE = '/* Made by scripts/qapi-gen.py from the schema; changes here are lost. SPDX-License-Identifier: GPL-2.0-or-later */\n'
 KEYWORDS = set('''auto break case char const continue default do double else enum extern float for goto if inline int long
-register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while bool errno'''.split())
+register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while bool errno unix linux i386'''.split())
 
 
 def c_name(name):
@@ -55,7 +55,7 @@ def c_type(t):
 def table_name(t):
     if t.kind == 'array':
         return 'qapi_type_list_' + table_name(t.element)[len('qapi_type_'):]
-    return 'qapi_type_' + (struct_name(t) if t.implicit else c_name(t.name) if t.kind == 'builtin' else t.name)
+    return 'qapi_type_' + (struct_name(t) if t.implicit else t.name)
 
 
 class Out:

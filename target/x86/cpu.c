@@ -7,6 +7,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "target/x86/system.h"
+#include "target/x86/cpu_models.h"
 #include "util/report.h"
 
 /* ---- hflags ---- */
@@ -447,6 +448,11 @@ const CpuClass x86_cpu_class = {
     .dump = x86_dump,
     .state = &x86_state,
     .debug_translate = x86_debug_translate,
+    .nmi = x86_cpu_send_nmi,
+    .model_nth = x86_model_nth,
+    .model_new = x86_model_new,
+    .model_missing = x86_model_missing,
+    .features = x86_features,
     .tcg = &x86_tcg_ops,
     .gdb_arch = "i386:x86-64",
     .gdb_core_xml = "i386-64bit.xml",

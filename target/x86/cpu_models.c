@@ -439,3 +439,63 @@ void x86_cpu_help(FILE *out)
     fprintf(out, "\n\nProperties: vendor=, family=, model=, stepping=, model-id=, level=, xlevel=, phys-bits=, tsc-frequency=, "
                  "enforce=on|off, check=on|off\n");
 }
+
+/* ---- for monitors ---- */
+
+const char *x86_model_nth(unsigned i)
+{
+    return i < ARRAY_SIZE(x86_cpu_models) ? x86_cpu_models[i].name : NULL;
+}
+
+/* As x86_cpu_new, without a word about what is missing. */
+Cpu *x86_model_new(const char *text, GError **error)
+{
+    size_t n = strcspn(text, ",");
+    g_autofree char *quiet = g_strdup_printf("%.*s,check=off%s", (int)n, text, text + n);
+    return x86_cpu_new(quiet, error);
+}
+
+static void each_feature(const uint32_t *of, const uint32_t *words, void (*fn)(const char *name, bool on, void *opaque), void *opaque)
+{
+    for (unsigned w = 0; w < FEAT_WORDS; w++) {
+        for (unsigned b = 0; b < 32; b++) {
+            const char *names = x86_feature_words[w].names[b];
+            if (names && (of ? of[w] & BIT(b) : true)) {
+                g_autofree char *name = g_strndup(names, strcspn(names, "|"));
+                fn(name, words[w] & BIT(b), opaque);
+            }
+        }
+    }
+}
+
+void x86_features(Cpu *cpu, void (*fn)(const char *name, bool on, void *opaque), void *opaque)
+{
+    each_feature(NULL, X86_CPU(cpu)->features, fn, opaque);
+}
+
+typedef struct {
+    void (*fn)(const char *feature, void *opaque);
+    void *opaque;
+} NameSink;
+
+static void pass_name(const char *name, bool on, void *opaque)
+{
+    NameSink *sink = opaque;
+    sink->fn(name, sink->opaque);
+}
+
+void x86_model_missing(const char *model, void (*fn)(const char *feature, void *opaque), void *opaque)
+{
+    const X86CpuModel *m = find_model(model, strlen(model));
+    uint32_t lack[FEAT_WORDS];
+    if (!m) {
+        return;
+    }
+    X86Cpu *x = X86_CPU(object_new(model_type(m)));
+    x86_tcg_supported(lack);
+    for (unsigned w = 0; w < FEAT_WORDS; w++) {
+        lack[w] = x->features[w] & ~lack[w];
+    }
+    object_unref(&x->cpu.dev.obj);
+    each_feature(lack, lack, pass_name, &(NameSink){fn, opaque});
+}

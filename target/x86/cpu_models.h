@@ -30,3 +30,8 @@ extern const X86FeatureWordInfo x86_feature_words[FEAT_WORDS];
 bool x86_feature_find(const char *name, size_t len, X86FeatureWord *word, unsigned *bit);
 /* What this build and host can offer. */
 void x86_tcg_supported(uint32_t words[FEAT_WORDS]);
+/* CpuClass.model_nth and so on. */
+const char *x86_model_nth(unsigned i);
+Cpu *x86_model_new(const char *text, GError **error);
+void x86_model_missing(const char *model, void (*fn)(const char *feature, void *opaque), void *opaque);
+void x86_features(Cpu *cpu, void (*fn)(const char *name, bool on, void *opaque), void *opaque);

@@ -1,0 +1,334 @@
+/*
+ * monitor/cmd_qom.c: commands about objects, types and their properties.
+ *
+ * Clients look types up by the names QEMU gives them: "NAME-machine" for a machine, "NAME-accel" for
+ * an accelerator, "MODEL-ARCH-cpu" for a CPU model. Here the first are called NAME, and the others are
+ * not object types at all; this file makes them look alike.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "hw/core/machine.h"
+#include "hw/core/user_object.h"
+#include "monitor/monitor.h"
+#include "qapi/qapi-commands.h"
+#include "util/keyval.h"
+#include "util/report.h"
+
+static Object *find_object(const char *path, GError **error)
+{
+    Object *obj = object_find(path);
+    if (!obj) {
+        g_set_error(error, RHEA_ERROR, RHEA_ERROR_DEVICE_NOT_FOUND, "there is no object '%s'; qom-list shows what is there", path);
+    }
+    return obj;
+}
+
+char *qom_public_type(const ObjectType *t)
+{
+    bool machine = object_type_is(t, "machine") && !t->abstract && !g_str_has_suffix(t->name, "-machine");
+    return g_strconcat(t->name, machine ? "-machine" : "", NULL);
+}
+
+/* ---- values ---- */
+
+static json_t *text_to_json(const Property *p, const char *text)
+{
+    switch (p->kind) {
+    case PROPERTY_BOOL:
+        return json_boolean(g_str_equal(text, "true") || g_str_equal(text, "on"));
+    case PROPERTY_U8:
+    case PROPERTY_U16:
+    case PROPERTY_U32:
+    case PROPERTY_U64:
+    case PROPERTY_SIZE:
+        return json_integer((json_int_t)g_ascii_strtoull(text, NULL, 10));
+    case PROPERTY_I32:
+    case PROPERTY_I64:
+        return json_integer(g_ascii_strtoll(text, NULL, 10));
+    default: {
+        g_autofree char *valid = g_utf8_make_valid(text, -1);
+        return json_string(valid);
+    }
+    }
+}
+
+static char *json_to_text(const json_t *value, const char *name, GError **error)
+{
+    switch (json_typeof(value)) {
+    case JSON_STRING:
+        return g_strdup(json_string_value(value));
+    case JSON_TRUE:
+    case JSON_FALSE:
+        return g_strdup(json_is_true(value) ? "on" : "off");
+    case JSON_INTEGER:
+        return g_strdup_printf("%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    default:
+        error_set(error, "parameter 'value': property '%s' takes a string, an integer or a boolean", name);
+        return NULL;
+    }
+}
+
+/* ---- what every object has, and CPUs have more ---- */
+
+typedef struct {
+    const char *wanted;
+    json_t *value;
+} FeatureQuery;
+
+static void match_feature(const char *name, bool on, void *opaque)
+{
+    FeatureQuery *q = opaque;
+    if (g_str_equal(name, q->wanted)) {
+        q->value = json_boolean(on);
+    }
+}
+
+static void add_missing(const char *name, void *list)
+{
+    json_array_append_new(list, json_string(name));
+}
+
+static const CpuClass *cpu_class(const Object *obj)
+{
+    return object_type_is(obj->type, "cpu") ? object_type_ops(obj->type) : NULL;
+}
+
+static json_t *special_property(Object *obj, const char *name)
+{
+    const CpuClass *cc = cpu_class(obj);
+    if (g_str_equal(name, "type")) {
+        g_autofree char *type = qom_public_type(obj->type);
+        return json_string(type);
+    }
+    if (g_str_equal(name, "realized") && object_type_is(obj->type, "device")) {
+        return json_boolean(DEVICE(obj)->realized);
+    }
+    if (cc && cc->features) {
+        FeatureQuery q = {.wanted = name};
+        if (g_str_equal(name, "unavailable-features")) {
+            json_t *list = json_array();
+            g_autofree char *suffix = g_strdup_printf("-%s-cpu", cc->arch);
+            g_autofree char *model = g_strndup(obj->type->name, MAX(strlen(obj->type->name), strlen(suffix)) - strlen(suffix));
+            cc->model_missing(model, add_missing, list);
+            return list;
+        }
+        cc->features(CPU(obj), match_feature, &q);
+        return q.value;
+    }
+    return NULL;
+}
+
+static void add_property(GPtrArray *list, const char *name, const char *type, const char *help, json_t *def)
+{
+    QapiObjectPropertyInfo *info = g_new0(QapiObjectPropertyInfo, 1);
+    info->name = g_strdup(name);
+    info->type = g_strdup(type);
+    info->description = g_strdup(help);
+    info->default_value = def;
+    g_ptr_array_add(list, info);
+}
+
+static void add_feature_property(const char *name, bool on, void *list)
+{
+    add_property(list, name, "bool", NULL, NULL);
+}
+
+/* details: with description and default, as for a type */
+static void add_type_properties(GPtrArray *list, const ObjectType *type, bool details)
+{
+    g_autoptr(GPtrArray) names = object_property_names(type);
+    for (unsigned i = 0; i < names->len; i++) {
+        const Property *p = object_property_find(type, names->pdata[i]);
+        g_autofree char *kind = property_type_text(p), *text = details ? property_default_value(p) : NULL;
+        add_property(list, p->name, kind, details ? p->help : NULL, text ? text_to_json(p, text) : NULL);
+    }
+}
+
+GPtrArray *qmp_qom_list(const QmpQomListArg *arg, GError **error)
+{
+    Object *obj = find_object(arg->path, error);
+    if (!obj) {
+        return NULL;
+    }
+    GPtrArray *list = g_ptr_array_new();
+    add_property(list, "type", "string", NULL, NULL);
+    if (object_type_is(obj->type, "device")) {
+        add_property(list, "realized", "bool", NULL, NULL);
+    }
+    add_type_properties(list, obj->type, false);
+    const CpuClass *cc = cpu_class(obj);
+    if (cc && cc->features) {
+        cc->features(CPU(obj), add_feature_property, list);
+        add_property(list, "unavailable-features", "strList", NULL, NULL);
+    }
+    for (unsigned i = 0; obj->child_order && i < obj->child_order->len; i++) {
+        const Object *child = obj->child_order->pdata[i];
+        g_autofree char *name = qom_public_type(child->type), *type = g_strdup_printf("child<%s>", name);
+        add_property(list, child->name, type, NULL, NULL);
+    }
+    return list;
+}
+
+json_t *qmp_qom_get(const QmpQomGetArg *arg, GError **error)
+{
+    Object *obj = find_object(arg->path, error);
+    if (!obj) {
+        return NULL;
+    }
+    json_t *value = special_property(obj, arg->property);
+    if (value) {
+        return value;
+    }
+    Object *child = obj->children ? g_hash_table_lookup(obj->children, arg->property) : NULL;
+    if (child) {
+        g_autofree char *path = object_path(child);
+        return json_string(path);
+    }
+    g_autofree char *text = property_get(obj, arg->property, error);
+    return text ? text_to_json(object_property_find(obj->type, arg->property), text) : NULL;
+}
+
+bool qmp_qom_set(const QmpQomSetArg *arg, GError **error)
+{
+    Object *obj = find_object(arg->path, error);
+    g_autofree char *text = obj ? json_to_text(arg->value, arg->property, error) : NULL;
+    return text && property_set(obj, arg->property, text, error);
+}
+
+/* ---- types ---- */
+
+static void add_type(GPtrArray *list, const char *name, const char *parent, bool abstract)
+{
+    QapiObjectTypeInfo *info = g_new0(QapiObjectTypeInfo, 1);
+    info->name = g_strdup(name);
+    info->parent = g_strdup(parent);
+    info->has_abstract = info->abstract = abstract;
+    g_ptr_array_add(list, info);
+}
+
+static void add_accel(const Accel *a, void *list)
+{
+    g_autofree char *name = g_strdup_printf("%s-accel", a->name);
+    add_type(list, name, "accel", false);
+}
+
+static void add_cpu_models(GPtrArray *list)
+{
+    const CpuClass *cc = cpu_class_of_arch(machine_config.arch);
+    const char *model;
+    for (unsigned i = 0; cc && cc->model_nth && (model = cc->model_nth(i)); i++) {
+        g_autofree char *name = g_strdup_printf("%s-%s-cpu", model, cc->arch), *parent = g_strdup_printf("%s-cpu", cc->arch);
+        add_type(list, name, parent, false);
+    }
+}
+
+GPtrArray *qmp_qom_list_types(const QmpQomListTypesArg *arg, GError **error)
+{
+    g_autoptr(GPtrArray) types = object_types(NULL);
+    GPtrArray *list = g_ptr_array_new();
+    const char *base = arg->implements;
+    for (unsigned i = 0; i < types->len; i++) {
+        const ObjectType *t = types->pdata[i];
+        if ((base && !object_type_is(t, base)) || (t->abstract && !arg->abstract)) {
+            continue;
+        }
+        g_autofree char *name = qom_public_type(t);
+        add_type(list, name, t->parent, t->abstract);
+    }
+    g_autofree char *cpu_base = g_strdup_printf("%s-cpu", machine_config.arch);
+    if (!base || g_str_equal(base, "accel")) {
+        accel_foreach(add_accel, list);
+    }
+    if (!base || g_str_equal(base, cpu_base) || g_str_equal(base, "cpu") || g_str_equal(base, "device")) {
+        add_cpu_models(list);
+    }
+    return list;
+}
+
+static bool has_suffix_of(const char *name, const char *suffix)
+{
+    return g_str_has_suffix(name, suffix) && strlen(name) > strlen(suffix);
+}
+
+/* The model of "MODEL-ARCH-cpu", if there is one; the caller frees it. */
+static Cpu *model_cpu(const char *name)
+{
+    const CpuClass *cc = cpu_class_of_arch(machine_config.arch);
+    g_autofree char *suffix = g_strdup_printf("-%s-cpu", machine_config.arch);
+    if (!cc || !cc->model_new || !has_suffix_of(name, suffix)) {
+        return NULL;
+    }
+    g_autofree char *model = g_strndup(name, strlen(name) - strlen(suffix));
+    return strchr(model, ',') ? NULL : cc->model_new(model, NULL);
+}
+
+typedef struct {
+    const char *name;
+    bool found;
+} AccelQuery;
+
+static void match_accel(const Accel *a, void *opaque)
+{
+    AccelQuery *q = opaque;
+    q->found |= g_str_has_prefix(q->name, a->name) && g_str_equal(q->name + strlen(a->name), "-accel");
+}
+
+static bool no_type(const char *name, GError **error)
+{
+    g_set_error(error, RHEA_ERROR, RHEA_ERROR_DEVICE_NOT_FOUND, "there is no type '%s'; qom-list-types shows what is there", name);
+    return false;
+}
+
+static GPtrArray *type_properties(const char *name, const char *ancestor, GError **error)
+{
+    g_autofree char *machine = has_suffix_of(name, "-machine") ? g_strndup(name, strlen(name) - strlen("-machine")) : NULL;
+    const ObjectType *type = object_type_find(name);
+    GPtrArray *list = g_ptr_array_new();
+    if (!type && machine) {
+        type = object_type_find(machine);
+    }
+    if (type && (!ancestor || object_type_is(type, ancestor))) {
+        add_type_properties(list, type, true);
+        return list;
+    }
+    AccelQuery q = {.name = name};
+    accel_foreach(match_accel, &q);
+    Cpu *cpu = type ? NULL : model_cpu(name);
+    if (cpu) {
+        add_type_properties(list, cpu->dev.obj.type, true);
+        cpu->cc->features(cpu, add_feature_property, list);
+        add_property(list, "unavailable-features", "strList", NULL, NULL);
+        object_unref(&cpu->dev.obj);
+    } else if (type || (q.found && ancestor)) {
+        error_set(error, "parameter 'typename': '%s' is not a %s", name, ancestor);
+        g_clear_pointer(&list, g_ptr_array_unref);
+    } else if (!q.found) {
+        no_type(name, error);
+        g_clear_pointer(&list, g_ptr_array_unref);
+    }
+    return list;
+}
+
+GPtrArray *qmp_qom_list_properties(const QmpQomListPropertiesArg *arg, GError **error)
+{
+    return type_properties(arg->typename, NULL, error);
+}
+
+GPtrArray *qmp_device_list_properties(const QmpDeviceListPropertiesArg *arg, GError **error)
+{
+    return type_properties(arg->typename, "device", error);
+}
+
+/* ---- users' objects ---- */
+
+bool qmp_object_add(json_t *arguments, GError **error)
+{
+    g_autofree char *text = json_dumps(arguments, 0);
+    g_autoptr(KeyValues) kv = keyvals_parse(text, NULL, error);
+    return kv && user_object_add(kv, error);
+}
+
+bool qmp_object_del(const QmpObjectDelArg *arg, GError **error)
+{
+    return user_object_del(arg->id, error);
+}
