@@ -1,9 +1,9 @@
 /*
  * monitor/cmd_qom.c: commands about objects, types and their properties.
  *
- * Clients look types up by the names QEMU gives them: "NAME-machine" for a machine, "NAME-accel" for
- * an accelerator, "MODEL-ARCH-cpu" for a CPU model. Here the first are called NAME, and the others are
- * not object types at all; this file makes them look alike.
+ * Clients look types up by the names QEMU gives them: "NAME-machine" for a machine and "NAME-accel" for
+ * an accelerator. Here the first are called NAME, and the others are not object types at all; this file
+ * makes them look alike.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -212,16 +212,6 @@ static void add_accel(const Accel *a, void *list)
     add_type(list, name, "accel", false);
 }
 
-static void add_cpu_models(GPtrArray *list)
-{
-    const CpuClass *cc = cpu_class_of_arch(machine_config.arch);
-    const char *model;
-    for (unsigned i = 0; cc && cc->model_nth && (model = cc->model_nth(i)); i++) {
-        g_autofree char *name = g_strdup_printf("%s-%s-cpu", model, cc->arch), *parent = g_strdup_printf("%s-cpu", cc->arch);
-        add_type(list, name, parent, false);
-    }
-}
-
 GPtrArray *qmp_qom_list_types(const QmpQomListTypesArg *arg, GError **error)
 {
     g_autoptr(GPtrArray) types = object_types(NULL);
@@ -235,12 +225,8 @@ GPtrArray *qmp_qom_list_types(const QmpQomListTypesArg *arg, GError **error)
         g_autofree char *name = qom_public_type(t);
         add_type(list, name, t->parent, t->abstract);
     }
-    g_autofree char *cpu_base = g_strdup_printf("%s-cpu", machine_config.arch);
     if (!base || g_str_equal(base, "accel")) {
         accel_foreach(add_accel, list);
-    }
-    if (!base || g_str_equal(base, cpu_base) || g_str_equal(base, "cpu") || g_str_equal(base, "device")) {
-        add_cpu_models(list);
     }
     return list;
 }
@@ -250,16 +236,16 @@ static bool has_suffix_of(const char *name, const char *suffix)
     return g_str_has_suffix(name, suffix) && strlen(name) > strlen(suffix);
 }
 
-/* The model of "MODEL-ARCH-cpu", if there is one; the caller frees it. */
-static Cpu *model_cpu(const char *name)
+/* What a CPU model's objects have besides properties; the caller has the rest. */
+static void add_model_properties(GPtrArray *list, const ObjectType *type)
 {
-    const CpuClass *cc = cpu_class_of_arch(machine_config.arch);
-    g_autofree char *suffix = g_strdup_printf("-%s-cpu", machine_config.arch);
-    if (!cc || !cc->model_new || !has_suffix_of(name, suffix)) {
-        return NULL;
+    const CpuClass *cc = object_type_is(type, "cpu") ? object_type_ops(type) : NULL;
+    Cpu *cpu = cc && cc->model_new && !type->abstract ? cc->model_new(type->name, NULL) : NULL;
+    if (cpu) {
+        cc->features(cpu, add_feature_property, list);
+        add_property(list, "unavailable-features", "strList", NULL, NULL);
+        object_unref(&cpu->dev.obj);
     }
-    g_autofree char *model = g_strndup(name, strlen(name) - strlen(suffix));
-    return strchr(model, ',') ? NULL : cc->model_new(model, NULL);
 }
 
 typedef struct {
@@ -289,17 +275,12 @@ static GPtrArray *type_properties(const char *name, const char *ancestor, GError
     }
     if (type && (!ancestor || object_type_is(type, ancestor))) {
         add_type_properties(list, type, true);
+        add_model_properties(list, type);
         return list;
     }
     AccelQuery q = {.name = name};
     accel_foreach(match_accel, &q);
-    Cpu *cpu = type ? NULL : model_cpu(name);
-    if (cpu) {
-        add_type_properties(list, cpu->dev.obj.type, true);
-        cpu->cc->features(cpu, add_feature_property, list);
-        add_property(list, "unavailable-features", "strList", NULL, NULL);
-        object_unref(&cpu->dev.obj);
-    } else if (type || (q.found && ancestor)) {
+    if (type || (q.found && ancestor)) {
         error_set(error, "parameter 'typename': '%s' is not a %s", name, ancestor);
         g_clear_pointer(&list, g_ptr_array_unref);
     } else if (!q.found) {

@@ -491,7 +491,7 @@ void x86_model_missing(const char *model, void (*fn)(const char *feature, void *
     if (!m) {
         return;
     }
-    X86Cpu *x = X86_CPU(object_new(model_type(m)));
+    X86Cpu *x = X86_CPU(object_new(&model_types[m - x86_cpu_models]));
     x86_tcg_supported(lack);
     for (unsigned w = 0; w < FEAT_WORDS; w++) {
         lack[w] = x->features[w] & ~lack[w];
