@@ -23,7 +23,7 @@ SANITIZER_ENV = {
 
 
 def build(folder, options, guests):
-    subprocess.run(['./configure', f'--build-dir={folder}', f'--guests={guests}', *options], cwd=SOURCE, check=True,
+    subprocess.run(['./configure', f'--build-dir={folder}', f'--guests={guests}', '-Dwerror=true', *options], cwd=SOURCE, check=True,
                    stdout=subprocess.DEVNULL)
     subprocess.run(['ninja', '-C', folder], cwd=SOURCE, check=True, stdout=subprocess.DEVNULL)
 

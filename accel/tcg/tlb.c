@@ -599,6 +599,7 @@ static uint8_t *ram_host(uint64_t ram_addr)
     return NULL;
 }
 
+/* The way back is a slow-path store: it makes its entry writable again. */
 void tlb_protect_code(uint64_t ram_page)
 {
     uint8_t mask = writers[ram_page >> PAGE_BITS];
@@ -615,11 +616,6 @@ bool tlb_others_write(uint64_t ram_page)
 {
     uint8_t mask = writers[ram_page >> PAGE_BITS];
     return cpus->len > 1 && (mask & ~(cpus->len <= 8 ? 1u << (current_cpu->index & 7) : 0));
-}
-
-void tlb_unprotect_code(uint64_t ram_page)
-{
-    /* Entries become writable again at their next slow-path store. */
 }
 
 /* ---- fill ---- */

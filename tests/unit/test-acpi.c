@@ -290,7 +290,7 @@ static void test_iasl(void)
     AcpiCpu cpus[3];
     AcpiTables *t;
     uint8_t rsdp[36];
-    g_autofree uint8_t *blob = NULL, *fadt = NULL;
+    g_autofree uint8_t *blob = NULL;
 
     if (!iasl) {
         g_test_skip("iasl is not installed (Debian package acpica-tools)");

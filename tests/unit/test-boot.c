@@ -451,10 +451,12 @@ static void test_multiboot(void)
 {
     g_autofree uint8_t *e = multiboot(3), *kludge = multiboot(3 | 1 << 16), *data = g_malloc0(4097);
     g_autofree char *kernel = write_file("kernel", e, ELF_SIZE), *m1 = write_file("m1", data, 4097);
-    g_autofree char *m2 = write_file("m,2", data, 10), *list = g_strdup_printf("%s one two,%s/m,,2", m1, dir);
+    g_autofree char *m2 = write_file("m,2", data, 10);
+    g_autofree char *list = g_strdup_printf("%s one two,%s/m,,2", m1, dir);
     const uint8_t *info, *mods;
     X86Boot b;
 
+    g_assert_true(g_str_has_suffix(m2, "m,2"));
     boot_new(&b, kernel);
     b.initrd = list;
     b.cmdline = "x=1";
