@@ -182,6 +182,7 @@ typedef struct {
     uint32_t disp;
     unsigned disp_size;
     bool disp_rip;        /* disp is the target; made relative when emitted */
+    uint32_t address;     /* of the memory operand, as intended */
     bool data16, addr32, lock;
     uint8_t rep, seg;
     unsigned modrm_reg;   /* full number */
@@ -259,17 +260,23 @@ static void pick_sizes(Gen *g, Enc *e)
     e->vvvv = r->vvvv_used ? pick_reg(g) : 0;
 }
 
+static bool stores_x87_pointers(const X86Row *r)
+{
+    return !strcmp(r->name, "FNSTENV") || !strcmp(r->name, "FNSAVE");
+}
+
 /* Load address registers so that the operand is at `address`; fills modrm, sib, disp. */
 static void pick_memory(Gen *g, Enc *e)
 {
     const X86Row *r = e->row;
     bool vsib = r->attrs & X86_ATTR_vsib, code64 = g->s->code64;
     uint32_t address = pick_address(g, 16, r->attrs & X86_ATTR_align);
-    unsigned form = vsib ? 3 : rng_below(g->r, 6), base, index, scale = rng_below(g->r, 4);
+    unsigned form = vsib ? 3 : stores_x87_pointers(r) ? 4 : rng_below(g->r, 6), base, index, scale = rng_below(g->r, 4);
     int32_t disp = 0;
 
     e->mem = true;
-    if (code64 && rng_percent(g->r, 4)) {
+    e->address = address;
+    if (code64 && rng_percent(g->r, 4) && !stores_x87_pointers(r)) {
         e->seg = rng_percent(g->r, 50) ? 0x64 : 0x65;
         address = rng_below(g->r, 0x300);
     }
@@ -547,6 +554,23 @@ static void normalise_flags(Gen *g)
     g->undefined = 0;
 }
 
+/* The x87 instruction and operand pointers depend on the make of CPU: overwrite what was stored. */
+static void hide_x87_pointers(Gen *g, const Enc *e)
+{
+    g->undefined |= UNDEFINED_MEMORY;
+    for (unsigned off = 12; off < 28; off += 4) {
+        mark(g, -1);
+        if (g->s->code64) {
+            put(g, 0x2504c7, 3); /* mov dword [abs], imm32 */
+        } else {
+            put(g, 0x05c7, 2);
+        }
+        put(g, e->address + off, 4);
+        put(g, 0x78563412, 4);
+    }
+    g->undefined &= ~UNDEFINED_MEMORY;
+}
+
 static void put_insn(Gen *g, int row, bool last)
 {
     Enc e = {.row = &x86_rows[row]};
@@ -595,6 +619,9 @@ static void put_insn(Gen *g, int row, bool last)
         e = (Enc){.row = r, .opcode = r->opcode, .modrm = 0xc0 | (e.modrm & 0x38) | (reg & 7), .rex_b = reg >> 3};
     }
     put_encoding(g, &e, row);
+    if (stores_x87_pointers(r)) {
+        hide_x87_pointers(g, &e);
+    }
     if (r->flags_u) {
         g->undefined = r->flags_u;
         if (!last) {

@@ -48,7 +48,8 @@ typedef struct {
 typedef struct {
     uint16_t offset;       /* in the code */
     int16_t row;           /* of x86_rows; -1: set-up for the next one */
-    uint16_t undefined;    /* flags that are undefined before it */
+    uint16_t undefined;    /* flags that are undefined before it, and: */
+#define UNDEFINED_MEMORY 0x8000u
 } StreamInsn;
 
 typedef struct {

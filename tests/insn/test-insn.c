@@ -206,6 +206,21 @@ static uint32_t undefined_at(const Stream *s, uint64_t rip)
     return 0;
 }
 
+/* Long x87 images are written in an order of the CPU's own: only the page is sure. */
+static bool cr2_differs(const Stream *s, const State *a, const State *b)
+{
+    uint64_t mask = UINT64_MAX;
+
+    for (unsigned i = 0; i < s->n; i++) {
+        if (CODE_BASE + s->page * 4096 + s->insn[i].offset == a->rip && s->insn[i].row >= 0) {
+            const X86Row *r = &x86_rows[s->insn[i].row];
+
+            mask = (r->attrs & X86_ATTR_x87) && r->n_ops == 1 && r->op[0].type == X86_TYPE_none ? ~UINT64_C(0xfff) : mask;
+        }
+    }
+    return (a->cr2 ^ b->cr2) & mask;
+}
+
 /* Not modelled: an access across the end of a flat 4 GiB segment is #GP (or #SS) on the silicon, whatever is mapped
  * there; here it is the page fault of its first bytes. */
 static bool wraps_at_4g(const Stream *s, const State *native, const State *ours)
@@ -245,7 +260,7 @@ static bool compare(const Stream *s, const State *a, const State *b, GString *ou
     }
     if (a->vector != b->vector) {
         note(out, "vector", 0, a->vector, b->vector);
-    } else if (a->vector == EXCP_PF && (a->cr2 != b->cr2 || (a->error != b->error && !(a->cr2 >> 63)))) {
+    } else if (a->vector == EXCP_PF && (cr2_differs(s, a, b) || (a->error != b->error && !(a->cr2 >> 63)))) {
         note(out, "cr2 ", 0, a->cr2, b->cr2);
         note(out, "error", 0, a->error, b->error);
     }
@@ -325,7 +340,7 @@ static void explain(const Stream *s, const State *initial)
     for (unsigned i = 0; i < s->n; i++) {
         g_autoptr(GString) why = g_string_new(NULL);
 
-        if (s->insn[i].row < 0 && s->insn[i].undefined) {
+        if ((s->insn[i].row < 0 && s->insn[i].undefined) || (i + 1 < s->n && s->insn[i + 1].undefined & UNDEFINED_MEMORY)) {
             continue; /* undefined flags are about */
         }
         *cut = *s;
