@@ -34,6 +34,8 @@ typedef struct TbCompile {
      * stub it points to while unchained; 0 if absent */
     uint32_t jump_offset[2], jump_stub[2];
     uint64_t jump_pc[2];   /* target (PC variable) of each slot */
+    bool loops;            /* the code may go round without an exit that can be unpatched: after
+                            * invalidating it, set exit_request of the vCPUs that may run it */
 } TbCompile;
 
 /* Exit values of tcg_backend_enter: token | code, or 0. */

@@ -34,6 +34,7 @@ struct Tb {
     Tb *in_first;          /* blocks that jump here: list through in_next of the source's slot */
     uint8_t in_first_slot;
     bool invalid;
+    bool loops;            /* see TbCompile */
     bool no_chain[2];      /* chaining was tried and is not possible: the jump cache serves */
     uint16_t size, n_insns;
     Tb *in_next[2];

@@ -214,6 +214,9 @@ static void tb_invalidate(Tb *tb)
         TcgCpu *t = tcg_cpu(g_ptr_array_index(cpus, i));
         if (t) {
             jc_remove(t, tb);
+            if (tb->loops) {
+                __atomic_store_n(&t->state->exit_request, 1, __ATOMIC_SEQ_CST);
+            }
         }
     }
     unchain_slot(tb, 0);
@@ -486,6 +489,7 @@ Tb *tb_translate(Cpu *cpu, const TbKey *key, unsigned max_insns, bool cached)
     tb->entry_offset = c.entry_offset;
     tb->map_offset = c.map_offset;
     tb->code_size = c.code_size;
+    tb->loops = c.loops;
     for (unsigned i = 0; i < 2; i++) {
         tb->jump_offset[i] = c.jump_offset[i];
         tb->jump_stub[i] = c.jump_stub[i];

@@ -52,10 +52,17 @@ static jmp_buf fault;
 static uint64_t last_oi;
 enum { GUEST_BASE = 0x10000 };
 
+static uint64_t slow_limit; /* addresses from here on, past the guest's memory, fault */
+static jmp_buf slow_fault;
+
 static void *slow_access(uint64_t va, uint32_t oi, uintptr_t ra)
 {
     slow_calls++;
     last_oi = oi;
+    if (slow_limit && va >= slow_limit + sizeof(guest)) {
+        tcg_backend_restore(tc.rx, tc.map_offset, ra, ENV, &table);
+        longjmp(slow_fault, 1);
+    }
     if (slow_faults) {
         tcg_backend_restore(tc.rx, tc.map_offset, ra, ENV, &table);
         longjmp(fault, 1);
@@ -534,13 +541,14 @@ static void remember(Sim *s, IrVal v, uint64_t n)
     s->num[k] = n;
 }
 
-static void random_step(Sim *s, bool mem)
+enum { NO_MEMORY = 8, NO_CALLS = 11, ALL = 13 };
+static void random_step(Sim *s, int kinds)
 {
     uint64_t x, y, v;
     IrVal a, c;
     unsigned k;
 
-    switch (g_rand_int_range(rng, 0, mem ? 13 : 8)) {
+    switch (g_rand_int_range(rng, 0, kinds)) {
     case 0: case 1: case 2: {
         k = g_rand_int_range(rng, 0, 7);
         a = pick(s, &x);
@@ -660,7 +668,7 @@ static void test_random(void)
         }
         s.e = *ENV;
         for (unsigned k = 0; k < steps; k++) {
-            random_step(&s, true);
+            random_step(&s, ALL);
         }
         ir_put(b, PC, ir_i64(b, 0x5000));
         ir_exit(b);
@@ -682,7 +690,7 @@ static void test_random_branches(void)
         s.e = *ENV;
         for (unsigned part = 0; part < 4; part++) {
             for (unsigned k = g_rand_int_range(rng, 0, 12); k; k--) {
-                random_step(&s, true);
+                random_step(&s, ALL);
             }
             uint64_t x, y;
             IrVal a = pick(&s, &x), c = pick(&s, &y);
@@ -692,7 +700,7 @@ static void test_random_branches(void)
             ir_brcond(b, cond, a, c, l);
             keep = s;
             for (unsigned k = g_rand_int_range(rng, 0, 8); k; k--) {
-                random_step(&s, true);
+                random_step(&s, ALL);
             }
             Env e = taken ? keep.e : s.e;
             if (diamond) {
@@ -702,7 +710,7 @@ static void test_random_branches(void)
             if (diamond) {
                 s = keep;
                 for (unsigned k = g_rand_int_range(rng, 0, 8); k; k--) {
-                    random_step(&s, true);
+                    random_step(&s, ALL);
                 }
                 e = taken ? s.e : e;
                 ir_label(b, end);
@@ -711,12 +719,117 @@ static void test_random_branches(void)
             s.e = e;
         }
         for (unsigned k = g_rand_int_range(rng, 0, 6); k; k--) {
-            random_step(&s, true);
+            random_step(&s, ALL);
         }
         ir_goto(b, 0, 0x401800);
         g_assert_cmpuint(run(), ==, 0x7000);
         check_env(&s.e, "branches");
     }
+}
+
+/*
+ * Loops: the block jumps to itself until a counter is 0, so that variables go round in registers. The
+ * simulation builds the same ops again for each iteration, into a block that is thrown away.
+ */
+static void test_loops(void)
+{
+    IrBlock *real = b, *scratch = ir_block_new();
+    unsigned looped = 0;
+
+    for (unsigned n = 0; n < 1500; n++) {
+        Sim s = {0};
+        unsigned seed = g_rand_int(rng), steps = g_rand_int_range(rng, 1, 40), times = g_rand_int_range(rng, 1, 6);
+        unsigned counter = n & 1 ? 13 : 9;
+        bool inverted = n & 2, skip = n & 4, fault = n % 5 == 0;
+        start();
+        random_env();
+        tlb_clear();
+        if (n & 8) {
+            tlb_map(GUEST_BASE, guest, false);
+        }
+        ENV->r[counter] = times;
+        s.e = *ENV;
+        GRand *outer = rng;
+        Env at_fault = {0};
+        for (unsigned t = 0; t < times; t++) {
+            rng = g_rand_new_with_seed(seed);
+            s.n = 0;
+            if (t) {
+                b = scratch;
+                start();
+            }
+            for (unsigned k = 0; k < steps; k++) {
+                random_step(&s, NO_CALLS);
+                if (skip && k == steps / 2) { /* a forward branch inside the loop */
+                    uint64_t x, y;
+                    IrVal p = pick(&s, &x), q = pick(&s, &y);
+                    IrCond cond = g_rand_int_range(rng, 0, 12);
+                    bool taken = ir_eval_cond(cond, IR_I64, x, y);
+                    IrLabel l = ir_label_new(b);
+                    ir_brcond(b, cond, p, q, l);
+                    Sim keep = s;
+                    random_step(&s, NO_CALLS);
+                    random_step(&s, NO_CALLS);
+                    ir_label(b, l);
+                    Env e = taken ? keep.e : s.e;
+                    s = keep;
+                    s.e = e;
+                }
+            }
+            IrVal c = ir_addi(b, ir_get(b, counter, IR_I64), -1);
+            ir_insn_start(b, 0x401100);
+            ir_put(b, counter, c);
+            s.e.r[counter]--;
+            if (fault) { /* in the last iteration only: the address depends on the counter */
+                IrVal a = ir_select(b, IR_EQ, c, ir_i64(b, 0), ir_i64(b, 0x123456), ir_i64(b, GUEST_BASE));
+                ir_put(b, 14, ir_ld(b, IR_I64, a, (IrMem){3, 0}));
+                at_fault = s.e;
+                sim_mem(GUEST_BASE, 8, &s.e.r[14], false);
+            }
+            ir_put(b, CC0, c);
+            s.e.cc[0] = s.e.r[counter];
+            IrLabel l = ir_label_new(b);
+            ir_brcond(b, inverted ? IR_EQ : IR_NE, c, ir_i64(b, 0), l);
+            ir_goto(b, 0, inverted ? 0x401000 : 0x401400);
+            ir_label(b, l);
+            ir_goto(b, 1, inverted ? 0x401400 : 0x401000);
+            g_rand_free(rng);
+            b = real;
+            if (s.e.r[counter] == 0 || t > 10) {
+                break; /* the program itself may write the counter */
+            }
+            times = t + 2;
+        }
+        rng = outer;
+        if (s.e.r[counter] != 0) {
+            continue;
+        }
+        if (fault) {
+            slow_limit = GUEST_BASE;
+            compile();
+            if (!setjmp(slow_fault)) {
+                uintptr_t ret;
+                const uint8_t *again = tc.rx;
+                while ((ret = tcg_backend_enter(ENV, again)) && ENV->pc == 0x401000) {
+                }
+                g_assert_not_reached();
+            }
+            slow_limit = 0;
+            check_env(&at_fault, "loop fault");
+        } else {
+            uintptr_t ret = run();
+            while (ENV->pc == 0x401000) { /* went round by an ordinary exit */
+                ret = tcg_backend_enter(ENV, tc.rx);
+            }
+            g_assert_cmphex(ENV->pc, ==, 0x401400);
+            g_assert_cmpuint(ret, ==, 0x7000 + inverted);
+            check_env(&s.e, "loop");
+        }
+        looped += tc.loops;
+    }
+    g_assert_cmpuint(looped, >, 500);
+    g_test_message("%u looped", looped);
+    ir_block_free(scratch);
 }
 
 /* A fault in the middle of a random program must show exactly the variables of that point. */
@@ -730,7 +843,7 @@ static void test_fault_state(void)
         s.e = *ENV;
         tlb_clear();
         for (unsigned k = g_rand_int_range(rng, 0, 50); k; k--) {
-            random_step(&s, false);
+            random_step(&s, NO_MEMORY);
         }
         unsigned v1 = g_rand_int_range(rng, 0, 8), v2 = g_rand_int_range(rng, 0, 8);
         if (n & 1) {
@@ -754,7 +867,7 @@ static void test_fault_state(void)
         unsigned d = g_rand_int_range(rng, 0, 16);
         ir_put(b, d, r);
         for (unsigned k = g_rand_int_range(rng, 0, 20); k; k--) {
-            random_step(&s, false);
+            random_step(&s, NO_MEMORY);
         }
         ir_exit(b);
         compile();
@@ -1074,6 +1187,7 @@ int main(int argc, char **argv)
     g_test_add_func("/backend/exits", test_exits);
     g_test_add_func("/backend/random", test_random);
     g_test_add_func("/backend/branches", test_random_branches);
+    g_test_add_func("/backend/loops", test_loops);
     g_test_add_func("/backend/fault-state", test_fault_state);
     int r = g_test_run();
     ir_block_free(b);

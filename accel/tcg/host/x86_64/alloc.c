@@ -37,7 +37,7 @@ static void reg_move(Gen *g, int32_t x, int d, int s)
     }
 }
 
-static void reg_load(Gen *g, int reg, Mem m, IrType t)
+void be_reg_load(Gen *g, int reg, Mem m, IrType t)
 {
     switch (t) {
     case IR_I32: op_rm(&g->a, 0x8b, reg, m); break;
@@ -90,7 +90,7 @@ static bool home_holds(const Gen *g, int32_t x)
     return id > 0 && ir_id_op(id) == x && ir_type_size(ir_id_type(g->b, id)) >= ir_type_size(op_type(g, x));
 }
 
-static bool in_memory(const Gen *g, int32_t x, Mem *m, IrType *t)
+bool be_in_memory(const Gen *g, int32_t x, Mem *m, IrType *t)
 {
     if (g->val[x].in_slot) {
         bool vec = is_vec_type(op_type(g, x));
@@ -186,7 +186,7 @@ static int find_victim(Gen *g, uint32_t from)
         int32_t last = g->val[g->reg_val[r]].last_use;
         Mem m;
         IrType t;
-        int32_t score = last * 2 + in_memory(g, g->reg_val[r], &m, &t);
+        int32_t score = last * 2 + be_in_memory(g, g->reg_val[r], &m, &t);
         if (score > far) {
             far = score;
             best = r;
@@ -272,11 +272,11 @@ static int load_val(Gen *g, int32_t x)
 {
     Mem m;
     IrType t;
-    bool found = in_memory(g, x, &m, &t);
+    bool found = be_in_memory(g, x, &m, &t);
 
     g_assert(found);
     int r = take(g, class_mask(g, x), false);
-    reg_load(g, r, m, t);
+    be_reg_load(g, r, m, t);
     be_define(g, x, r);
     return r;
 }
@@ -297,8 +297,6 @@ int be_use(Gen *g, int32_t id)
     return r;
 }
 
-bool be_in_reg(Gen *g, int32_t id) { return id > 0 && g->val[ir_id_op(id)].reg != NO_REG; }
-
 int be_use_copy(Gen *g, int32_t id)
 {
     if (id < 0) {
@@ -311,9 +309,9 @@ int be_use_copy(Gen *g, int32_t id)
     if (g->val[x].reg != NO_REG) {
         mov_rr(&g->a, r, g->val[x].reg);
     } else {
-        bool found = in_memory(g, x, &m, &t);
+        bool found = be_in_memory(g, x, &m, &t);
         g_assert(found);
-        reg_load(g, r, m, t);
+        be_reg_load(g, r, m, t);
     }
     return r;
 }
@@ -326,7 +324,7 @@ bool be_operand(Gen *g, int32_t id, int *reg, Mem *mem)
         int32_t x = ir_id_op(id);
         /* a widening view is only true of a register or slot */
         bool widens = ir_type_size(ir_id_type(g->b, id)) > ir_type_size(op_type(g, x));
-        if (g->val[x].reg == NO_REG && !lives_after(g, x) && (!widens || g->val[x].in_slot) && in_memory(g, x, mem, &t)) {
+        if (g->val[x].reg == NO_REG && !lives_after(g, x) && (!widens || g->val[x].in_slot) && be_in_memory(g, x, mem, &t)) {
             return false;
         }
     }
@@ -463,9 +461,9 @@ static void put_pinned(Gen *g, unsigned v, int pin, int32_t id)
     if (r == NO_REG) {
         Mem m;
         IrType t;
-        bool found = in_memory(g, x, &m, &t);
+        bool found = be_in_memory(g, x, &m, &t);
         g_assert(found);
-        reg_load(g, pin, m, t);
+        be_reg_load(g, pin, m, t);
         be_define(g, x, pin);
     } else {
         mov_rr(&g->a, pin, r);
@@ -660,7 +658,7 @@ void be_restore_snapshot(Gen *g, const Snapshot *s)
     }
 }
 
-static bool in_mask(const GenLabel *l, unsigned v) { return l->put_mask[v >> 6] >> (v & 63) & 1; }
+static bool in_mask(const GenLabel *l, unsigned v) { return be_in_set(l->put_mask, v); }
 
 /* A pin that holds x on all paths to the label. */
 static int kept_by_pin(Gen *g, const GenLabel *l, int32_t x)

@@ -81,6 +81,22 @@ static void visit_branch(Gen *g, Live *l, const IrOp *op, int32_t i)
     }
 }
 
+/* Around the loop, variables that are put before they are seen might as well be put here. */
+static void visit_loop(Gen *g, Live *l, int32_t i)
+{
+    for (unsigned v = 0; v < g->nvars; v++) {
+        if (be_in_set(g->loop.killed, v)) {
+            l->next_put[v] = i;
+            l->next_size[v] = ir_type_size(g->vars->vars[v].type);
+            l->obs_mark[v] = g->nobs;
+            l->get_end[v] = 0;
+            if (i == g->loop.jump) {
+                l->floor_end[v] = 0; /* (the back edge has an exit as well) */
+            }
+        }
+    }
+}
+
 static bool same_value(const IrBlock *b, int32_t x, int32_t y)
 {
     return x == y || (x < 0 && y < 0 && ir_id_value(b, x) == ir_id_value(b, y));
@@ -144,7 +160,7 @@ static void use_args(Gen *g, const IrOp *op, int32_t i)
     for (unsigned k = first; k < n; k++) {
         use(g, arg[k], i);
     }
-    if (op->opc == IR_CALL) {
+    if (op->opc == IR_CALL || op->opc == IR_BACKEDGE) {
         for (int k = 0; k < op->b; k++) {
             use(g, g->b->pool[op->a + k], i);
         }
@@ -216,6 +232,13 @@ void be_analyse(Gen *g)
             /* fall through */
         case IR_BR:
             visit_branch(g, l, op, i);
+            if (g->loop.active && i == g->loop.jump) {
+                visit_loop(g, l, i);
+            }
+            break;
+        case IR_BACKEDGE:
+            visit_branch(g, l, op, i);
+            visit_loop(g, l, i);
             break;
         case IR_SETCOND: case IR_SELECT:
             try_fuse(g, op, i);

@@ -712,6 +712,10 @@ static void be_goto(Gen *g, const IrOp *op)
     unsigned slot = op->aux;
 
     be_flush_all(g, false);
+    if (tc->jump_offset[slot] && tc->jump_pc[slot] == pc) { /* the other copy of a loop has it */
+        jmp_to(a, a->rx + tc->jump_offset[slot] - 1);
+        return;
+    }
     tc->jump_pc[slot] = pc;
     if (tc->chain && ((pc ^ tc->pc) >> 12) == 0 && !tc->jump_offset[slot]) {
         static const uint8_t nop[4][3] = {{0}, {0x90}, {0x66, 0x90}, {0x0f, 0x1f, 0x00}};
@@ -813,12 +817,6 @@ static void scan_range(Gen *g, GenLabel *l, const IrLabelInfo *li)
     }
 }
 
-static bool ends(const IrOp *op)
-{
-    return (ir_op_info[op->opc].flags & IROP_END) ||
-           (op->opc == IR_CALL && (((const IrHelper *)op->imm)->flags & IR_HELPER_NORETURN));
-}
-
 /* Before the branch instruction: bring the state in the form that the label expects. */
 static GenLabel *prepare_branch(Gen *g, int32_t i, IrLabel lab)
 {
@@ -830,7 +828,7 @@ static GenLabel *prepare_branch(Gen *g, int32_t i, IrLabel lab)
         while (before > i && g->b->op[before].opc == IR_NOP) {
             before--;
         }
-        l->single = li->branches == 1 && ends(&g->b->op[before]);
+        l->single = li->branches == 1 && be_ends(&g->b->op[before]);
         if (!l->single) {
             scan_range(g, l, li);
         }
@@ -964,12 +962,36 @@ static void be_op(Gen *g, int32_t i)
         op_rm(&g->a, 0x83, ALU_OR, mem_bd(RSP, FR_ARG));
         db(&g->a, 0);
         break;
-    case IR_LABEL: be_label(g, i); break;
+    case IR_LABEL:
+        be_label(g, i);
+        if (g->loop.active && op->imm == g->loop.head_label && !g->dead) {
+            be_loop_head(g);
+        }
+        break;
     case IR_BR: be_br(g, i); break;
     case IR_BRCOND: be_brcond(g, i); break;
     case IR_INSN: be_put_pc(g, ir_i64(g->b, op->imm).id); break;
     case IR_GOTO: be_goto(g, op); g->dead = true; break;
     case IR_GOTO_IND: be_goto_indirect(g, i); g->dead = true; break;
+    case IR_BACKEDGE: {
+        op_rm(&g->a, 0x83, ALU_CMP, mem_bd(RBP, ENV_STATE(exit_request)));
+        db(&g->a, 0);
+        GenLabel *l = prepare_branch(g, i, op->imm);
+        link_jump(g, l, jcc_fwd(&g->a, CC_NE));
+        if (!be_back_edge(g)) {
+            IrOp out = {.opc = IR_GOTO, .aux = op->aux, .imm = g->tc->pc};
+            be_goto(g, &out);
+        }
+        g->dead = true;
+        break;
+    }
+    case IR_EXITREQ:
+        be_flush_all(g, false);
+        store_pc(&g->a, g->vars, g->tc->pc);
+        mov_ri(&g->a, R10, g->tc->token | TB_EXIT_REQUESTED);
+        jmp_to(&g->a, x86_common.exit);
+        g->dead = true;
+        break;
     case IR_EXIT:
         be_flush_all(g, true);
         jmp_to(&g->a, x86_common.exit_zero);
@@ -1065,6 +1087,8 @@ static void be_init(Gen *g, TbCompile *c)
         }
     }
     g->gpr_free_mask = 0xffff & ~g->pinned & ~X86_RESERVED;
+    c->loops = false;
+    be_make_loop(g);
     if (b->n > g->val_cap) {
         g->val_cap = b->n * 2;
         g->val = g_renew(Val, g->val, g->val_cap);

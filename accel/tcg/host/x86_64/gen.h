@@ -55,6 +55,21 @@ typedef struct {
     int16_t val_frame;   /* value is in the frame at this offset instead (fixed registers), or -1 */
 } Out;
 
+/* A block that jumps back to itself (loop.c). */
+typedef struct {
+    bool active, broken;
+    int32_t jump, body;           /* ops: the first copy's jump, the second copy's first */
+    IrLabel label_map, head_label, out_label;
+    uint64_t killed[2];           /* variables dead at the back edge */
+    bool used[IR_MAX_VARS];       /* the second copy reads what the first left in the variable … */
+    int32_t carried[IR_MAX_VARS]; /* … and what that is */
+    /* state at the head: register or constant (var_id < 0) of the variable; 0: at home */
+    int32_t var_id[IR_MAX_VARS];
+    int8_t var_reg[IR_MAX_VARS];
+    uint64_t dirty[2];
+    uint32_t head;
+} Loop;
+
 typedef struct {
     Asm a;
     IrBlock *b;
@@ -74,6 +89,7 @@ typedef struct {
     int32_t slot_val[N_SLOTS];
     int32_t vslot_val[N_VSLOTS];
     bool dead;                    /* unreachable */
+    Loop loop;
 
     Val *val;
     unsigned val_cap;
@@ -99,6 +115,18 @@ static inline void clear_dirty(Gen *g, unsigned v) { g->dirty[v >> 6] &= ~BIT_UL
 static inline Mem env_mem(int32_t offset) { return mem_bd(RBP, offset); }
 static inline bool lives_after(const Gen *g, int32_t x) { return g->val[x].last_use > g->i; }
 
+static inline bool be_in_set(const uint64_t *set, unsigned v) { return set[v >> 6] >> (v & 63) & 1; }
+static inline bool be_ends(const IrOp *op)
+{
+    return (ir_op_info[op->opc].flags & IROP_END) ||
+           (op->opc == IR_CALL && (((const IrHelper *)op->imm)->flags & IR_HELPER_NORETURN));
+}
+
+/* loop.c */
+void be_make_loop(Gen *g);
+void be_loop_head(Gen *g);
+bool be_back_edge(Gen *g);
+
 /* analyse.c */
 void be_analyse(Gen *g);
 
@@ -111,7 +139,8 @@ enum {
 /* alloc.c */
 int be_use(Gen *g, int32_t id);                 /* the value in a register, locked */
 int be_use_copy(Gen *g, int32_t id);            /* a scratch copy of it that may be destroyed */
-bool be_in_reg(Gen *g, int32_t id);
+bool be_in_memory(const Gen *g, int32_t x, Mem *m, IrType *t); /* a slot or home that holds op x's value */
+void be_reg_load(Gen *g, int reg, Mem m, IrType t);
 bool be_operand(Gen *g, int32_t id, int *reg, Mem *mem); /* true: *reg; false: *mem */
 int be_temp(Gen *g);                            /* scratch general register, locked for the op */
 int be_vtemp(Gen *g);
