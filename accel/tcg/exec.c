@@ -13,7 +13,7 @@
 #include "util/report.h"
 #include <xmmintrin.h>
 
-#define DEFAULT_CACHE_MIB 48
+#define DEFAULT_CACHE_MIB 256
 
 /* ---- leaving generated code ---- */
 void tcg_restore_state(Cpu *cpu, uintptr_t ra)
@@ -237,7 +237,7 @@ static bool check_thread(Object *obj, const Property *p, const char *text, GErro
 static const char *const thread_names[] = {"multi", "single", NULL};
 static const Property tcg_props[] = {
     {.name = "tb-size", .kind = PROPERTY_U32, .offset = offsetof(TcgOptions, tb_size), .set = check_tb_size,
-     .help = "size of the code cache in MiB; 0: 48"},
+     .help = "size of the code cache in MiB; 0: 256"},
     {.name = "thread", .kind = PROPERTY_ENUM, .offset = offsetof(TcgOptions, thread), .names = thread_names,
      .set = check_thread, .help = "one thread per vCPU (multi)"},
 };
