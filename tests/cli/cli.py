@@ -85,6 +85,7 @@ CASES = [
     ('-kernel /no/such/kernel', 1, ['/no/such/kernel', 'No such file']), ('-kernel %s' % SCRATCH, 1, [SCRATCH]),
     ('-kernel %s' % EMPTY, 1, [EMPTY]), ('-kernel %s' % GARBAGE, 1, [GARBAGE]), ('-kernel %s' % TRUNCATED, 1, [TRUNCATED]),
     ('-kernel %s' % ARM, 1, [ARM]), ('-kernel %s' % SHORT_ELF, 1, [SHORT_ELF]),
+    ('-kernel %s -initrd %s -m 64' % (HALT, BIG), 1, [BIG, '-m']), ('-kernel %s -initrd /no/initrd' % HALT, 1, ['/no/initrd']),
     ('-initrd x', 1, ['-initrd', '-kernel']), ('-append x', 1, ['-append', '-kernel']),
     ('-serial file:%s' % READONLY, 1, [READONLY, 'No such file']), ('-serial nosuch', 1, ['nosuch', 'stdio']),
     ('-serial chardev:none-such', 1, ['none-such']), ('-serial null -serial null -serial null -serial null -serial null', 1, ['4 serial']),
