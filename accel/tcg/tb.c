@@ -357,10 +357,6 @@ void tb_evict_oldest(void *unused)
     }
     stat_tb_evictions += g->tbs->len != 0;
     g_ptr_array_set_size(g->tbs, 0);
-    /* the writable view's pages need not stay resident */
-    CodeGeneration *old = &code_cache.gen[code_cache.current];
-    madvise(code_cache.rw + ALIGN_UP(old->begin, 4096), ALIGN_DOWN(old->end, 4096) - ALIGN_UP(old->begin, 4096),
-            MADV_DONTNEED);
     code_cache.current = next;
     code_cache.used = g->begin;
     tb_lock_drop();
@@ -439,6 +435,18 @@ bool tcg_code_fetch(TranslateCtx *tc, uint64_t va, unsigned n, uint8_t *buf)
 }
 
 /* ---- translation ---- */
+/* The writable view's pages need not stay resident once code moved on: the executable view keeps the
+ * contents. At each chunk, all but the last two go; chaining touches single pages again. */
+static void drop_written(uint32_t from, uint32_t to)
+{
+    const uint32_t chunk = 1 * MiB;
+    uint32_t at = ALIGN_DOWN(to, chunk);
+
+    if (ALIGN_DOWN(from, chunk) != at && at > chunk) {
+        madvise(code_cache.rw, at - chunk, MADV_DONTNEED);
+    }
+}
+
 static void log_translation(const Tb *tb, const TbCompile *c)
 {
     g_autoptr(GString) s = g_string_new(NULL);
@@ -495,6 +503,7 @@ Tb *tb_translate(Cpu *cpu, const TbKey *key, unsigned max_insns, bool cached)
         tb->jump_stub[i] = c.jump_stub[i];
         tb->jump_pc[i] = c.jump_pc[i];
     }
+    drop_written(at, at + c.code_size);
     code_cache.used = at + c.code_size;
     g_ptr_array_add(g->tbs, tb);
     stat_tb_count++;
