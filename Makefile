@@ -31,6 +31,7 @@ check: install-needed guests
 	@scripts/check.py --guests $(GUESTS)
 
 bench: install-needed guests all
+	@ninja -C $(BUILD) tests/bench/vmbench
 	@tests/bench/bench.py --guests $(GUESTS) --ours $(BUILD)/rhea $(BENCH)
 
 install: all
