@@ -506,7 +506,7 @@ json_t *qmp_command_call(const QmpCommand *cmd, json_t *arguments, GError **erro
     json_t *given = arguments ? json_incref(arguments) : json_object(), *reply = NULL;
     const QapiType *type = cmd->arg ? cmd->arg : &no_arguments;
     void *arg;
-    if (qapi_from_json(type, given, &arg, NULL, cmd->raw, error)) {
+    if (qapi_from_json(type, given, &arg, NULL, cmd->raw && cmd->arg, error)) {
         reply = cmd->call(cmd->raw ? (void *)given : arg, error);
         qapi_free(type, arg);
     }
@@ -536,7 +536,7 @@ json_t *qapi_schema_json(void)
         g_autofree char *clean = g_malloc(text->len + 1);
         char *out = clean;
         for (const char *p = text->str; *p; p++) {
-            if (*p != ',' || (p[1] != ']' && p[1] != '}')) {
+            if (!g_str_has_prefix(p, ", ]") && !g_str_has_prefix(p, ", }")) {
                 *out++ = *p;
             }
         }

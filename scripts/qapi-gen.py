@@ -31,6 +31,7 @@ def main():
     ap.add_argument('-o', '--output', default='.')
     ap.add_argument('--check', action='store_true')
     ap.add_argument('--depfile')
+    ap.add_argument('--prefix', default='qapi/', help='of the generated headers in #include')
     o = ap.parse_args()
     try:
         schema = Schema(o.schema)
@@ -39,7 +40,7 @@ def main():
         return 1
     if o.check:
         return 0
-    c = CGen(schema)
+    c = CGen(schema, o.prefix)
     files = {
         'qapi-types.h': c.types_h(), 'qapi-types.c': c.types_c(), 'qapi-commands.h': c.commands_h(), 'qapi-commands.c': c.commands_c(),
         'qapi-events.h': c.events_h(), 'qapi-events.c': c.events_c(), 'qapi-introspect.c': Introspection(schema).c_text(),

@@ -79,8 +79,8 @@ class Out:
 
 
 class CGen:
-    def __init__(self, schema):
-        self.schema = schema
+    def __init__(self, schema, prefix='qapi/'):
+        self.schema, self.prefix = schema, prefix  # prefix: of the generated headers' names in #include
         implicit = [e.arg for e in list(schema.commands.values()) + list(schema.events.values()) if e.arg is not None and e.arg.implicit]
         types = [t for t in schema.all_types() if t.kind != 'builtin'] + implicit
         self.enums = [t for t in types if t.kind == 'enum']
@@ -165,7 +165,7 @@ class CGen:
 
     def types_c(self):
         o = Out()
-        o('#include "qapi/qapi-types.h"\n')
+        o('#include "' + self.prefix + 'qapi-types.h"\n')
         for n, (json, ctype) in BUILTINS.items():
             kind = {'str': 'STR', 'number': 'NUMBER', 'bool': 'BOOL', 'null': 'NULL', 'any': 'ANY'}.get(
                 n, 'UINT' if n.startswith('uint') or n == 'size' else 'INT')
@@ -225,7 +225,7 @@ class CGen:
         o = Out()
         o('/* What a command\'s function must be like. Those that return nothing answer false with an error, the\n'
           ' * others signal by the error being set; what they return is freed by the caller. */')
-        o('#pragma once\n#include "qapi/qapi-types.h"\n')
+        o('#pragma once\n#include "' + self.prefix + 'qapi-types.h"\n')
         for c in self.schema.commands.values():
             with o.cond(c.cond):
                 o(self._prototype(c) + ';')
@@ -233,7 +233,7 @@ class CGen:
 
     def commands_c(self):
         o = Out()
-        o('#include "qapi/qapi-commands.h"\n')
+        o('#include "' + self.prefix + 'qapi-commands.h"\n')
         commands = sorted(self.schema.commands.values(), key=lambda c: c.name.encode())
         for c in commands:
             with o.cond(c.cond):
@@ -268,7 +268,7 @@ class CGen:
 
     def events_h(self):
         o = Out()
-        o('#pragma once\n#include "qapi/qapi-types.h"\n')
+        o('#pragma once\n#include "' + self.prefix + 'qapi-types.h"\n')
         for e in self.schema.events.values():
             with o.cond(e.cond):
                 o(self._event_prototype(e) + ';')
@@ -276,7 +276,7 @@ class CGen:
 
     def events_c(self):
         o = Out()
-        o('#include "qapi/qapi-events.h"\n')
+        o('#include "' + self.prefix + 'qapi-events.h"\n')
         for e in self.schema.events.values():
             with o.cond(e.cond):
                 a = (f'&{table_name(e.arg)}', 'data') if e.arg is not None else ('NULL', 'NULL')

@@ -1,0 +1,754 @@
+#!/usr/bin/env python3
+# tests/qmp/qmp.py: QMP against live emulators. Every reply and event of the whole run is held against the schema. Prints TAP.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""qmp.py RHEA SCRATCH EXAMPLES.json SOURCE_ROOT"""
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+RHEA, SCRATCH, EXAMPLES, SOURCE = (os.path.abspath(x) for x in sys.argv[1:5])
+sys.path[:0] = [os.path.join(SOURCE, 'scripts'), os.path.dirname(os.path.abspath(__file__))]
+from client import HALT, SPIN, Connection, Emulator, QmpError, guest, out_byte  # noqa: E402
+from qapi.introspect import Checker  # noqa: E402
+
+SCRATCH = tempfile.mkdtemp(dir=SCRATCH)  # socket paths are short
+SEEN = []  # (command or None for events, message)
+TESTS = []
+
+
+def test(f):
+    TESTS.append(f)
+    return f
+
+
+def none(*args, **kw):
+    return Emulator(RHEA, SCRATCH, '-M', 'none', '-S', *args, seen=SEEN, **kw)
+
+
+def pc(code, *args, **kw):
+    kernel = guest(os.path.join(SCRATCH, f'guest{Emulator.count}'), code)
+    return Emulator(RHEA, SCRATCH, '-M', 'pc', '-m', '64', '-S', '-kernel', kernel, *args, seen=SEEN, **kw)
+
+
+def fails(c, command, arguments=None, cls='GenericError', text=''):
+    try:
+        value = c.run(command, arguments)
+    except QmpError as e:
+        assert e.cls == cls, f'{command}: class {e.cls} ({e.desc}), expected {cls}'
+        assert text in e.desc, f'{command}: {e.desc!r} lacks {text!r}'
+        return e.desc
+    raise AssertionError(f'{command}: expected an error, got {value}')
+
+
+# ---- the session ----
+
+@test
+def greeting_and_negotiation():
+    with none() as e:
+        c = e.connect(negotiate=False)
+        assert c.greeting['QMP']['version']['qemu'] == {'major': 7, 'minor': 2, 'micro': 22}, c.greeting
+        assert c.greeting['QMP']['capabilities'] == []
+        fails(c, 'query-status', cls='CommandNotFound', text='qmp_capabilities')
+        fails(c, 'qmp_capabilities', {'enable': ['oob']}, text='enable')
+        c.negotiate()
+        fails(c, 'qmp_capabilities', cls='CommandNotFound')
+
+
+@test
+def requests_of_wrong_shape():
+    with none() as e:
+        c = e.connect()
+        for request, text in ((b'[1]', 'object'), (b'{}', 'execute'), (b'{"execute": 1}', 'string'),
+                              (b'{"execute": "stop", "arguments": []}', 'arguments'), (b'{"execute": "stop", "bogus": 1}', 'bogus'),
+                              (b'{"exec-oob": "stop"}', 'out-of-band'), (b'{"execute": "nosuch"}', 'nosuch'),
+                              (b'{"execute": "stop", "arguments": {"x": 1}}', "'x'")):
+            c.raw(request)
+            m = c.reply()
+            assert text in m['error']['desc'], (request, m)
+
+
+@test
+def ids_are_echoed():
+    with none() as e:
+        c = e.connect()
+        for i in (1, 'a', None, [1, {'b': None}], {'x': 'y'}, 1.5):
+            assert c.ask('query-name', id=i)['id'] == i
+            assert c.ask('nosuch', id=i)['id'] == i
+
+
+@test
+def malformed_json():
+    """Each ends in at least one error, and the next command is answered."""
+    with none() as e:
+        c = e.connect()
+        for bad in (b'}', b']', b'{ "execute": ]}', b'{"execute" "stop"}', b'{"execute": stop}', b'nonsense', b'"text"', b'17 ',
+                    b'{"execute": "stop", }', b'{"execute": "sto\np"}', b'{"a": "\xff\xfe"}\n', b'{"a": "\xc3("}', b'{"a": "\\u0000"}',
+                    b'{"a": "\\ud800"}', b'{"a": 1e999}', b'{"a": 99999999999999999999}', b'{"a": 01}', b'{"execute": "stop", "execute": "stop"}',
+                    b'[' * 10000 + b'\n', b'{"a":' * 10000 + b'\n', b'[' * 10000 + b']' * 10000, b'{"a": "\x01"}', b"{'a': \"x'}\n"):
+            c.raw(bad + b'\n{"execute": "query-name", "id": "after"}')
+            errors = 0
+            while True:
+                m = c.reply()
+                if m.get('id') == 'after':
+                    break
+                assert 'error' in m, (bad[:40], m)
+                errors += 1
+            assert 'return' in m and (errors or bad.startswith(b'{"a": "\xff')), (bad[:40], m, errors)
+
+
+@test
+def syntax_of_old():
+    """Single quotes, no white space between requests, white space everywhere, one byte at a time."""
+    with none() as e:
+        c = e.connect()
+        c.raw(b"{'execute':'query-name'}{\"execute\":\"query-uuid\"}\r\n\t {  'execute' : 'query-kvm'  ,'arguments':{}}")
+        assert 'UUID' in [c.reply(), c.reply()][1]['return'] and 'enabled' in c.reply()['return']
+        c.raw(b"{'execute': 'qom-get', 'arguments': {'path': 'it\\'s \"x\"', 'property': 'y'}}")
+        assert '\'it\'s "x"\'' in c.reply()['error']['desc']
+        for b in b'{"execute": "query-version", "id": "\\"}{"}':
+            c.raw(bytes([b]))
+        assert c.reply()['id'] == '"}{'
+
+
+@test
+def large_values():
+    with none() as e:
+        c = e.connect()
+        big = 'x' * (8 << 20)
+        assert c.ask('query-name', id=big)['id'] == big
+        before = e.rss()
+        c.raw(b'{"execute": "qom-get", "arguments": {"path": "')
+        for _ in range(64):
+            c.raw(b'y' * (1 << 20))
+        c.raw(b'"}}')
+        assert 'too large' in c.reply()['error']['desc']
+        c.run('query-status')
+        assert e.rss() - before < 64 << 20, e.rss() - before
+
+
+@test
+def queued_commands_in_order():
+    with none() as e:
+        c = e.connect()
+        c.raw(b''.join(b'{"execute": "query-status", "id": %d}' % i for i in range(1000)))
+        assert [c.reply('query-status')['id'] for _ in range(1000)] == list(range(1000))
+
+
+@test
+def client_that_never_reads():
+    """Neither other clients nor memory suffer."""
+    with none('-chardev', f'socket,id=second,path={SCRATCH}/second,server=on,wait=off', '-mon', 'chardev=second,mode=control') as e:
+        idle, c = e.connect(), e.connect(f'{SCRATCH}/second')
+        idle.sock.setblocking(False)
+        sent = 0
+        try:
+            while sent < 50000:
+                idle.sock.send(b'{"execute": "query-qmp-schema"}')
+                sent += 1
+        except BlockingIOError:
+            pass
+        before = e.rss()
+        for _ in range(2000):
+            c.run('cont')
+            c.run('stop')
+        assert e.rss() - before < 8 << 20, e.rss() - before
+        idle.sock.settimeout(20)
+        assert isinstance(idle.reply()['return'], list)
+
+
+@test
+def reconnect():
+    with none() as e:
+        for _ in range(5):
+            c = e.connect()
+            c.raw(b'{"execute": "query-st')  # what is incomplete does not live on
+            c.close()
+        assert e.connect().run('query-status')['status'] == 'prelaunch'
+
+
+@test
+def several_monitors_and_events():
+    path = f'{SCRATCH}/m2'
+    with none('-qmp', f'unix:{path},server=on,wait=off') as e:
+        a, b, = e.connect(), e.connect(path)
+        a.run('cont')
+        for c in (a, b):
+            ts = c.event('RESUME')['timestamp']
+            assert abs(ts['seconds'] - time.time()) < 60 and 0 <= ts['microseconds'] < 1000000
+        b.run('stop')
+        assert a.event('STOP') and b.event('STOP')
+        a.run('stop')
+        assert a.run('query-status')['status'] == 'paused'
+        a.run('system_powerdown')
+        assert 'data' not in b.event('POWERDOWN')
+
+
+@test
+def pretty():
+    with none('-qmp-pretty', f'unix:{SCRATCH}/pretty,server=on,wait=off') as e:
+        e.connect()
+        s = socket.socket(socket.AF_UNIX)
+        s.connect(f'{SCRATCH}/pretty')
+        s.settimeout(10)
+        text = b''
+        while not text.endswith(b'\n}\r\n'):
+            text += s.recv(4096)
+        assert b'\n    "QMP": {' in text and json.loads(text)
+
+
+# ---- every command ----
+
+PRIMITIVES = {'string': ['', 'x', 'file', '/machine', 'none', '\u00e4' * 40], 'int': [0, 1, -1, 2**31, -2**63, 2**63 - 1],
+              'number': [0, 1.5, -1e300], 'boolean': [True, False], 'null': [None], 'value': [None, 1, 'x', [], {}, True]}
+
+
+class Maker:
+    """Arguments out of the schema; wrong=True: sometimes of another type, missing, or too many."""
+
+    def __init__(self, checker, seed, wrong):
+        self.c, self.r, self.wrong = checker, random.Random(seed), wrong
+
+    def make(self, name, depth=0):
+        t = self.c.types[name]
+        if self.wrong and self.r.random() < 0.1:
+            return self.r.choice([None, 1, 'x', [], {}, True, -1.5])
+        meta = t['meta-type']
+        if meta == 'builtin':
+            return self.r.choice(PRIMITIVES[t['json-type']])
+        if meta == 'enum':
+            return self.r.choice(t['values'])
+        if meta == 'array':
+            return [self.make(t['element-type'], depth + 1) for _ in range(self.r.randrange(3))] if depth < 6 else []
+        if meta == 'alternate':
+            return self.make(self.r.choice(t['members'])['type'], depth + 1)
+        return self.object(t, depth)
+
+    def object(self, t, depth):
+        value = {}
+        for m in t['members']:
+            if ('default' not in m or self.r.random() < 0.5) and not (self.wrong and self.r.random() < 0.05):
+                value[m['name']] = self.make(m['type'], depth + 1)
+        for v in t.get('variants', []):
+            if v['case'] == value.get(t['tag']):
+                value.update(self.object(self.c.types[v['type']], depth + 1))
+        if self.wrong and self.r.random() < 0.1:
+            value['no-such-member'] = 1
+        return value
+
+
+DANGEROUS = {'quit', 'set-action', 'memsave', 'pmemsave', 'chardev-add', 'chardev-change', 'human-monitor-command'}  # files, memory: on their own below
+
+
+def call_everything(e, rounds, wrong):
+    c = e.connect()
+    checker = Checker(c.run('query-qmp-schema'))
+    assert sorted(x['name'] for x in c.run('query-commands')) == sorted(checker.commands)
+    for name, info in sorted(checker.commands.items()):
+        for seed in range(rounds):
+            if name in DANGEROUS:
+                break
+            arguments = Maker(checker, f'{name}{seed}{wrong}', wrong).make(info['arg-type'])
+            try:
+                m = c.ask(name, arguments, id=seed)
+            except (OSError, EOFError) as gone:
+                raise AssertionError(f'{name} {arguments}: {gone!r}; {e.process.stdout.read()[-2000:]}') from None
+            assert m.get('id') == seed, m
+            if arguments is not None and name not in ('object-add', 'qmp_capabilities') and (not isinstance(arguments, dict) or checker.arguments(name, arguments)):
+                assert 'error' in m, f'{name} took {arguments}'
+    return c
+
+
+@test
+def every_command_on_none():
+    with none() as e:
+        call_everything(e, 20, False).run('query-status')
+
+
+@test
+def every_command_on_pc():
+    with pc(SPIN, '-smp', '2') as e:
+        call_everything(e, 20, False).run('query-status')
+
+
+@test
+def every_command_with_wrong_arguments():
+    with none() as e:
+        call_everything(e, 60, True).run('query-status')
+
+
+@test
+def chardev_add_with_wrong_arguments():
+    with none() as e:
+        c = e.connect()
+        m = Maker(Checker(c.run('query-qmp-schema')), 1, True)
+        for i in range(300):
+            backend = m.make('ChardevBackend')
+            if isinstance(backend, dict) and backend.get('type') in ('file', 'pipe', 'stdio'):
+                continue
+            c.ask('chardev-add', {'id': f'c{i}', 'backend': backend})
+        c.run('query-chardev')
+
+
+@test
+def examples_work():
+    with open(EXAMPLES, encoding='utf-8') as f:
+        examples = json.load(f)
+    assert len(examples) > 20
+    with pc(SPIN) as e:
+        c = e.connect()
+        checker = Checker(c.run('query-qmp-schema'))
+        for x in examples:
+            for direction, text in x['exchange']:
+                value = json.loads(text)
+                if direction == '<-' and 'event' in value:
+                    bad = checker.event(value['event'], value.get('data'))
+                    assert not bad, bad
+                elif direction == '<-' and 'return' in value and x['kind'] == 'command':
+                    bad = checker.reply(x['of'], value['return'])
+                    assert not bad, bad
+                elif direction == '->' and value['execute'] not in ('qmp_capabilities', 'quit'):
+                    c.run(value['execute'], value.get('arguments'))
+
+
+# ---- subjects ----
+
+@test
+def argument_errors_name_the_path():
+    with none() as e:
+        c = e.connect()
+        fails(c, 'qom-get', {'path': '/machine'}, text="'property' is missing")
+        fails(c, 'qom-get', {'path': '/machine', 'property': 1}, text="'property': expected string, got integer")
+        fails(c, 'qom-list', {'path': '/', 'pth': 1}, text="did you mean 'path'")
+        fails(c, 'set-action', {'reboot': 'maybe'}, text='valid: reset, shutdown')
+        fails(c, 'migrate-set-capabilities', {'capabilities': [{'capability': 'events', 'state': 1}]}, text='capabilities[0].state')
+        fails(c, 'chardev-add', {'id': 'x', 'backend': {'type': 'socket', 'data': {'addr': {'type': 'inet', 'data': {'host': 'h'}}}}},
+              text="'backend.data.addr.data.port' is missing")
+
+
+@test
+def objects():
+    with none('-object', 'secret,id=key0,data=aGVsbG8=,format=base64', '-object', '{"qom-type":"secret","id":"key1","data":"x"}') as e:
+        c = e.connect()
+        assert {'name': 'key0', 'type': 'child<secret>'} in c.run('qom-list', {'path': '/objects'})
+        assert c.run('qom-get', {'path': '/objects/key0', 'property': 'data'}) == ''
+        assert c.run('qom-get', {'path': '/objects/key0', 'property': 'format'}) == 'base64'
+        c.run('object-add', {'qom-type': 'secret', 'id': 'key2', 'file': '/etc/hostname'})
+        fails(c, 'object-add', {'qom-type': 'secret', 'id': 'key2', 'data': 'x'}, text='key2')
+        fails(c, 'object-add', {'qom-type': 'secret', 'id': 'key3'}, text="'data'")
+        fails(c, 'object-add', {'qom-type': 'secret', 'id': 'key3', 'data': 'x', 'bogus': 1}, text='bogus')
+        fails(c, 'object-add', {'qom-type': 'nosuch', 'id': 'key3'}, text='nosuch')
+        c.run('object-del', {'id': 'key2'})
+        c.run('qom-set', {'path': '/machine', 'property': 'dump-guest-core', 'value': False})
+        assert c.run('qom-get', {'path': '/machine', 'property': 'dump-guest-core'}) is False
+        fails(c, 'qom-set', {'path': '/machine', 'property': 'dump-guest-core', 'value': []}, text='dump-guest-core')
+        fails(c, 'object-del', {'id': 'key2'}, text='key2')
+        for command, arguments in (('qom-list', {'path': '/nosuch'}), ('qom-get', {'path': '/nosuch', 'property': 'type'}),
+                                   ('device-list-properties', {'typename': 'nosuch'}), ('qom-list-properties', {'typename': 'nosuch'})):
+            fails(c, command, arguments, cls='DeviceNotFound', text='nosuch')
+        fails(c, 'device-list-properties', {'typename': 'secret'}, text='secret')
+
+
+@test
+def the_tree():
+    with pc(HALT, '-smp', '2', '-device', 'isa-debug-exit,id=exit0', '-device', '{"driver":"isa-serial","id":"s1","chardev":"n"}',
+            '-chardev', 'null,id=n') as e:
+        c = e.connect()
+        todo, count = ['/'], 0
+        while todo:
+            path = todo.pop()
+            for p in c.run('qom-list', {'path': path}):
+                full = path.rstrip('/') + '/' + p['name']
+                if p['type'].startswith('child<'):
+                    assert c.run('qom-get', {'path': path, 'property': p['name']}) == full
+                    todo.append(full)
+                elif 'unattached' not in path or count % 50 == 0:
+                    c.ask('qom-get', {'path': path, 'property': p['name']})
+                count += 1
+        assert count > 200
+        peripheral = {p['name']: p['type'] for p in c.run('qom-list', {'path': '/machine/peripheral'})}
+        assert peripheral['exit0'] == 'child<isa-debug-exit>' and peripheral['s1'] == 'child<isa-serial>'
+        assert c.run('qom-get', {'path': 'exit0', 'property': 'iobase'}) == 0x501
+        assert c.run('qom-get', {'path': '/machine', 'property': 'type'}) == 'pc-machine'
+        cpus = c.run('query-cpus-fast')
+        assert [x['cpu-index'] for x in cpus] == [0, 1] and all(os.path.exists(f'/proc/{e.process.pid}/task/{x["thread-id"]}') for x in cpus)
+        props = {p['name'] for p in c.run('qom-list', {'path': cpus[0]['qom-path']})}
+        assert {'sse2', 'unavailable-features', 'type'} <= props
+        assert c.run('qom-get', {'path': cpus[0]['qom-path'], 'property': 'sse2'}) is True
+        assert len(c.run('query-hotpluggable-cpus')) == 2
+        assert c.run('query-memory-size-summary')['base-memory'] == 64 << 20
+        assert {p['name']: p for p in c.run('device-list-properties', {'typename': 'isa-serial'})}['chardev']['type'] == 'str'
+
+
+@test
+def cpu_models():
+    with none() as e:
+        c = e.connect()
+        models = {m['name']: m for m in c.run('query-cpu-definitions')}
+        assert models['qemu64']['typename'] == 'qemu64-x86_64-cpu' and models['max']['unavailable-features'] == []
+        full = c.run('query-cpu-model-expansion', {'type': 'full', 'model': {'name': 'max'}})['model']['props']
+        less = c.run('query-cpu-model-expansion', {'type': 'static', 'model': {'name': 'max', 'props': {'sse4.2': False}}})['model']['props']
+        assert full['sse4.2'] is True and less['sse4.2'] is False
+        fails(c, 'query-cpu-model-expansion', {'type': 'full', 'model': {'name': 'nosuch'}}, text='nosuch')
+        fails(c, 'query-cpu-model-expansion', {'type': 'full', 'model': {'name': 'max', 'props': {'nosuch': True}}}, text='nosuch')
+        fails(c, 'query-cpu-model-expansion', {'type': 'full', 'model': {'name': 'max,+x'}}, text='max,+x')
+
+
+@test
+def chardevs():
+    with none('-chardev', 'pty,id=charserial0') as e:
+        c = e.connect()
+        info = {x['label']: x for x in c.run('query-chardev')}
+        assert info['charserial0']['filename'].startswith('pty:/dev/pts/') and info['compat_monitor0']['frontend-open']
+        assert 'ringbuf' in [x['name'] for x in c.run('query-chardev-backends')]
+        c.run('chardev-add', {'id': 'ring', 'backend': {'type': 'ringbuf', 'data': {'size': 1024}}})
+        c.run('ringbuf-write', {'device': 'ring', 'data': 'hello, world'})
+        assert c.run('ringbuf-read', {'device': 'ring', 'size': 5}) == 'hello'
+        assert c.run('ringbuf-read', {'device': 'ring', 'size': 100, 'format': 'base64'}) == 'LCB3b3JsZA=='
+        c.run('ringbuf-write', {'device': 'ring', 'data': '/wAB', 'format': 'base64'})
+        assert c.run('ringbuf-read', {'device': 'ring', 'size': 100}) == '\ufffd?\x01'
+        fails(c, 'ringbuf-read', {'device': 'charserial0', 'size': 1}, text='not a ringbuf')
+        fails(c, 'ringbuf-read', {'device': 'ring', 'size': -1}, text='size')
+        assert c.run('chardev-add', {'id': 'p2', 'backend': {'type': 'pty', 'data': {}}})['pty'].startswith('/dev/pts/')
+        fails(c, 'chardev-add', {'id': 'p2', 'backend': {'type': 'null', 'data': {}}}, text='p2')
+        c.run('chardev-add', {'id': 'f', 'backend': {'type': 'file', 'data': {'out': f'{SCRATCH}/a,b'}}})
+        assert os.path.exists(f'{SCRATCH}/a,b')
+        for i in ('ring', 'p2', 'f'):
+            c.run('chardev-remove', {'id': i})
+        fails(c, 'chardev-remove', {'id': 'ring'}, text='ring')
+        fails(c, 'chardev-remove', {'id': 'compat_monitor0'}, text='in use')
+        fails(c, 'chardev-change', {'id': 'compat_monitor0', 'backend': {'type': 'null', 'data': {}}}, text='monitor')
+        c.run('chardev-send-break', {'id': 'charserial0'})
+
+
+@test
+def chardev_change_moves_the_serial_port():
+    hello = b''.join(out_byte(0x3f8, b) for b in b'hello')
+    with pc(hello + HALT, '-serial', f'file:{SCRATCH}/first') as e:
+        c = e.connect()
+        c.run('chardev-change', {'id': 'serial0', 'backend': {'type': 'file', 'data': {'out': f'{SCRATCH}/second-file'}}})
+        c.run('cont')
+        deadline = time.time() + 10
+        text = ''
+        while 'hello' not in text and time.time() < deadline:
+            time.sleep(0.02)
+            with open(f'{SCRATCH}/second-file', encoding='ascii') as f:
+                text = f.read()
+        assert text == 'hello', text
+        assert os.path.getsize(f'{SCRATCH}/first') == 0
+
+
+@test
+def descriptors():
+    with none() as e:
+        c = e.connect()
+        fails(c, 'getfd', {'fdname': 'x'}, text='no file descriptor')
+        r, w = os.pipe()
+        c.run('getfd', {'fdname': 'pipe'}, fds=[w])
+        os.close(w)
+        c.run('closefd', {'fdname': 'pipe'})
+        assert os.read(r, 1) == b''  # closed over there, too
+        fails(c, 'closefd', {'fdname': 'pipe'}, text='pipe')
+        ours, theirs = socket.socketpair()
+        c.run('getfd', {'fdname': 'sock'}, fds=[theirs.fileno()])
+        theirs.close()
+        c.run('chardev-add', {'id': 's', 'backend': {'type': 'socket', 'data': {'server': False, 'addr': {'type': 'fd', 'data': {'str': 'sock'}}}}})
+        fails(c, 'closefd', {'fdname': 'sock'}, text='sock')
+        c.run('chardev-remove', {'id': 's'})
+        assert ours.recv(1) == b''
+        with open(f'{SCRATCH}/fdset', 'wb') as f:
+            info = c.run('add-fd', {'opaque': 'log'}, fds=[f.fileno()])
+        assert c.run('query-fdsets') == [{'fdset-id': info['fdset-id'], 'fds': [{'fd': info['fd'], 'opaque': 'log'}]}]
+        c.run('chardev-add', {'id': 'log', 'backend': {'type': 'file', 'data': {'out': f'/dev/fdset/{info["fdset-id"]}'}}})
+        c.run('remove-fd', {'fdset-id': info['fdset-id']})
+        assert c.run('query-fdsets') == []
+        fails(c, 'remove-fd', {'fdset-id': 0}, text='0')
+        fails(c, 'chardev-add', {'id': 'l2', 'backend': {'type': 'file', 'data': {'out': '/dev/fdset/7'}}}, text='/dev/fdset/7')
+
+
+@test
+def descriptors_on_the_command_line():
+    """What libvirt passes: a listening socket, and a set for a log file."""
+    s = socket.socket(socket.AF_UNIX)
+    s.bind(f'{SCRATCH}/listen')
+    s.listen(1)
+    with open(f'{SCRATCH}/log', 'wb') as log, none('-chardev', f'socket,id=charmonitor,fd={s.fileno()},server=on,wait=off', '-mon',
+              'chardev=charmonitor,id=monitor,mode=control', '-add-fd', f'set=0,fd={log.fileno()},opaque=serial0-source', '-chardev',
+              'file,id=charserial0,path=/dev/fdset/0,append=on', pass_fds=[s.fileno(), log.fileno()], qmp=False) as e:
+        for _ in range(2):
+            c = e.connect(f'{SCRATCH}/listen')
+            assert c.run('query-fdsets')[0]['fds'][0]['opaque'] == 'serial0-source'
+            c.close()
+
+
+@test
+def memory_to_files():
+    with pc(HALT) as e:
+        c = e.connect()
+        c.run('pmemsave', {'val': 0x100000, 'size': 4, 'filename': f'{SCRATCH}/mem'})
+        with open(f'{SCRATCH}/mem', 'rb') as f:
+            assert f.read() == bytes.fromhex('02b0ad1b')
+        c.run('memsave', {'val': 0x100000, 'size': 10000, 'filename': f'{SCRATCH}/mem'})
+        assert os.path.getsize(f'{SCRATCH}/mem') == 10000
+        fails(c, 'pmemsave', {'val': 0, 'size': -1, 'filename': f'{SCRATCH}/mem'}, text='negative')
+        fails(c, 'pmemsave', {'val': 0, 'size': 1, 'filename': '/nosuch/x'}, text='/nosuch/x')
+        fails(c, 'memsave', {'val': 0, 'size': 1, 'filename': f'{SCRATCH}/mem', 'cpu-index': 7}, text='7')
+
+
+@test
+def human_monitor():
+    with none() as e:
+        c = e.connect()
+        assert c.run('human-monitor-command', {'command-line': 'info status'}) == 'VM status: paused (prelaunch)\r\n'
+        assert 'unknown command' in c.run('human-monitor-command', {'command-line': 'nosuch'})
+        assert c.run('human-monitor-command', {'command-line': ''}) == ''
+        fails(c, 'human-monitor-command', {'command-line': 'info cpus', 'cpu-index': 3}, text='3')
+
+
+@test
+def options():
+    with none('-name', 'guest=myname,debug-threads=on', '-uuid', '965214bc-8f5c-4d2c-8b5f-0d2ac4fdd8cd') as e:
+        c = e.connect()
+        assert c.run('query-name') == {'name': 'myname'}
+        assert c.run('query-uuid') == {'UUID': '965214bc-8f5c-4d2c-8b5f-0d2ac4fdd8cd'}
+        found = {o['option']: {p['name'] for p in o['parameters']} for o in c.run('query-command-line-options')}
+        assert 'hpet' in found['machine'] and 'obsolete' in found['sandbox'] and 'driftfix' in found['rtc']
+        assert [o['option'] for o in c.run('query-command-line-options', {'option': 'name'})] == ['name']
+        fails(c, 'query-command-line-options', {'option': 'nosuch'}, text='nosuch')
+
+
+# ---- run states ----
+
+@test
+def guest_shutdown_and_exit():
+    with pc(out_byte(0x505, 4) + HALT, '-device', 'pvpanic') as e:
+        c = e.connect()
+        c.run('cont')
+        assert c.event('SHUTDOWN')['data'] == {'guest': True, 'reason': 'guest-shutdown'}
+        assert e.wait() == 0
+
+
+@test
+def guest_shutdown_and_stay():
+    with pc(out_byte(0x505, 4) + HALT, '-device', 'pvpanic', '-no-shutdown') as e:
+        c = e.connect()
+        c.run('cont')
+        c.event('SHUTDOWN')
+        c.event('STOP')
+        assert c.run('query-status') == {'running': False, 'singlestep': False, 'status': 'shutdown'}
+        fails(c, 'cont', text='system_reset')
+        c.run('stop')
+        assert c.run('query-status')['status'] == 'shutdown'
+        c.run('system_reset')
+        assert c.event('RESET')['data'] == {'guest': False, 'reason': 'host-qmp-system-reset'}
+        assert c.run('query-status')['status'] == 'prelaunch'
+        c.run('set-action', {'shutdown': 'poweroff'})
+        c.run('cont')
+        c.event('SHUTDOWN')
+        assert e.wait() == 0
+
+
+@test
+def guest_reset():
+    with pc(out_byte(0x64, 0xfe) + HALT) as e:
+        c = e.connect()
+        c.run('cont')
+        assert c.event('RESET')['data'] == {'guest': True, 'reason': 'guest-reset'}
+        c.run('set-action', {'reboot': 'shutdown'})
+        assert c.event('SHUTDOWN')['data'] == {'guest': True, 'reason': 'guest-reset'}
+        assert e.wait() == 0
+
+
+@test
+def guest_panic():
+    panic = out_byte(0x505, 1) + HALT
+    for args, action, code, state in (([], 'poweroff', 0, None), (['-no-shutdown'], 'pause', None, 'guest-panicked'),
+                                      (['-action', 'panic=none'], 'run', None, 'running'),
+                                      (['-action', 'panic=exit-failure'], 'poweroff', 1, None)):
+        with pc(panic, '-device', 'pvpanic', *args) as e:
+            c = e.connect()
+            c.run('cont')
+            assert c.event('GUEST_PANICKED')['data'] == {'action': action}
+            if state:
+                assert c.run('query-status')['status'] == state
+            else:
+                assert c.event('SHUTDOWN')['data'] == {'guest': True, 'reason': 'guest-panic'}
+                assert e.wait() == code
+    with pc(out_byte(0x505, 2) + HALT, '-device', 'pvpanic') as e:
+        c = e.connect()
+        c.run('cont')
+        assert c.event('GUEST_CRASHLOADED')['data'] == {'action': 'run'}
+
+
+@test
+def signals():
+    with pc(SPIN) as e:
+        c = e.connect()
+        c.run('cont')
+        e.process.send_signal(signal.SIGTERM)
+        assert c.event('SHUTDOWN')['data'] == {'guest': False, 'reason': 'host-signal'}
+        assert e.wait() == 0
+
+
+@test
+def nmi():
+    with pc(SPIN) as e:
+        e.connect().run('inject-nmi')
+    with none() as e:
+        fails(e.connect(), 'inject-nmi', text='interrupt')
+
+
+@test
+def round_trips_beside_a_busy_guest():
+    with pc(SPIN) as e:
+        c = e.connect()
+        c.run('cont')
+        times = []
+        for _ in range(500):
+            begin = time.perf_counter()
+            c.raw(b'{"execute": "query-status"}')
+            c.line()
+            times.append(time.perf_counter() - begin)
+        print(f'# median {statistics.median(times) * 1e6:.0f} us, worst {max(times) * 1e6:.0f} us')
+        assert statistics.median(times) < 0.02
+
+
+# ---- clients ----
+
+@test
+def probe_of_libvirt():
+    """Its argv, its commands in order, and what it must find (docs of its capability probe)."""
+    folder = os.path.join(SCRATCH, 'probe')
+    os.mkdir(folder)
+    binary = os.path.join(folder, 'qemu-system-x86_64')
+    os.symlink(os.path.abspath(RHEA), binary)
+    begin = time.perf_counter()
+    argv = [binary, '-S', '-no-user-config', '-nodefaults', '-nographic', '-machine', 'none,accel=kvm:tcg', '-qmp',
+            f'unix:{folder}/qmp.monitor,server=on,wait=off', '-pidfile', f'{folder}/qmp.pid', '-daemonize']
+    p = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=20, env={'LC_ALL': 'C'})
+    assert p.returncode == 0, p.stdout
+    print(f'# probe ready after {(time.perf_counter() - begin) * 1e3:.0f} ms')
+    with open(f'{folder}/qmp.pid', encoding='ascii') as f:
+        pid = int(f.read())
+    try:
+        s = socket.socket(socket.AF_UNIX)
+        s.connect(f'{folder}/qmp.monitor')
+        c = Connection(s, SEEN)
+        c.run('qmp_capabilities')
+        assert c.run('query-version')['qemu']['major'] == 7 and c.run('query-target')['arch'] == 'x86_64'
+        schema = c.run('query-qmp-schema')
+        enum = {t['name']: t for t in schema}
+        qom_type = next(m for m in enum[enum['object-add']['arg-type']]['members'] if m['name'] == 'qom-type')['type']
+        assert 'secret' in enum[qom_type]['values']
+        assert 'cont' in [x['name'] for x in c.run('query-commands')]
+        assert set(c.run('query-kvm')) == {'enabled', 'present'}
+        types = [t['name'] for t in c.run('qom-list-types')]
+        assert {'tcg-accel', 'isa-serial', 'max-x86_64-cpu', 'qemu64-x86_64-cpu', 'none-machine'} <= set(types)
+        for name in ('virtio-blk-pci', 'scsi-hd', 'kvm-pit', 'ICH9-LPC', 'usb-host', 'isa-serial'):
+            m = c.ask('device-list-properties', {'typename': name})
+            assert 'return' in m or m['error']['class'] == 'DeviceNotFound', m
+        for name in ('memory-backend-file', 'memory-backend-memfd', 'max-x86_64-cpu', 'none-machine'):
+            m = c.ask('qom-list-properties', {'typename': name})
+            assert 'return' in m or m['error']['class'] == 'DeviceNotFound', m
+        machines = c.run('query-machines')
+        assert [m['name'] for m in machines if m.get('is-default')] == ['pc']
+        c.run('query-cpu-definitions')
+        c.run('query-command-line-options')
+        c.run('query-migrate-capabilities')
+        c.run('query-cpu-model-expansion', {'type': 'static', 'model': {'name': 'max'}})
+        begin = time.perf_counter()
+        os.kill(pid, signal.SIGTERM)
+        while s.recv(65536):
+            pass
+        print(f'# gone after {(time.perf_counter() - begin) * 1e3:.0f} ms')
+        deadline = time.time() + 5
+        while os.path.exists(f'{folder}/qmp.pid') and time.time() < deadline:
+            time.sleep(0.005)
+        assert not os.path.exists(f'{folder}/qmp.pid') and not os.path.exists(f'{folder}/qmp.monitor')
+    except BaseException:
+        os.kill(pid, signal.SIGKILL)
+        raise
+
+
+@test
+def start_of_libvirt():
+    """What it asks of a domain before cont, in order."""
+    with pc(SPIN, '-name', 'guest=x86,debug-threads=on', '-overcommit', 'mem-lock=off', '-smp', '2,sockets=2,cores=1,threads=1', '-rtc', 'base=utc',
+            '-no-shutdown', '-boot', 'strict=on', '-chardev', 'pty,id=charserial0', '-device',
+            '{"driver":"isa-serial","chardev":"charserial0","id":"serial0","index":0}', '-msg', 'timestamp=on', '-sandbox',
+            'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny') as e:
+        c = e.connect()
+        c.run('query-migrate-capabilities')
+        c.run('migrate-set-capabilities', {'capabilities': [{'capability': 'events', 'state': True}]})
+        assert [x for x in c.run('query-chardev') if x['label'] == 'charserial0'][0]['filename'].startswith('pty:/dev/pts/')
+        assert len(c.run('query-cpus-fast')) == 2
+        assert c.run('query-iothreads') == []
+        assert {'name': 'serial0', 'type': 'child<isa-serial>'} in c.run('qom-list', {'path': '/machine/peripheral'})
+        assert c.run('query-named-block-nodes', {'flat': True}) == [] and c.run('query-block') == []
+        c.run('cont')
+        c.event('RESUME')
+        c.close()  # libvirtd restarts
+        c = e.connect()
+        for command in ('query-migrate-capabilities', 'query-status', 'query-cpus-fast', 'query-iothreads', 'query-block', 'query-chardev', 'query-jobs'):
+            c.run(command)
+        c.run('stop')
+        c.event('STOP')
+        c.run('cont')
+        assert e.stop() == 0
+
+
+@test
+def probe_of_libguestfs():
+    """Requests in one burst on standard input that ends at once; replies line by line, no event before the third."""
+    argv = [RHEA, '-display', 'none', '-machine', 'none,accel=kvm:tcg', '-qmp', 'stdio']
+    p = subprocess.run(argv, input=b'{ "execute": "qmp_capabilities" } { "execute": "query-qmp-schema" } { "execute": "quit" }\n',
+                       stdout=subprocess.PIPE, timeout=20)
+    lines = [json.loads(x) for x in p.stdout.splitlines()]
+    assert 'QMP' in lines[0] and lines[1] == {'return': {}} and len(lines[2]['return']) > 50 and p.returncode == 0, lines[:2]
+
+
+def schema_holds():
+    """Every reply and event of this run is what query-qmp-schema says."""
+    with none() as e:
+        checker = Checker(e.connect().run('query-qmp-schema'))
+    bad, replies, events = [], set(), set()
+    for command, m in SEEN:
+        if command is None:
+            bad += checker.event(m['event'], m.get('data'))
+            events.add(m['event'])
+        elif 'return' in m and command in checker.commands:
+            bad += [f'{command}: {x}' for x in checker.reply(command, m['return'])]
+            replies.add(command)
+    never = sorted(set(checker.commands) - replies)
+    print(f'# {len(SEEN)} messages; commands that never succeeded: {", ".join(never) or "none"}; events never seen: '
+          f'{", ".join(sorted(set(checker.events) - events)) or "none"}')
+    assert not bad, bad[:10]
+    assert not set(never) - {'quit'}, never
+
+
+def main():
+    wanted = sys.argv[5:]
+    tests = [t for t in TESTS if not wanted or t.__name__ in wanted] + ([] if wanted else [schema_holds])
+    print(f'1..{len(tests)}')
+    failed = 0
+    for i, t in enumerate(tests, 1):
+        try:
+            t()
+            print(f'ok {i} - {t.__name__}', flush=True)
+        except Exception:
+            failed += 1
+            print(f'not ok {i} - {t.__name__}')
+            print('\n'.join('# ' + x for x in traceback.format_exc().splitlines()), flush=True)
+    shutil.rmtree(SCRATCH, ignore_errors=True)
+    return 1 if failed else 0
+
+
+sys.exit(main())
