@@ -161,11 +161,35 @@ void be_spill(Gen *g, int reg)
 
 /* ---- choosing registers ---- */
 
-/* dead_now: values used last by the current op count as gone (all operands are fetched and locked). */
-static int find_free(Gen *g, uint32_t from, bool dead_now)
+static uint32_t kept_regs(const Gen *g)
 {
-    uint32_t avail = from & ~g->locked;
+    uint32_t m = 0;
 
+    for (unsigned i = 0; i < N_TLB_KEEP; i++) {
+        m |= g->tlb_keep[i].reg == NO_REG ? 0 : BIT(g->tlb_keep[i].reg);
+    }
+    return m;
+}
+
+void be_forget_tlb(Gen *g)
+{
+    for (unsigned i = 0; i < N_TLB_KEEP; i++) {
+        g->tlb_keep[i].reg = NO_REG;
+    }
+}
+
+static void forget_reg(Gen *g, int reg)
+{
+    for (unsigned i = 0; i < N_TLB_KEEP; i++) {
+        if (g->tlb_keep[i].reg == reg) {
+            g->tlb_keep[i].reg = NO_REG;
+        }
+    }
+}
+
+/* dead_now: values used last by the current op count as gone (all operands are fetched and locked). */
+static int find_dead(Gen *g, uint32_t avail, bool dead_now)
+{
     for (; avail; avail &= avail - 1) {
         int r = __builtin_ctz(avail);
         int32_t x = g->reg_val[r];
@@ -174,6 +198,18 @@ static int find_free(Gen *g, uint32_t from, bool dead_now)
         }
     }
     return NO_REG;
+}
+
+static int find_free(Gen *g, uint32_t from, bool dead_now)
+{
+    uint32_t kept = kept_regs(g), avail = from & ~g->locked;
+    int r = find_dead(g, avail & ~kept, dead_now);
+
+    if (r == NO_REG && (avail & kept)) { /* better than a spill */
+        r = __builtin_ctz(avail & kept);
+        forget_reg(g, r);
+    }
+    return r;
 }
 
 static int find_victim(Gen *g, uint32_t from)
@@ -522,6 +558,7 @@ bool be_vec_live(Gen *g)
 
 void be_before_call(Gen *g, bool writes_env)
 {
+    be_forget_tlb(g);
     /* values only at home, when homes may change */
     for (unsigned v = 0; writes_env && v < g->nvars; v++) {
         int32_t id = g->cur[v];
@@ -633,6 +670,7 @@ Snapshot *be_snapshot(Gen *g, GenLabel *l)
 
 void be_restore_snapshot(Gen *g, const Snapshot *s)
 {
+    be_forget_tlb(g);
     for (int r = 0; r < N_REGS; r++) {
         leave_reg(g, r);
     }
@@ -705,6 +743,7 @@ void be_spill_for_merge(Gen *g, GenLabel *l, int32_t pos)
 
 void be_merge(Gen *g, GenLabel *l)
 {
+    be_forget_tlb(g);
     for (int r = 0; r < N_REGS; r++) {
         leave_reg(g, r);
     }

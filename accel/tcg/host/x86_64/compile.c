@@ -704,6 +704,34 @@ static void store_pc(Asm *a, const IrVarTable *vars, uint64_t pc)
     }
 }
 
+static bool chainable(Gen *g, uint64_t pc, unsigned slot)
+{
+    return g->tc->chain && ((pc ^ g->tc->pc) >> 12) == 0 && !g->tc->jump_offset[slot];
+}
+
+/* The jump just emitted, whose rel32 is aligned, can be patched; until then it goes to its stub. */
+static void patchable(Gen *g, uint64_t pc, unsigned slot)
+{
+    Asm *a = &g->a;
+
+    g_assert(asm_offset(a) % 4 == 0);
+    g->tc->jump_pc[slot] = pc;
+    g->tc->jump_offset[slot] = asm_offset(a) - 4;
+    Out *o = be_out(g, OUT_GOTO);
+    o->slot = slot;
+    o->imm = pc;
+    o->jump = asm_offset(a) - 4;
+}
+
+static void pad_to(Asm *a, unsigned mod4)
+{
+    static const uint8_t nop[4][3] = {{0}, {0x90}, {0x66, 0x90}, {0x0f, 0x1f, 0x00}};
+    unsigned pad = (mod4 - asm_offset(a)) & 3;
+
+    memcpy(a->p, nop[pad], 3);
+    a->p += pad;
+}
+
 static void be_goto(Gen *g, const IrOp *op)
 {
     Asm *a = &g->a;
@@ -717,18 +745,11 @@ static void be_goto(Gen *g, const IrOp *op)
         return;
     }
     tc->jump_pc[slot] = pc;
-    if (tc->chain && ((pc ^ tc->pc) >> 12) == 0 && !tc->jump_offset[slot]) {
-        static const uint8_t nop[4][3] = {{0}, {0x90}, {0x66, 0x90}, {0x0f, 0x1f, 0x00}};
-        unsigned pad = (3 - asm_offset(a)) & 3; /* the rel32 is to be 4-byte aligned */
-        memcpy(a->p, nop[pad], 3);
-        a->p += pad;
+    if (chainable(g, pc, slot)) {
+        pad_to(a, 3);
         db(a, 0xe9);
-        tc->jump_offset[slot] = asm_offset(a);
         dd(a, 0);
-        Out *o = be_out(g, OUT_GOTO);
-        o->slot = slot;
-        o->imm = pc;
-        o->jump = asm_offset(a) - 4;
+        patchable(g, pc, slot);
         return;
     }
     uint64_t key = pc ^ tc->jc_xor;
@@ -858,6 +879,22 @@ static bool exits_follow(Gen *g, int32_t i)
     return g->b->op[i].opc == IR_GOTO;
 }
 
+/* The chained exit that is all there is at a label with one branch to it. */
+static const IrOp *exit_at_label(Gen *g, IrLabel lab)
+{
+    const IrLabelInfo *li = &g->b->label[lab];
+    int32_t i = li->pos + 1, before = li->pos - 1;
+
+    while (g->b->op[i].opc == IR_NOP || g->b->op[i].opc == IR_INSN) {
+        i++;
+    }
+    while (g->b->op[before].opc == IR_NOP) {
+        before--;
+    }
+    const IrOp *op = &g->b->op[i];
+    return op->opc == IR_GOTO && !g->loop.active && li->branches == 1 && be_ends(&g->b->op[before]) && chainable(g, op->imm, op->aux) ? op : NULL;
+}
+
 static void be_brcond(Gen *g, int32_t i)
 {
     const IrOp *op = &g->b->op[i];
@@ -868,6 +905,14 @@ static void be_brcond(Gen *g, int32_t i)
     g->locked = 0;
     if (exits_follow(g, i)) {
         be_flush_all(g, false);
+        const IrOp *out = exit_at_label(g, op->imm);
+        if (out) { /* the branch itself is the exit */
+            pad_to(&g->a, 2);
+            jcc_fwd(&g->a, cc);
+            patchable(g, out->imm, out->aux);
+            g->keep_flags = keep;
+            return;
+        }
     }
     GenLabel *l = prepare_branch(g, i, op->imm);
     link_jump(g, l, jcc_fwd(&g->a, cc));
@@ -1079,6 +1124,8 @@ static void be_init(Gen *g, TbCompile *c)
     memset(g->slot_val, 0, sizeof(g->slot_val));
     memset(g->vslot_val, 0, sizeof(g->vslot_val));
     be_forget_all(g);
+    be_forget_tlb(g);
+    g->tlb_next = 0;
     for (unsigned v = 0; v < g->nvars; v++) {
         int pin = g->vars->vars[v].pin;
         if (pin >= 0) {

@@ -52,8 +52,20 @@ typedef struct {
     uint32_t jump;       /* position of the rel32 that comes here */
     uint32_t back;       /* where to go on */
     uint32_t map, map_len;
+    bool retry, write;   /* SLOW: the entry in t2 was an earlier access's: look up, go on at checked */
+    int8_t t1, t2;
+    uint32_t checked;
     int16_t val_frame;   /* value is in the frame at this offset instead (fixed registers), or -1 */
 } Out;
+
+/* A TLB entry's address kept in a register, for accesses near the one that looked it up. */
+typedef struct {
+    int8_t reg;                   /* or NO_REG */
+    uint8_t mmu, shift;
+    int32_t a, b;                 /* address: a + (b << shift) + disp */
+    int64_t disp;
+} TlbKeep;
+enum { N_TLB_KEEP = 2 };
 
 /* A block that jumps back to itself (loop.c). */
 typedef struct {
@@ -89,6 +101,8 @@ typedef struct {
     int32_t slot_val[N_SLOTS];
     int32_t vslot_val[N_VSLOTS];
     bool dead;                    /* unreachable */
+    TlbKeep tlb_keep[N_TLB_KEEP];
+    unsigned tlb_next;
     Loop loop;
 
     Val *val;
@@ -165,6 +179,8 @@ void be_merge(Gen *g, GenLabel *l);
 static inline void be_unlock(Gen *g) { g->locked = 0; }
 
 Out *be_out(Gen *g, OutKind kind);
+
+void be_forget_tlb(Gen *g);                      /* the kept TLB entries are no longer to be used */
 
 /* memory.c */
 void be_ld(Gen *g, int32_t i);

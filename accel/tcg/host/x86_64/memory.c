@@ -23,9 +23,72 @@ G_STATIC_ASSERT(sizeof(TlbEntry) == 16 && TLB_BITS + 4 <= 20);
 enum { WRITE_TABLE = TLB_SIZE * sizeof(TlbEntry) };
 
 typedef struct {
-    int va, t1, t2;
-    uint32_t jump;
+    int va, t1, t2;     /* address; addend; the entry (may be kept for later) */
+    uint32_t jump, checked;
+    bool retry;         /* t2 was an earlier access's entry: look the address up before going slow */
+    bool write;
 } Check;
+
+/* t1 = 0 if the access is within the page of entry e; the branch to where it is not. */
+static uint32_t emit_check(Asm *a, unsigned mem, bool write, int va, int e, int t1)
+{
+    unsigned size = 1u << (mem & IR_MEM_SIZE_MASK);
+    Mem page = mem_bd(e, (write ? WRITE_TABLE : 0) + offsetof(TlbEntry, page));
+
+    mov_rr(a, t1, va);
+    if (size == 1 || (mem & IR_MEM_ALIGN)) {
+        alu_ri(a, ALU_AND, true, t1, -4096 | (mem & IR_MEM_ALIGN ? (int)size - 1 : 0));
+        alu_rm(a, ALU_CMP, true, t1, page);
+        return jcc_fwd(a, CC_NE);
+    }
+    alu_rm(a, ALU_SUB, true, t1, page);
+    alu_ri(a, ALU_CMP, true, t1, 4096 - size);
+    return jcc_fwd(a, CC_A_);
+}
+
+static void emit_lookup(Asm *a, unsigned mem, int va, int e)
+{
+    vex_rr(a, 3, 3, 0, 0, 0xf0, e, 0, va); /* rorx */
+    db(a, 8);
+    alu_ri(a, ALU_AND, false, e, (TLB_SIZE - 1) << 4);
+    alu_rm(a, ALU_ADD, true, e, mem_bd(RBP, ENV_STATE(tlb) + 8 * (mem >> 8)));
+}
+
+/* What an address is made of: a + (b << shift) + disp. */
+static TlbKeep address_parts(Gen *g, int32_t id, unsigned mmu)
+{
+    TlbKeep k = {.mmu = mmu, .a = id};
+
+    for (unsigned steps = 0; steps < 8 && k.a > 0 && !ir_id_view(k.a); steps++) {
+        const IrOp *op = &g->b->op[ir_id_op(k.a)];
+        if (op->opc == IR_ADD && op->b < 0) {
+            k.disp += ir_id_value(g->b, op->b);
+            k.a = op->a;
+        } else if (op->opc == IR_ADD || op->opc == IR_LEA) {
+            k.disp += op->opc == IR_LEA ? op->imm : 0;
+            k.b = op->b;
+            k.shift = op->opc == IR_LEA ? op->aux : 0;
+            k.a = op->a;
+            break;
+        } else {
+            break;
+        }
+    }
+    return k;
+}
+
+/* The kept entry of an access near this one. */
+static TlbKeep *find_kept(Gen *g, const TlbKeep *k)
+{
+    for (unsigned i = 0; i < N_TLB_KEEP; i++) {
+        TlbKeep *t = &g->tlb_keep[i];
+        if (t->reg != NO_REG && t->mmu == k->mmu && t->a == k->a && t->b == k->b && t->shift == k->shift &&
+            t->disp - k->disp < 2048 && k->disp - t->disp < 2048) {
+            return t;
+        }
+    }
+    return NULL;
+}
 
 /* A constant address whose access stays in its page and whose page fits a signed 32-bit immediate. */
 static bool constant_page(const Gen *g, int32_t addr, unsigned mem, int64_t *va)
@@ -56,35 +119,33 @@ static void check_constant(Gen *g, Check *c, int64_t va, unsigned mem, int32_t t
 static Check tlb_check(Gen *g, int32_t addr, unsigned mem, bool write)
 {
     Asm *a = &g->a;
-    unsigned size = 1u << (mem & IR_MEM_SIZE_MASK);
-    int32_t table = write ? WRITE_TABLE : 0;
-    Check c = {.va = be_use(g, addr)};
-    Mem page;
-
-    c.t1 = be_temp(g);
-    c.t2 = be_temp(g);
+    TlbKeep k = address_parts(g, addr, mem >> 8), *kept = find_kept(g, &k);
+    Check c = {.va = be_use(g, addr), .write = write};
     int64_t va;
+
     if (constant_page(g, addr, mem & 0xff, &va)) {
-        check_constant(g, &c, va, mem, table);
+        c.t1 = be_temp(g);
+        c.t2 = be_temp(g);
+        check_constant(g, &c, va, mem, write ? WRITE_TABLE : 0);
         return c;
     }
-    vex_rr(a, 3, 3, 0, 0, 0xf0, c.t1, 0, c.va); /* rorx */
-    db(a, 8);
-    alu_ri(a, ALU_AND, false, c.t1, (TLB_SIZE - 1) << 4);
-    alu_rm(a, ALU_ADD, true, c.t1, mem_bd(RBP, ENV_STATE(tlb) + 8 * (mem >> 8)));
-    page = mem_bd(c.t1, table + offsetof(TlbEntry, page));
-    if (size == 1 || (mem & IR_MEM_ALIGN)) {
-        mov_rr(a, c.t2, c.va);
-        alu_ri(a, ALU_AND, true, c.t2, -4096 | (mem & IR_MEM_ALIGN ? (int)size - 1 : 0));
-        alu_rm(a, ALU_CMP, true, c.t2, page);
-        c.jump = jcc_fwd(a, CC_NE);
+
+    if (kept && kept->reg != NO_REG) { /* (fetching the address may have taken the register) */
+        c.t2 = kept->reg;
+        c.retry = true;
+        g->locked |= BIT(c.t2);
+        c.t1 = be_temp(g);
     } else {
-        mov_rr(a, c.t2, c.va);
-        alu_rm(a, ALU_SUB, true, c.t2, page);
-        alu_ri(a, ALU_CMP, true, c.t2, 4096 - size);
-        c.jump = jcc_fwd(a, CC_A_);
+        c.t2 = be_temp(g);
+        c.t1 = be_temp(g);
+        emit_lookup(a, mem, c.va, c.t2);
+        k.reg = c.t2;
+        g->tlb_keep[g->tlb_next] = k; /* replaces the older one */
+        g->tlb_next = (g->tlb_next + 1) % N_TLB_KEEP;
     }
-    mov_load(a, c.t1, mem_bd(c.t1, table + offsetof(TlbEntry, addend)));
+    c.jump = emit_check(a, mem, write, c.va, c.t2, c.t1);
+    c.checked = asm_offset(a);
+    mov_load(a, c.t1, mem_bd(c.t2, (write ? WRITE_TABLE : 0) + offsetof(TlbEntry, addend)));
     return c;
 }
 
@@ -97,6 +158,13 @@ static Out *slow_out(Gen *g, SlowKind kind, const Check *c, unsigned mem)
     o->jump = c->jump;
     o->oi = mem;
     o->vec = be_vec_live(g);
+    if (c->retry) {
+        o->retry = true;
+        o->write = c->write;
+        o->t1 = c->t1;
+        o->t2 = c->t2;
+        o->checked = c->checked;
+    }
     be_map_record(g, o);
     return o;
 }
@@ -260,6 +328,9 @@ void be_st(Gen *g, int32_t i)
     } else if (imm) {
         emit_store_imm(&g->a, size, k, m);
     } else {
+        if ((op->mem & (IR_MEM_SIZE_MASK | IR_MEM_BSWAP)) == (1 | IR_MEM_BSWAP)) {
+            be_forget_tlb(g); /* t2 is scratch */
+        }
         emit_store_int(g, op->mem, val, c.t2, m);
     }
     o->back = asm_offset(&g->a);
@@ -310,6 +381,7 @@ void be_rmw(Gen *g, int32_t i)
     o->val = NO_REG;
     o->val_frame = FR_S1;
     o->type = op->type;
+    be_forget_tlb(g); /* t2 is scratch */
     alu_rr(a, ALU_ADD, true, c.t1, c.va); /* t1 = host address; va is no longer needed */
     Mem m = mem_bd(c.t1, 0), operand = mem_bd(RSP, FR_S1);
     int result = c.t2;
@@ -383,6 +455,7 @@ void be_cmpxchg(Gen *g, int32_t i)
     o->val_frame = FR_S1;
     o->cmp = 0; /* expected is at FR_S0 */
     o->type = op->type;
+    be_forget_tlb(g); /* t2 is scratch */
     alu_rr(a, ALU_ADD, true, c.t1, c.va);
     mov_load(a, c.t2, mem_bd(RSP, FR_S1));
     if (swap) {
@@ -436,6 +509,12 @@ void be_slow_path(Gen *g, Out *o)
     Asm *a = &g->a;
     Mem res = mem_bd(RSP, FR_RES);
 
+    if (o->retry) { /* another page than the entry's: look it up */
+        emit_lookup(a, o->oi & 0xffff, o->va, o->t2);
+        uint32_t miss = emit_check(a, o->oi & 0xffff, o->write, o->va, o->t2, o->t1);
+        jmp_to(a, a->rx + o->checked);
+        jmp_bind(a, miss);
+    }
     mov_store(a, mem_bd(RSP, FR_VA), o->va);
     if (o->slow == SLOW_ST || o->slow == SLOW_STV || o->slow == SLOW_RMW) {
         store_operand(g, o);
