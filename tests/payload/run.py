@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """run.py EMULATOR PROGRAM [options of the emulator]. Fails unless the program came to its last line
 with no check failed and a plausible number of them done."""
+import os
 import re
 import subprocess
 import sys
@@ -19,10 +20,35 @@ def triple_fault(argv):
     sys.exit(0 if r.returncode == 0 and text.count('T\n') + text.count('T\r\n') == 1 and 'triple fault' in text and '!' not in text else 1)
 
 
+def garbage(argv, seeds):
+    """Random code: the emulator may end as it likes, by its own doing, or be stopped after some seconds."""
+    for seed in seeds:
+        p = subprocess.Popen(argv + ['-append', str(seed)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        try:
+            text = p.communicate(timeout=3)[0]
+        except subprocess.TimeoutExpired:
+            p.terminate()
+            try:
+                text = p.communicate(timeout=20)[0]
+            except subprocess.TimeoutExpired:
+                p.kill()
+                print(f'seed {seed}: does not end')
+                sys.exit(1)
+        if p.returncode < 0 or b'Sanitizer' in text or b'runtime error' in text or b'garbage ' not in text:
+            print(f'seed {seed}: code {p.returncode}')
+            print(text.decode(errors='replace'))
+            sys.exit(1)
+        print(f'seed {seed}: code {p.returncode}')
+    sys.exit(0)
+
+
 def main():
     emulator, program, *options = sys.argv[1:]
     argv = [emulator, '-M', 'pc', '-accel', 'tcg', '-m', '128', '-nodefaults', '-display', 'none', '-serial', 'stdio', '-no-reboot',
             '-device', 'isa-debug-exit,iobase=0xf4,iosize=4', '-kernel', program] + options
+    if 'garbage' in program:
+        at = argv.index('-device') # a random OUT would end it too soon
+        garbage(argv[:at] + argv[at + 2:], os.environ.get('SEEDS', '1 2 3 4').split())
     if 'triple' in program:
         triple_fault(argv)
     try:

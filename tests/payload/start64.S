@@ -16,6 +16,7 @@
 _start:
     cli
     cld
+    mov %ebx, start_info    /* hvm_start_info */
     mov $boot_stack_top, %esp
     mov $boot_pml4, %edi
     mov %edi, %cr3
@@ -157,6 +158,7 @@ user_sysret_landing:
 /* ---- application processors: copied to 0x8000 ---- */
     .text
     .global trampoline, trampoline_end, trampoline_stack
+    .weak ap_main
     .code16
 trampoline:
     cli
@@ -211,6 +213,9 @@ gdt_ptr32:
     .word gdt_end - gdt - 1
     .quad gdt
 trampoline_stack:
+    .quad 0
+    .global start_info
+start_info:
     .quad 0
     .global guard_rsp
 guard_rsp:
