@@ -22,10 +22,17 @@ SANITIZER_ENV = {
 }
 
 
+def run_quietly(argv):
+    """Output is of interest only if it fails."""
+    p = subprocess.run(argv, cwd=SOURCE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors='replace', check=False)
+    if p.returncode:
+        print(p.stdout[-6000:])
+        p.check_returncode()
+
+
 def build(folder, options, guests):
-    subprocess.run(['./configure', f'--build-dir={folder}', f'--guests={guests}', '-Dwerror=true', *options], cwd=SOURCE, check=True,
-                   stdout=subprocess.DEVNULL)
-    subprocess.run(['ninja', '-C', folder], cwd=SOURCE, check=True, stdout=subprocess.DEVNULL)
+    run_quietly(['./configure', f'--build-dir={folder}', f'--guests={guests}', '-Dwerror=true', *options])
+    run_quietly(['ninja', '-C', folder])
 
 
 def test(folder, suites, results):

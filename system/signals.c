@@ -29,6 +29,7 @@ static void on_terminate(int signo, siginfo_t *info, void *context)
     errno = saved_errno;
 }
 
+#ifndef __SANITIZE_ADDRESS__ /* which reports crashes itself */
 /* A crash: leave the terminal usable, then die of the signal as if there were no handler. */
 static void on_fatal(int signo, siginfo_t *info, void *context)
 {
@@ -37,6 +38,20 @@ static void on_fatal(int signo, siginfo_t *info, void *context)
         raise(signo); /* sent, not caused: it would not come again by itself */
     }
 }
+
+static void catch_fatal(void)
+{
+    static const int fatal[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
+    struct sigaction act = {.sa_sigaction = on_fatal, .sa_flags = SA_SIGINFO | SA_RESETHAND | SA_NODEFER};
+    for (unsigned i = 0; i < G_N_ELEMENTS(fatal); i++) {
+        sigaction(fatal[i], &act, NULL);
+    }
+}
+#else
+static void catch_fatal(void)
+{
+}
+#endif
 
 static void on_continue(int signo)
 {
@@ -65,13 +80,7 @@ void signals_init(void)
     signal(SIGPIPE, SIG_IGN);
     act = (struct sigaction){.sa_handler = on_continue, .sa_flags = SA_RESTART};
     sigaction(SIGCONT, &act, NULL);
-#ifndef __SANITIZE_ADDRESS__ /* which reports crashes itself */
-    static const int fatal[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
-    act = (struct sigaction){.sa_sigaction = on_fatal, .sa_flags = SA_SIGINFO | SA_RESETHAND | SA_NODEFER};
-    for (unsigned i = 0; i < G_N_ELEMENTS(fatal); i++) {
-        sigaction(fatal[i], &act, NULL);
-    }
-#endif
+    catch_fatal();
     atexit(stdio_restore_terminal);
 }
 
