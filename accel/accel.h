@@ -19,6 +19,7 @@
 typedef struct Cpu Cpu;
 typedef struct CpuClass CpuClass;
 typedef struct Accel Accel;
+typedef struct DebugPoint DebugPoint; /* accel/debug.h */
 
 /* Bits of Cpu.interrupt_request. Targets define the rest from CPU_INTERRUPT_TARGET up. */
 #define CPU_INTERRUPT_HARD   (1u << 0) /* an external interrupt is pending */
@@ -45,6 +46,13 @@ struct Cpu {
     uint32_t interrupt_request;    /* atomic */
     uint32_t exit_request;         /* atomic; non-zero makes generated code return soon */
     GQueue *work;                  /* see cpu_run_on */
+    struct {                       /* accel/debug.h; big lock */
+        uint8_t step;              /* DEBUG_STEP_*: go on for one instruction */
+        uint8_t reason;            /* DebugKind: why it stopped itself */
+        bool held;                 /* stays stopped when the others go on */
+        bool pass;                 /* the breakpoint at PC was reported: go past it */
+        uint64_t va;               /* what was hit */
+    } debug;
     void *accel_data;              /* the accelerator's own */
 };
 #define CPU(o) ((Cpu *)(o))
@@ -69,7 +77,7 @@ struct CpuClass {
     void (*model_missing)(const char *model, void (*fn)(const char *feature, void *opaque), void *opaque);
     void (*features)(Cpu *cpu, void (*fn)(const char *name, bool on, void *opaque), void *opaque);
     const struct TcgCpuOps *tcg;                    /* accel/tcg/tcg.h; NULL: not under TCG */
-    const char *gdb_arch, *gdb_core_xml;
+    const struct GdbTarget *gdb;                    /* accel/debug.h; NULL: not for debuggers */
 };
 
 struct Accel {
@@ -85,6 +93,8 @@ struct Accel {
     void (*cpu_sync_out)(Cpu *cpu);                 /* make cpu->env current (vCPU stopped) */
     void (*cpu_sync_in)(Cpu *cpu);                  /* env was changed */
     void (*set_running)(bool running);
+    /* The set of debug points changed by this one; all vCPUs are outside guest code. NULL: no debugging. */
+    void (*debug_changed)(const DebugPoint *point);
     bool kernel_irqchip;                            /* capability, valid after init */
     PropertyList props;
     void *props_base;                               /* what the properties' offsets refer to */

@@ -12,7 +12,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "accel/accel.h"
+#include "accel/debug.h"
 #include "util/rcu.h"
 #include "util/report.h"
 #include <pthread.h>
@@ -241,7 +241,7 @@ static bool has_reason(Cpu *cpu)
     if (cpu->unplug || (cpu->work && !g_queue_is_empty(cpu->work)) || (cpu->stop && !cpu->stopped)) {
         return true;
     }
-    return can_run(cpu) && (!cpu->halted || cpu->cc->has_work(cpu));
+    return can_run(cpu) && (!cpu->halted || cpu->debug.step || cpu->cc->has_work(cpu));
 }
 
 /* Called and returns with the big lock held. */
@@ -275,6 +275,34 @@ static void note_stop(Cpu *cpu)
     }
 }
 
+void cpu_debug_stop(Cpu *cpu, DebugKind reason, uint64_t va)
+{
+    cpu->debug.reason = reason;
+    cpu->debug.va = va;
+    cpu->debug.step = 0;
+    cpu->stop = false;
+    cpu->stopped = true;
+    g_cond_broadcast(&pause_cond);
+    system_debug_request(cpu);
+}
+
+/* A debugger's step ends HLT, as the step trap does in hardware. A vCPU that waits for another to start
+ * it cannot step: that is its step. False: it has stopped. */
+static bool unhalt_for_step(Cpu *cpu)
+{
+    const GdbTarget *g = cpu->cc->gdb;
+
+    if (likely(!cpu->debug.step) || !cpu->halted || cpu->cc->has_work(cpu)) {
+        return true;
+    }
+    if (!g || (g->can_step && !g->can_step(cpu))) {
+        cpu_debug_stop(cpu, DEBUG_STEP, 0);
+        return false;
+    }
+    cpu->halted = false;
+    return true;
+}
+
 static void block_signals(void)
 {
     sigset_t all;
@@ -306,7 +334,7 @@ static gpointer cpu_thread(gpointer opaque)
         __atomic_store_n(&cpu->exit_request, 0, __ATOMIC_SEQ_CST);
         run_work(cpu);
         note_stop(cpu);
-        if (can_run(cpu) && !cpu->unplug && (!cpu->halted || cpu->cc->has_work(cpu))) {
+        if (can_run(cpu) && !cpu->unplug && unhalt_for_step(cpu) && (!cpu->halted || cpu->cc->has_work(cpu))) {
             accel->cpu_exec(cpu);
         }
     }
@@ -367,7 +395,8 @@ void cpus_resume(void)
     for (guint i = 0; cpus && i < cpus->len; i++) {
         Cpu *cpu = g_ptr_array_index(cpus, i);
 
-        cpu->stop = cpu->stopped = false;
+        cpu->stop = false;
+        cpu->stopped = cpu->debug.held;
         wake_thread(cpu);
     }
 }
@@ -387,6 +416,7 @@ static void cpu_object_init(Object *obj)
     cpu->cc = object_type_ops(obj->type);
     cpu->as = &address_space_memory;
     cpu->stopped = true;
+    cpu->debug.reason = DEBUG_NONE;
     cpu->work = g_queue_new();
     pthread_cond_init(&cpu->halt_cond, NULL);
     pthread_mutex_init(&cpu->sleep_lock, NULL);

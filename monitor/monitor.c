@@ -6,6 +6,7 @@
 #include "monitor/monitor.h"
 #include "accel/tcg/tcg.h"
 #include "chardev/ringbuf.h"
+#include "gdbstub/gdbstub.h"
 #include "hw/core/machine.h"
 #include "monitor/qmp.h"
 #include "system/runstate.h"
@@ -53,6 +54,19 @@ static void cmd_cont(GString *out, const char *args)
     g_autoptr(GError) error = NULL;
     if (!vm_start(&error)) {
         g_string_append_printf(out, "Error: %s\n", error->message);
+    }
+}
+
+static void cmd_gdbserver(GString *out, const char *args)
+{
+    g_autoptr(GError) error = NULL;
+    const char *device = *args ? args : GDBSTUB_DEFAULT_DEVICE;
+    if (!gdbstub_start(device, &error)) {
+        g_string_append_printf(out, "Could not open gdbserver on device '%s': %s\n", device, error->message);
+    } else if (g_str_equal(device, "none")) {
+        g_string_append(out, "Disabled gdbserver\n");
+    } else {
+        g_string_append_printf(out, "Waiting for gdb connection on device '%s'\n", device);
     }
 }
 
@@ -167,6 +181,7 @@ static const Command info_items[] = {
 
 static const Command commands[] = {
     {"cont", "", "resume emulation", cmd_cont},
+    {"gdbserver", "[device]", "start gdbserver on given device (default 'tcp::1234'), stop with 'none'", cmd_gdbserver},
     {"help", "[cmd]", "show the help", cmd_help},
     {"info", "[item]", "show various information about the system state", cmd_info},
     {"quit", "", "quit the emulator", cmd_quit},

@@ -6,6 +6,7 @@
  */
 #include "util/osdep.h"
 #include "chardev/chardev.h"
+#include "gdbstub/gdbstub.h"
 #include "memory/memory.h"
 #include "monitor/monitor.h"
 #include "system/daemon.h"
@@ -46,6 +47,7 @@ int main(int argc, char **argv)
         exit_code = 1;
     } else if (!cl.done) {
         exit_code = run(cl.stopped);
+        gdbstub_exit(exit_code);
         monitors_flush();
         chardevs_cleanup();
     }

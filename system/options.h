@@ -71,6 +71,7 @@ struct CommandLine {
     bool panic_given, stopped;
     bool daemonize, mem_lock;
     char *pidfile;
+    const char *gdb;             /* device, NULL: none */
     Sandbox sandbox;
 };
 
@@ -103,6 +104,7 @@ OPTION_HANDLER(opt_display);
 OPTION_HANDLER(opt_dtb);
 OPTION_HANDLER(opt_echr);
 OPTION_HANDLER(opt_enable_kvm);
+OPTION_HANDLER(opt_gdb);
 OPTION_HANDLER(opt_global);
 OPTION_HANDLER(opt_help);
 OPTION_HANDLER(opt_initrd);

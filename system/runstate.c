@@ -6,6 +6,7 @@
  */
 #include "system/runstate.h"
 #include <signal.h>
+#include "accel/debug.h"
 #include "hw/core/clock.h"
 #include "hw/core/machine.h"
 #include "qapi/qapi-events.h"
@@ -99,7 +100,7 @@ bool runstate_is_running(void)
 static void set_running(bool running)
 {
     const Accel *accel = accel_current();
-    if (running) {
+    if (running && !debug_freeze_clock) {
         clock_virtual_enable(true);
     }
     if (accel && accel->set_running) {
@@ -127,6 +128,13 @@ bool vm_start(GError **error)
     return true;
 }
 
+static void (*on_stop)(RunState state);
+
+void runstate_on_stop(void (*fn)(RunState state))
+{
+    on_stop = fn;
+}
+
 static void stop(RunState state, bool tell)
 {
     if (rs.state == RUN_STATE_RUNNING) {
@@ -135,6 +143,9 @@ static void stop(RunState state, bool tell)
             set_state(state);
             if (tell) {
                 qapi_event_send_stop();
+            }
+            if (on_stop) {
+                on_stop(state);
             }
         }
     } else if (state != RUN_STATE_PAUSED && runstate_may_follow(rs.state, state)) {

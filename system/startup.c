@@ -7,6 +7,7 @@
  */
 #include "system/startup.h"
 #include <sys/mman.h>
+#include "gdbstub/gdbstub.h"
 #include "hw/core/user_object.h"
 #include "monitor/monitor.h"
 #include "monitor/qmp.h"
@@ -83,6 +84,12 @@ OPTION_HANDLER(opt_qmp)
 OPTION_HANDLER(opt_qmp_pretty)
 {
     return short_monitor(cl, arg, (GivenMonitor){.qmp = true, .pretty = true}, error);
+}
+
+OPTION_HANDLER(opt_gdb)
+{
+    cl->gdb = arg ? arg : GDBSTUB_DEFAULT_DEVICE;
+    return true;
 }
 
 OPTION_HANDLER(opt_mon)
@@ -433,7 +440,8 @@ static bool build(CommandLine *cl, GError **error)
         return error_set_errno(error, errno, "-overcommit mem-lock=on: cannot lock memory (see 'ulimit -l')");
     }
     if (!machine_build(machine_current(), error) || !options_run(cl, STAGE_DEVICE, error) ||
-        !machine_finish(machine_current(), error) || !connect_monitors(cl, error)) {
+        !machine_finish(machine_current(), error) || !connect_monitors(cl, error) ||
+        (cl->gdb && !gdbstub_start(cl->gdb, error))) {
         return false;
     }
     machine_reset(machine_current());

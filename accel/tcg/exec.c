@@ -9,6 +9,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "util/osdep.h"
+#include "accel/debug.h"
 #include "accel/tcg/runtime.h"
 #include "util/report.h"
 #include <xmmintrin.h>
@@ -84,8 +85,10 @@ static void run_one(TcgCpu *t, const TbKey *key)
         return;
     }
     t->temp = tb;
-    enter(t, tb_entry(tb));
+    t->temp_pc = key->pc;
+    uintptr_t ret = enter(t, tb_entry(tb));
     t->temp = NULL;
+    t->one_insn = ret && (ret & TB_EXIT_MASK) == TB_EXIT_REQUESTED; /* nothing was done */
 }
 
 static void log_exec(TcgCpu *t, const TbKey *key)
@@ -101,7 +104,7 @@ static void log_exec(TcgCpu *t, const TbKey *key)
 }
 
 /* True: leave cpu_exec. */
-static bool check_requests(TcgCpu *t)
+static bool check_requests_but(TcgCpu *t, uint32_t held, bool *changed)
 {
     Cpu *cpu = t->cpu;
     if (__atomic_load_n(&t->state->exit_request, __ATOMIC_RELAXED)) {
@@ -114,17 +117,31 @@ static bool check_requests(TcgCpu *t)
     if (__atomic_load_n(&cpu->exit_request, __ATOMIC_ACQUIRE) || cpu->halted) {
         return true;
     }
-    uint32_t request = cpu_interrupt_pending(cpu);
+    uint32_t request = cpu_interrupt_pending(cpu) & ~held;
     if (request) {
         fp_leave(t);
         bql_lock();
-        t->ops->handle_interrupt(cpu, request);
+        *changed = t->ops->handle_interrupt(cpu, request);
         bool leave = cpu->halted || __atomic_load_n(&cpu->exit_request, __ATOMIC_ACQUIRE);
         bql_unlock();
         fp_enter(t);
         return leave;
     }
     return false;
+}
+
+static bool check_requests(TcgCpu *t)
+{
+    bool changed;
+    return check_requests_but(t, 0, &changed);
+}
+
+static void evict(TcgCpu *t)
+{
+    t->need_evict = false;
+    cpu_exec_end(t->cpu);
+    cpu_run_exclusive(tb_evict_oldest, NULL);
+    cpu_exec_start(t->cpu);
 }
 
 static void exec_loop(TcgCpu *t)
@@ -136,10 +153,7 @@ static void exec_loop(TcgCpu *t)
     while (!check_requests(t)) {
         TbKey key;
         if (t->need_evict) {
-            t->need_evict = false;
-            cpu_exec_end(cpu);
-            cpu_run_exclusive(tb_evict_oldest, NULL);
-            cpu_exec_start(cpu);
+            evict(t);
             last = NULL;
         }
         t->ops->get_key(cpu, &key);
@@ -182,9 +196,65 @@ static void exec_loop(TcgCpu *t)
     }
 }
 
+/* ---- for debuggers ---- */
+void tcg_debug_hit(TcgCpu *t, unsigned kind, uint64_t va)
+{
+    if (t->hit.kind == DEBUG_NONE) {
+        t->hit.kind = kind;
+        t->hit.va = va;
+        t->hit.in_code = t->in_code;
+        __atomic_store_n(&t->cpu->exit_request, 1, __ATOMIC_SEQ_CST);
+        __atomic_store_n(&t->state->exit_request, 1, __ATOMIC_SEQ_CST);
+    }
+}
+
+void tcg_helper_breakpoint(void *env)
+{
+    TcgCpu *t = tcg_cpu(env_cpu(env));
+    uint64_t pc = t->cpu->cc->get_pc(t->cpu);
+    tcg_debug_hit(t, debug_break_find(pc), pc);
+    tcg_cpu_loop_exit(t->cpu, 0);
+}
+
+/* One instruction, or the delivery of one interrupt. A jump out of it ends the step as well. */
+static void step_loop(TcgCpu *t)
+{
+    Cpu *cpu = t->cpu;
+    uint32_t held = (cpu->debug.step & DEBUG_STEP_NOIRQ) && cpu->cc->gdb ? cpu->cc->gdb->irq_mask : 0;
+    bool changed = false;
+
+    while (t->hit.kind == DEBUG_NONE && !check_requests_but(t, held, &changed)) {
+        TbKey key;
+        if (t->need_evict) {
+            evict(t);
+        }
+        if (!changed) {
+            t->ops->get_key(cpu, &key);
+            jc_set_mode(t, t->ops->mmu_index(cpu, true) == USER_MMU_IDX);
+            run_one(t, &key);
+        }
+        if (!t->one_insn) {
+            tcg_debug_hit(t, DEBUG_STEP, 0);
+        }
+    }
+    t->one_insn = false;
+}
+
+/* After a jump out of generated code, before its exception is delivered. */
+static void debug_after_jump(TcgCpu *t)
+{
+    if (t->hit.kind != DEBUG_NONE && t->hit.in_code && t->temp && t->cpu->cc->get_pc(t->cpu) == t->temp_pc) {
+        t->hit.kind = DEBUG_NONE; /* the instruction was not completed, and will do its accesses again */
+    }
+}
+
 static void tcg_exec(Cpu *cpu)
 {
     TcgCpu *t = tcg_cpu(cpu);
+    if (unlikely(cpu->debug.pass)) {
+        cpu->debug.pass = false;
+        t->one_insn = true;
+    }
     if (cpu->halted) {
         if (!cpu->cc->has_work(cpu)) {
             return;
@@ -201,15 +271,27 @@ static void tcg_exec(Cpu *cpu)
         }
         _mm_setcsr(host_mxcsr);
         fp_leave(t);
+        debug_after_jump(t);
         t->temp = NULL;
         after_jump(t);
         t->ops->deliver_exception(cpu);
+        if (unlikely(cpu->debug.step)) {
+            tcg_debug_hit(t, DEBUG_STEP, 0);
+        }
     }
     fp_enter(t);
-    exec_loop(t);
+    if (likely(!cpu->debug.step)) {
+        exec_loop(t);
+    } else {
+        step_loop(t);
+    }
     fp_leave(t);
     cpu_exec_end(cpu);
     bql_lock();
+    if (unlikely(t->hit.kind != DEBUG_NONE)) {
+        cpu_debug_stop(cpu, t->hit.kind, t->hit.va);
+        t->hit.kind = DEBUG_NONE;
+    }
     __atomic_store_n(&cpu->exit_request, 0, __ATOMIC_RELEASE);
 }
 
@@ -267,6 +349,7 @@ static bool tcg_cpu_init(Cpu *cpu, GError **error)
     t->ops = cpu->cc->tcg;
     t->state = &((TcgCpuState *)cpu->env)[-1];
     t->state->priv = t;
+    t->hit.kind = DEBUG_NONE;
     t->state->host_mxcsr = 0x1f80;
     t->state->guest_mxcsr = 0x1f80;
     tlb_cpu_init(t);
@@ -305,9 +388,21 @@ static void tcg_sync_out(Cpu *cpu)
 {
 }
 
+static void tcg_debug_changed(const DebugPoint *point)
+{
+    if (point->kind == DEBUG_BREAK_SOFT || point->kind == DEBUG_BREAK_HARD) {
+        tb_invalidate_va(point->va);
+        return;
+    }
+    for (unsigned i = 0; cpus && i < cpus->len; i++) {
+        tcg_sync_in(g_ptr_array_index(cpus, i));
+    }
+}
+
 ACCEL_TYPE(tcg, .name = "tcg", .summary = "just-in-time translation; any guest CPU", .available = tcg_available,
            .init = tcg_init, .cpu_init = tcg_cpu_init, .cpu_destroy = tcg_cpu_destroy, .cpu_exec = tcg_exec,
            .cpu_kick = tcg_kick, .cpu_sync_in = tcg_sync_in, .cpu_sync_out = tcg_sync_out,
+           .debug_changed = tcg_debug_changed,
            .props = PROPS(tcg_props), .props_base = &options);
 
 /* ---- statistics ---- */

@@ -84,6 +84,8 @@ void tb_init(size_t cache_size, const IrVarTable *vars);
  * exclusive section), or the block may not be cached: then *temp is set and used once. */
 Tb *tb_find(Cpu *cpu, const TbKey *key);
 Tb *tb_translate(Cpu *cpu, const TbKey *key, unsigned max_insns, bool cached);
+/* Invalidate blocks that cover this virtual address, in whatever address space. */
+void tb_invalidate_va(uint64_t va);
 void tb_evict_oldest(void *unused);
 void tb_chain(Tb *from, unsigned slot, Tb *to);
 Tb *tb_from_host_pc(uintptr_t pc);
@@ -109,6 +111,7 @@ typedef struct {
     MemTxAttrs attrs;
     uint8_t prot, page_bits;
     bool global, readonly; /* readonly: ROM; stores are dropped */
+    bool watched;          /* a debugger watches some of it: no fast entries */
 } TlbFull;
 
 /* Bloom filter of page numbers: answers "surely not" or "maybe". */
@@ -175,6 +178,12 @@ typedef struct TcgCpu {
     JumpCache kernel_jc;
     bool kernel_jc_nonglobal;
     Tb *temp;               /* block run once */
+    uint64_t temp_pc;
+    struct {                /* for the debugger; DEBUG_NONE: nothing */
+        uint8_t kind;       /* DebugKind */
+        bool in_code;       /* by the instruction at temp_pc, which may yet fault */
+        uint64_t va;
+    } hit;
     uint64_t n_exits, n_lookups, n_tlb_fills, n_slow_ld, n_slow_st, n_flush, n_flush_page, n_switch, n_smc;
 } TcgCpu;
 static inline TcgCpu *tcg_cpu(Cpu *cpu) { return cpu->accel_data; }
@@ -192,6 +201,9 @@ TlbFull *tlb_get_nofault(TcgCpu *t, uint64_t va, MmuAccess access, unsigned mmu_
 /* Make stores to this RAM page take the slow path on every vCPU. tb_lock is held. */
 void tlb_protect_code(uint64_t ram_page);
 bool tlb_others_write(uint64_t ram_page);
+/* Note a debugger's hit; the vCPU leaves the execution loop at the next opportunity. */
+void tcg_debug_hit(TcgCpu *t, unsigned kind, uint64_t va);
+void tcg_helper_breakpoint(void *env);
 void jc_set_mode(TcgCpu *t, bool user);
 void jc_insert(TcgCpu *t, bool user, bool global, const Tb *tb, uint64_t jc_xor);
 void jc_remove(TcgCpu *t, const Tb *tb);

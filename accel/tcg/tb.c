@@ -11,6 +11,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "util/osdep.h"
+#include "accel/debug.h"
 #include "accel/tcg/runtime.h"
 #include "hw/core/clock.h"
 #include "util/report.h"
@@ -294,6 +295,20 @@ bool tb_invalidate_ram(uint64_t ram_addr, uint64_t len, const Tb *current)
     return current && current->invalid;
 }
 
+void tb_invalidate_va(uint64_t va)
+{
+    tb_lock_take();
+    for (unsigned i = 0; i < CODE_GENERATIONS; i++) {
+        for (unsigned k = 0; k < code_cache.gen[i].tbs->len; k++) {
+            Tb *tb = g_ptr_array_index(code_cache.gen[i].tbs, k);
+            if (!tb->invalid && va - tb->key.pc < tb->size) {
+                tb_invalidate(tb);
+            }
+        }
+    }
+    tb_lock_drop();
+}
+
 static void device_wrote(RamBlock *block, uint64_t offset, uint64_t length)
 {
     uint64_t a = block->ram_addr + offset, end = a + length;
@@ -457,6 +472,22 @@ static void log_translation(const Tb *tb, const TbCompile *c)
     log_print("%s\n", s->str);
 }
 
+bool tcg_break_at(uint64_t va)
+{
+    return debug_break_find(va) != DEBUG_NONE;
+}
+
+/* The block at a breakpoint: it only tells the debugger. */
+static void translate_breakpoint(TranslateCtx *tc)
+{
+    static const IrHelper breakpoint = {.fn = (void *)tcg_helper_breakpoint, .name = "breakpoint", .env = true, .ret = IR_VOID,
+                                        .flags = IR_HELPER_ANY | IR_HELPER_NORETURN};
+    ir_insn_start(tc->ir, key_pc_var(&tc->key));
+    ir_call(tc->ir, &breakpoint, 0, NULL);
+    tc->n_insns = 1;
+    tc->pc_next = tc->key.pc + 1;
+}
+
 /* tb_lock held; may leave by longjmp on a fetch fault before anything was changed. */
 Tb *tb_translate(Cpu *cpu, const TbKey *key, unsigned max_insns, bool cached)
 {
@@ -469,7 +500,13 @@ Tb *tb_translate(Cpu *cpu, const TbKey *key, unsigned max_insns, bool cached)
     }
     code_page_open(&tc, 0, key->pc, true);
     ir_block_reset(ir_block, &t->ops->vars);
-    t->ops->translate(&tc);
+    tc.single = !cached && (cpu->debug.step || debug_points.n_watches);
+    tc.breaks = cached && debug_points.n_breaks;
+    if (tcg_code_breaks(&tc, key->pc)) {
+        translate_breakpoint(&tc);
+    } else {
+        t->ops->translate(&tc);
+    }
 
     Tb *tb = g_new0(Tb, 1);
     tb->key = *key;

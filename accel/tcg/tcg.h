@@ -27,6 +27,8 @@ typedef struct {
     unsigned max_insns;   /* stop after this many (1 when single-stepping or replaying one) */
     unsigned n_insns;     /* out */
     uint64_t pc_next;     /* out: address after the last instruction */
+    bool single;          /* the instruction runs alone, for a debugger: a repeated one does one iteration */
+    bool breaks;          /* there are breakpoints */
     /* internal: fetch state */
     uint64_t page_va[2];
     const uint8_t *page_host[2]; /* NULL: not mapped yet */
@@ -38,6 +40,13 @@ typedef struct {
  * for an instruction that is not the block's first); the target ends the block before it. For the
  * first instruction a fetch fault raises the exception and does not return. */
 bool tcg_code_fetch(TranslateCtx *tc, uint64_t va, unsigned n, uint8_t *buf) WARN_UNUSED;
+
+/* A debugger's breakpoint is at va: an instruction there must be its block's first. */
+bool tcg_break_at(uint64_t va);
+static inline bool tcg_code_breaks(const TranslateCtx *tc, uint64_t va)
+{
+    return unlikely(tc->breaks) && tcg_break_at(va);
+}
 
 typedef enum { MMU_DATA_LOAD, MMU_DATA_STORE, MMU_INST_FETCH } MmuAccess;
 #define MMU_PAGE_READ 1

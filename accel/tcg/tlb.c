@@ -9,6 +9,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "util/osdep.h"
+#include "accel/debug.h"
 #include "accel/tcg/runtime.h"
 #include "util/report.h"
 #include <immintrin.h>
@@ -636,6 +637,7 @@ static void fill_entry(TcgCpu *t, unsigned m, uint64_t va, const MmuResult *r)
     f->global = r->global;
     f->readonly = false;
     f->mr = NULL;
+    f->watched = debug_points.n_watches && debug_watch_touches(page, PAGE_SIZE);
     if (f->page_bits > PAGE_BITS) {
         large_add(s, va, f->page_bits);
     }
@@ -652,6 +654,9 @@ static void fill_entry(TcgCpu *t, unsigned m, uint64_t va, const MmuResult *r)
     f->host = ram->host + (pa - ram->start);
     f->ram_addr = ram->ram_addr + (pa - ram->start);
     f->readonly = ram->readonly;
+    if (unlikely(f->watched)) {
+        return;
+    }
     uint64_t addend = (uintptr_t)f->host - page;
     if (r->prot & MMU_PAGE_READ) {
         s->fast[m][i].addend = addend;
@@ -701,6 +706,36 @@ TlbFull *tlb_get_nofault(TcgCpu *t, uint64_t va, MmuAccess access, unsigned m)
     }
     fill_entry(t, m, va, &r);
     return &t->slot->full[m][(va >> PAGE_BITS) & (TLB_SIZE - 1)];
+}
+
+/* ---- watchpoints ----
+ * Hardware reports a data breakpoint after the instruction. So an instruction amid a block is started
+ * over alone, before the access is done; then the hit is noted, and the loop is left after it. */
+static void restart_alone(TcgCpu *t, uintptr_t ra)
+{
+    tcg_restore_state(t->cpu, ra ? ra : t->fill_ra);
+    t->one_insn = true;
+    siglongjmp(t->jump, 1);
+}
+
+static void watch(TcgCpu *t, uint64_t va, unsigned len, bool write, uintptr_t ra)
+{
+    const DebugPoint *p = debug_watch_find(va, len, write);
+    if (!p) {
+        return;
+    }
+    if (t->in_code && !t->temp) {
+        restart_alone(t, ra);
+    }
+    tcg_debug_hit(t, p->kind, MAX(va, p->va));
+}
+
+/* Before any of [va, va + len) is accessed; the pages are known to be accessible. */
+static inline void watch_maybe(TcgCpu *t, const TlbFull *f, uint64_t va, unsigned len, bool write, uintptr_t ra)
+{
+    if (unlikely(f->watched)) {
+        watch(t, va, len, write, ra);
+    }
 }
 
 /* ---- device access: C code must not see the guest's MXCSR ---- */
@@ -760,7 +795,7 @@ static void before_code_store(TcgCpu *t, TlbFull *f, uint64_t va, unsigned len, 
         }
         tb_invalidate_ram(ram_addr, len, NULL);
     }
-    if (!tb_page_has_code(f->ram_addr) && !f->readonly) {
+    if (!tb_page_has_code(f->ram_addr) && !f->readonly && !f->watched) {
         unsigned i = (va >> PAGE_BITS) & (TLB_SIZE - 1);
         writers[f->ram_addr >> PAGE_BITS] |= 1u << (t->cpu->index & 7);
         t->slot->fast[m][TLB_SIZE + i].addend = (uintptr_t)f->host - f->page;
@@ -797,6 +832,7 @@ static void st_host(uint8_t *p, uint64_t v, unsigned size)
 static uint64_t ld_one(TcgCpu *t, uint64_t va, unsigned size, unsigned m, uintptr_t ra)
 {
     TlbFull *f = tlb_get(t, va, MMU_DATA_LOAD, m, ra);
+    watch_maybe(t, f, va, size, false, ra);
     if (likely(f->host)) {
         return ld_host(f->host + (va & (PAGE_SIZE - 1)), size);
     }
@@ -806,6 +842,7 @@ static uint64_t ld_one(TcgCpu *t, uint64_t va, unsigned size, unsigned m, uintpt
 static void st_one(TcgCpu *t, uint64_t va, uint64_t v, unsigned size, unsigned m, uintptr_t ra)
 {
     TlbFull *f = tlb_get(t, va, MMU_DATA_STORE, m, ra);
+    watch_maybe(t, f, va, size, true, ra);
     if (unlikely(!f->host)) {
         mmio_write(t, f, va, v, size, m, ra);
         return;
@@ -857,7 +894,9 @@ void tcg_ld_bytes(Cpu *cpu, uint64_t va, void *buf, unsigned len, unsigned m, ui
     TcgCpu *t = tcg_cpu(cpu);
     uint8_t *p = buf;
     for (uint64_t a = va & PAGE_MASK; a - (va & PAGE_MASK) < (va & (PAGE_SIZE - 1)) + len; a += PAGE_SIZE) {
-        tlb_get(t, a == (va & PAGE_MASK) ? va : a, MMU_DATA_LOAD, m, ra);
+        uint64_t lo = MAX(a, va);
+        TlbFull *f = tlb_get(t, lo, MMU_DATA_LOAD, m, ra);
+        watch_maybe(t, f, lo, MIN(va + len, a + PAGE_SIZE) - lo, false, ra);
     }
     while (len) {
         unsigned n = MIN(len, PAGE_SIZE - (va & (PAGE_SIZE - 1)));
@@ -885,8 +924,9 @@ void tcg_st_bytes(Cpu *cpu, uint64_t va, const void *buf, unsigned len, unsigned
     for (uint64_t a = va & PAGE_MASK; a - (va & PAGE_MASK) < (va & (PAGE_SIZE - 1)) + len; a += PAGE_SIZE) {
         uint64_t lo = MAX(a, va);
         TlbFull *f = tlb_get(t, lo, MMU_DATA_STORE, m, ra);
+        unsigned n = MIN(va + len, a + PAGE_SIZE) - lo;
+        watch_maybe(t, f, lo, n, true, ra);
         if (f->host && !f->readonly) {
-            unsigned n = MIN(va + len, a + PAGE_SIZE) - lo;
             before_code_store(t, f, lo, n, m, ra);
         }
     }
@@ -919,6 +959,13 @@ void *tcg_probe(Cpu *cpu, uint64_t va, unsigned len, MmuAccess access, unsigned 
         return (void *)(uintptr_t)(va + e->addend);
     }
     TlbFull *f = tlb_get(t, va, access, m, ra);
+    if (unlikely(f->watched && access != MMU_INST_FETCH)) {
+        /* whoever probes may rely on not being started over later */
+        if (access == MMU_DATA_STORE && t->in_code && !t->temp) {
+            restart_alone(t, ra);
+        }
+        return NULL;
+    }
     if (!f->host || (access == MMU_DATA_STORE && f->readonly)) {
         return NULL;
     }
@@ -932,7 +979,8 @@ bool tcg_probe_nofault(Cpu *cpu, uint64_t va, MmuAccess access, unsigned m, void
 {
     TlbFull *f = tlb_get_nofault(tcg_cpu(cpu), va, access, m);
     if (host) {
-        *host = f && f->host && !(access == MMU_DATA_STORE && (f->readonly || tb_page_has_code(f->ram_addr)))
+        *host = f && f->host && !(f->watched && access != MMU_INST_FETCH) &&
+                        !(access == MMU_DATA_STORE && (f->readonly || tb_page_has_code(f->ram_addr)))
                     ? f->host + (va & (PAGE_SIZE - 1)) : NULL;
     }
     return f != NULL;
@@ -1036,6 +1084,12 @@ static uint64_t rmw_host(void *p, unsigned size, unsigned rmw, uint64_t v, uint6
     }
 }
 
+static void watch_rmw(TcgCpu *t, const TlbFull *f, uint64_t va, unsigned size, uintptr_t ra)
+{
+    watch_maybe(t, f, va, size, true, ra);
+    watch_maybe(t, f, va, size, false, ra);
+}
+
 uint64_t tcg_slow_rmw(void *env, uint64_t va, uint64_t v, uint64_t cmp, uint32_t oi_rmw, uintptr_t ra)
 {
     Cpu *cpu = env_cpu(env);
@@ -1050,12 +1104,19 @@ uint64_t tcg_slow_rmw(void *env, uint64_t va, uint64_t v, uint64_t cmp, uint32_t
     if (!crosses(va, size)) {
         TlbFull *f = tlb_get(t, va, MMU_DATA_STORE, m, ra);
         if (f->host && !f->readonly) {
+            watch_rmw(t, f, va, size, ra);
             before_code_store(t, f, va, size, m, ra);
             return rmw_host(f->host + (va & (PAGE_SIZE - 1)), size, rmw, v, cmp);
         }
     } else {
-        tlb_get(t, va, MMU_DATA_STORE, m, ra);
-        tlb_get(t, (va | (PAGE_SIZE - 1)) + 1, MMU_DATA_STORE, m, ra);
+        uint64_t next = (va | (PAGE_SIZE - 1)) + 1;
+        TlbFull *f = tlb_get(t, va, MMU_DATA_STORE, m, ra);
+        bool watched = f->watched;
+        f = tlb_get(t, next, MMU_DATA_STORE, m, ra);
+        if (unlikely(watched || f->watched)) { /* before the lock below */
+            watch(t, va, size, true, ra);
+            watch(t, va, size, false, ra);
+        }
     }
     /* Split locks and devices: one at a time, which is as atomic as a bus lock between such accesses. */
     static GMutex split_lock;

@@ -454,6 +454,5 @@ const CpuClass x86_cpu_class = {
     .model_missing = x86_model_missing,
     .features = x86_features,
     .tcg = &x86_tcg_ops,
-    .gdb_arch = "i386:x86-64",
-    .gdb_core_xml = "i386-64bit.xml",
+    .gdb = &x86_gdb_target,
 };

@@ -34,14 +34,14 @@ static void repeat(DisasContext *s, X86Insn *i, const IrHelper *h, unsigned size
     if (has_rep(i)) {
         how |= X86_STR_REP;
     }
-    if (s->debug) {
+    if (s->debug || s->tc->single) {
         how |= X86_STR_ONE;
     }
     ir_call(s->b, h, IR_ARGS(ir_i32(s->b, how), ir_i64(s->b, i->pc_next)));
     if (flags) {
         x86_cc_unknown(s);
     }
-    if (s->debug) {
+    if (s->debug || s->tc->single) {
         x86_gen_exit(s);
     }
 }

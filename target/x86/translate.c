@@ -346,7 +346,7 @@ void x86_translate(TranslateCtx *tc)
     tc->n_insns = 0;
     tc->pc_next = tc->key.pc;
     while (translate_insn(&s) && !s.ended && !s.mode_end && tc->n_insns < max && PAGE_OF(tc->pc_next) == s.page &&
-           (!s.stop_after || tc->n_insns < s.stop_after)) {
+           (!s.stop_after || tc->n_insns < s.stop_after) && !tcg_code_breaks(tc, tc->pc_next)) {
     }
     if (s.ended) {
         return;
