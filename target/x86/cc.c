@@ -33,22 +33,47 @@ void x86_set_cc(DisasContext *s, CcOp op, IrVal dst, IrVal src, IrVal src2)
     s->cc_src2 = src2;
     s->cc_a = IR_NONE;
     s->cc_over = CC_OVER_NONE;
+    s->cc_inc_kind = 0;
+    s->cc_inc_newer = false;
+}
+
+/* cc_op as it would be now, with some bits replaced. */
+static void put_cc_op(DisasContext *s, uint32_t keep, uint32_t bits)
+{
+    IrVal op = ir_i32(s->b, (s->cc_op & keep) | bits);
+
+    if (s->cc_op == CC_OP_DYNAMIC) {
+        op = ir_or(s->b, ir_andi(s->b, ir_get(s->b, V_CC_OP, IR_I32), keep), ir_i32(s->b, bits));
+    }
+    ir_put(s->b, V_CC_OP, op);
 }
 
 void x86_set_cc_over(DisasContext *s, unsigned over, IrVal rot)
 {
-    IrVal op;
+    uint32_t inc = s->cc_inc_kind << CC_INC_SHIFT, newer = 0;
 
-    if (s->cc_op == CC_OP_DYNAMIC) {
-        op = ir_andi(s->b, ir_get(s->b, V_CC_OP, IR_I32), CC_OP_MASK);
-        op = ir_or(s->b, op, ir_i32(s->b, over << CC_OVER_SHIFT));
-    } else {
-        op = ir_i32(s->b, s->cc_op | over << CC_OVER_SHIFT);
+    /* an OF of INC or DEC stays if this does not bring one */
+    if (over == CC_OVER_C && s->cc_inc_kind) {
+        newer = s->cc_inc_newer ? CC_INC_NEWER : 0;
     }
     ir_put(s->b, V_CC_ROT, rot);
-    ir_put(s->b, V_CC_OP, op);
+    put_cc_op(s, s->cc_inc_kind ? CC_OP_MASK : CC_OP_MASK | CC_INC_MASK, over << CC_OVER_SHIFT | inc | newer);
     s->cc_over = over;
     s->cc_rot = rot;
+    s->cc_inc_newer = newer;
+}
+
+void x86_set_cc_inc(DisasContext *s, unsigned kind, IrVal result, IrVal old)
+{
+    bool over_known = s->cc_op != CC_OP_DYNAMIC || s->cc_over;
+    uint32_t over = over_known ? s->cc_over << CC_OVER_SHIFT : 0;
+
+    ir_put(s->b, V_CC_INC, result);
+    put_cc_op(s, over_known ? CC_OP_MASK : CC_OP_MASK | CC_OVER_MASK, over | kind << CC_INC_SHIFT | CC_INC_NEWER);
+    s->cc_inc_kind = kind;
+    s->cc_inc_newer = true;
+    s->cc_inc = result;
+    s->cc_inc_old = old;
 }
 
 void x86_set_cc_eflags(DisasContext *s, IrVal image)
@@ -60,17 +85,19 @@ void x86_cc_unknown(DisasContext *s)
 {
     s->cc_op = CC_OP_DYNAMIC;
     s->cc_over = CC_OVER_NONE;
+    s->cc_inc_kind = 0;
+    s->cc_inc_newer = false;
 }
 
 IrVal x86_get_cc_eflags(DisasContext *s)
 {
     IrVal image;
 
-    if (s->cc_op == CC_OP_EFLAGS && s->cc_over == CC_OVER_NONE) {
+    if (s->cc_op == CC_OP_EFLAGS && s->cc_over == CC_OVER_NONE && !s->cc_inc_kind) {
         return s->cc_src;
     }
     image = x86_call(s, compute_cc, ir_get(s->b, V_CC_OP, IR_I32), ir_get(s->b, V_CC_DST, IR_I64),
-                     ir_get(s->b, V_CC_SRC, IR_I64), ir_get(s->b, V_CC_SRC2, IR_I64), ir_get(s->b, V_CC_ROT, IR_I64));
+                     ir_get(s->b, V_CC_SRC, IR_I64), ir_get(s->b, V_CC_SRC2, IR_I64), ir_get(s->b, V_CC_ROT, IR_I64), ir_get(s->b, V_CC_INC, IR_I64));
     x86_set_cc_eflags(s, image);
     return image;
 }
@@ -215,18 +242,22 @@ static bool cond_logic(DisasContext *s, unsigned c, unsigned bits, X86Cond *out)
     return false;
 }
 
-/* old is the value before: its neighbour in unbounded arithmetic decides the signed conditions. */
-static bool cond_incdec(DisasContext *s, unsigned c, unsigned bits, bool dec, X86Cond *out)
+/* INC and DEC: in unbounded arithmetic the value before decides the signed conditions. */
+static bool cond_incdec(DisasContext *s, unsigned c, X86Cond *out)
 {
-    IrVal old = s->cc_a;
+    unsigned bits = 8u << ((s->cc_inc_kind - 1) & 3);
+    bool dec = s->cc_inc_kind >= 5;
+    IrVal old = s->cc_inc_old;
 
     switch (c) {
-    case COND_B: *out = (X86Cond){IR_NE, s->cc_src, constant(s, s->cc_src, 0)}; return true;
+    case COND_Z: *out = is_zero(s, s->cc_inc, bits); return true;
+    case COND_S: *out = is_negative(s, s->cc_inc, bits); return true;
     case COND_L: case COND_LE:
-        if (old.id) {
-            *out = (X86Cond){c == COND_L ? IR_LT : IR_LE, sign_extended(s, old, bits), constant(s, old, dec ? 1 : -1)};
-            return true;
+        if (!s->cc_inc_newer) {
+            return false;
         }
+        *out = (X86Cond){c == COND_L ? IR_LT : IR_LE, sign_extended(s, old, bits), constant(s, old, dec ? 1 : -1)};
+        return true;
     }
     return false;
 }
@@ -241,8 +272,6 @@ static bool cond_special(DisasContext *s, CcOp kind, unsigned c, unsigned bits, 
     case CC_OP_ADCB: return cond_with_carry(s, c, bits, false, out);
     case CC_OP_SBBB: return cond_with_carry(s, c, bits, true, out);
     case CC_OP_LOGICB: return cond_logic(s, c, bits, out);
-    case CC_OP_INCB: return cond_incdec(s, c, bits, false, out);
-    case CC_OP_DECB: return cond_incdec(s, c, bits, true, out);
     case CC_OP_SHLB: case CC_OP_SHRB:
         if (c == COND_B && ir_is_const(s->b, s->cc_src2, &count) && count <= bits) {
             *out = test_bits(s, s->cc_src, INT64_C(1) << (kind == CC_OP_SHLB ? bits - count : count - 1));
@@ -276,42 +305,47 @@ static bool has_result_in_dst(CcOp kind)
     return (kind >= CC_OP_ADDB && kind <= CC_OP_BMILGB) || kind == CC_OP_IMULB;
 }
 
-/* CF and OF are newer than the rest. */
-static X86Cond over_cond(DisasContext *s, unsigned c)
+static X86Cond over_carry(DisasContext *s)
 {
-    if (c == COND_B) {
-        switch (s->cc_over) {
-        case CC_OVER_C: case CC_OVER_CO: case CC_OVER_ROLB ... CC_OVER_ROLB + 3: return test_bits(s, s->cc_rot, 1);
-        default: return is_negative(s, s->cc_rot, 8 << (s->cc_over & 3));
-        }
+    return s->cc_over < CC_OVER_RORB ? test_bits(s, s->cc_rot, 1) : is_negative(s, s->cc_rot, 8 << (s->cc_over & 3));
+}
+
+/* From the kind and the values alone, without what INC or a rotate may have changed since. */
+static bool cond_of_kind(DisasContext *s, unsigned c, X86Cond *out)
+{
+    CcOp kind = kind_of(s->cc_op);
+    unsigned bits = kind_bits(s->cc_op);
+
+    if (s->cc_op == CC_OP_DYNAMIC || s->cc_op == CC_OP_EFLAGS) {
+        return false;
     }
-    return cond_from_image(s, x86_get_cc_eflags(s), c);
+    if (s->cc_op == CC_OP_POPCNT) {
+        *out = c == COND_Z || c == COND_BE || c == COND_LE ? is_zero(s, s->cc_dst, 64) : never(s);
+        return true;
+    }
+    if (cond_special(s, kind, c, bits, out)) {
+        return true;
+    }
+    if (has_result_in_dst(kind) && (c == COND_Z || c == COND_S)) {
+        *out = c == COND_Z ? is_zero(s, s->cc_dst, bits) : is_negative(s, s->cc_dst, bits);
+        return true;
+    }
+    return false;
 }
 
 static X86Cond base_cond(DisasContext *s, unsigned c)
 {
-    CcOp kind = kind_of(s->cc_op);
-    unsigned bits = kind_bits(s->cc_op);
+    bool plain = c == COND_Z || c == COND_S, newest = !s->cc_over && !s->cc_inc_kind;
     X86Cond out;
 
-    if (s->cc_over != CC_OVER_NONE && !(c == COND_Z || c == COND_S || c == COND_P)) {
-        return over_cond(s, c);
+    if (s->cc_inc_kind && cond_incdec(s, c, &out)) {
+        return out;
     }
-    if (s->cc_op == CC_OP_POPCNT) {
-        return c == COND_Z || c == COND_BE || c == COND_LE ? is_zero(s, s->cc_dst, 64) : never(s);
+    if (c == COND_B && s->cc_over) {
+        return over_carry(s);
     }
-    if (s->cc_op != CC_OP_DYNAMIC && s->cc_op != CC_OP_EFLAGS) {
-        if (cond_special(s, kind, c, bits, &out)) {
-            return out;
-        }
-        if (has_result_in_dst(kind)) {
-            if (c == COND_Z) {
-                return is_zero(s, s->cc_dst, bits);
-            }
-            if (c == COND_S) {
-                return is_negative(s, s->cc_dst, bits);
-            }
-        }
+    if ((newest || (c == COND_B && !s->cc_over) || (plain && !s->cc_inc_kind)) && cond_of_kind(s, c, &out)) {
+        return out;
     }
     return cond_from_image(s, x86_get_cc_eflags(s), c);
 }
@@ -328,18 +362,7 @@ X86Cond x86_cond(DisasContext *s, unsigned cc)
 
 IrVal x86_get_cf(DisasContext *s)
 {
-    CcOp kind = kind_of(s->cc_op);
-
-    if (s->cc_over != CC_OVER_NONE) {
-        X86Cond c = x86_cond(s, 2);
-
-        return ir_setcond(s->b, c.c, c.x, c.y);
-    }
-    /* A carry that is at hand as 0/1 already. */
-    if (kind == CC_OP_INCB || kind == CC_OP_DECB) {
-        return ir_type(s->b, s->cc_src) == IR_I64 ? ir_trunc(s->b, s->cc_src) : s->cc_src;
-    }
-    if (s->cc_op == CC_OP_EFLAGS) {
+    if (s->cc_op == CC_OP_EFLAGS && !s->cc_over && !s->cc_inc_kind) {
         return ir_andi(s->b, s->cc_src, 1);
     }
 

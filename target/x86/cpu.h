@@ -43,7 +43,6 @@ enum { R_ES, R_CS, R_SS, R_DS, R_FS, R_GS, R_LDTR, R_TR };
  *   ADD: dst = result, src = second operand.          ADC: also src2 = carry in (0/1)
  *   SUB: dst = result, src = second operand (a = dst + src).  SBB: also src2 = borrow in
  *   LOGIC: dst = result
- *   INC/DEC: dst = result, src = old CF (0/1)
  *   SHL/SHR(SAR): dst = result, src = the value before (sign-extended for SAR), src2 = count (> 0)
  *   MUL: dst = low result, src = 0 iff CF=OF=0
  *   BMILG: CF = (src == 0), ZF/SF from dst, OF = 0 (BLSI/BLSR/BLSMSK keep their own sense in spec)
@@ -52,6 +51,8 @@ enum { R_ES, R_CS, R_SS, R_DS, R_FS, R_GS, R_LDTR, R_TR };
  *   IMUL: dst = low result, src and src2 = the factors (two- and three-operand forms)
  * Bits 8..11 of cc_op, when not zero, say that CF (and OF) are newer than that and follow from cc_rot:
  * instructions that change only these two leave the rest as it was. See CC_OVER_*.
+ * Bits 12..15, when not zero, say that all but CF follow from an INC (1 + log2 of the size) or DEC (5 + …)
+ * with the result cc_inc; CF is as above. OF is that of the INC if CC_INC_NEWER, else of the override.
  */
 typedef enum {
     CC_OP_DYNAMIC, /* translate-time only: cc_op's value is in env */
@@ -61,8 +62,6 @@ typedef enum {
     CC_OP_SUBB, CC_OP_SUBW, CC_OP_SUBL, CC_OP_SUBQ,
     CC_OP_SBBB, CC_OP_SBBW, CC_OP_SBBL, CC_OP_SBBQ,
     CC_OP_LOGICB, CC_OP_LOGICW, CC_OP_LOGICL, CC_OP_LOGICQ,
-    CC_OP_INCB, CC_OP_INCW, CC_OP_INCL, CC_OP_INCQ,
-    CC_OP_DECB, CC_OP_DECW, CC_OP_DECL, CC_OP_DECQ,
     CC_OP_SHLB, CC_OP_SHLW, CC_OP_SHLL, CC_OP_SHLQ,
     CC_OP_SHRB, CC_OP_SHRW, CC_OP_SHRL, CC_OP_SHRQ,
     CC_OP_MULB, CC_OP_MULW, CC_OP_MULL, CC_OP_MULQ,
@@ -74,6 +73,10 @@ typedef enum {
 } CcOp;
 #define CC_OP_MASK 0xffu
 #define CC_OVER_SHIFT 8
+#define CC_OVER_MASK 0xf00u
+#define CC_INC_SHIFT 12
+#define CC_INC_MASK 0xf000u
+#define CC_INC_NEWER 0x10000u
 enum { /* << CC_OVER_SHIFT */
     CC_OVER_NONE,
     CC_OVER_C,       /* CF = bit 0 of cc_rot */
@@ -211,7 +214,7 @@ struct X86State {
     /* Hot variables first: reached with 8-bit displacements from generated code. */
     uint64_t regs[16];
     uint64_t eip;             /* offset in CS */
-    uint64_t cc_dst, cc_src, cc_src2, cc_rot;
+    uint64_t cc_dst, cc_src, cc_src2, cc_rot, cc_inc;
     uint32_t cc_op;
     int32_t df;               /* +1 or -1 */
     uint32_t eflags;          /* all but CC_ALL and DF; bit 1 set */
@@ -296,14 +299,14 @@ enum { /* IrVarId */
     V_CC_OP,        /* I32 */
     V_DF,           /* I32 */
     V_PC,           /* I64: eip */
-    V_CC_ROT,       /* I64 */
+    V_CC_ROT, V_CC_INC, /* I64 */
     V_XMM0,         /* 16 vector registers, V256 */
     V_COUNT = V_XMM0 + 16
 };
 extern const IrVar x86_vars[V_COUNT];
 
 /* ---- flags (flags.c; x86_update_hflags: cpu.c) ---- */
-uint32_t x86_compute_cc(uint32_t cc_op, uint64_t dst, uint64_t src, uint64_t src2, uint64_t rot); /* CC_ALL image */
+uint32_t x86_compute_cc(uint32_t cc_op, uint64_t dst, uint64_t src, uint64_t src2, uint64_t rot, uint64_t inc); /* CC_ALL image */
 uint32_t x86_get_eflags(X86State *env);                 /* complete EFLAGS from lazy state */
 void x86_set_eflags(X86State *env, uint32_t value, uint32_t mask); /* updates cc, df, hflags */
 void x86_update_hflags(X86State *env);                  /* after any change of mode inputs */

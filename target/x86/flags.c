@@ -89,12 +89,6 @@ static uint32_t base_flags(uint32_t cc_op, uint64_t dst, uint64_t src, uint64_t 
     case CC_OP_SUBB: return sub_flags(dst, src, 0, bits);
     case CC_OP_SBBB: return sub_flags(dst, src, src2 & 1, bits);
     case CC_OP_LOGICB: return szp(dst, bits);
-    case CC_OP_INCB:
-        return szp(dst, bits) | (src & 1) | ((dst ^ (dst - 1)) & CC_A) |
-               (cut(dst, bits) == UINT64_C(1) << (bits - 1) ? CC_O : 0);
-    case CC_OP_DECB:
-        return szp(dst, bits) | (src & 1) | ((dst ^ (dst + 1)) & CC_A) |
-               (cut(dst, bits) == (UINT64_C(1) << (bits - 1)) - 1 ? CC_O : 0);
     case CC_OP_SHLB: return shl_flags(dst, src, src2, bits);
     case CC_OP_SHRB: return shr_flags(dst, src, src2, bits);
     case CC_OP_IMULB: return imul_flags(dst, src, src2, bits);
@@ -108,30 +102,51 @@ static uint32_t base_flags(uint32_t cc_op, uint64_t dst, uint64_t src, uint64_t 
     }
 }
 
-uint32_t x86_compute_cc(uint32_t cc_op, uint64_t dst, uint64_t src, uint64_t src2, uint64_t rot)
+static uint32_t inc_dec_flags(uint64_t v, unsigned kind)
 {
-    uint32_t f = base_flags(cc_op & CC_OP_MASK, dst, src, src2);
-    unsigned over = cc_op >> CC_OVER_SHIFT, bits = 8 << (over & 3), c, o;
+    unsigned bits = 8 << ((kind - 1) & 3);
+    uint64_t sign = UINT64_C(1) << (bits - 1), old = kind <= 4 ? v - 1 : v + 1;
 
-    switch (over) {
-    case CC_OVER_NONE: return f;
-    case CC_OVER_C: return (f & ~CC_C) | (rot & 1);
-    case CC_OVER_CO: return (f & ~(CC_C | CC_O)) | (rot & (CC_C | CC_O));
-    case CC_OVER_ROLB ... CC_OVER_ROLB + 3:
+    return szp(v, bits) | ((v ^ old) & CC_A) | (cut(v, bits) == (kind <= 4 ? sign : sign - 1) ? CC_O : 0);
+}
+
+/* CF and OF by CC_OVER_*. */
+static uint32_t over_flags(uint64_t rot, unsigned over)
+{
+    unsigned bits = 8 << (over & 3);
+    uint32_t c, o;
+
+    if (over <= CC_OVER_CO) {
+        return rot & (CC_C | CC_O);
+    }
+    if (over < CC_OVER_RORB) {
         c = rot & 1;
         o = c ^ sign_of(rot, bits);
-        break;
-    default:
+    } else {
         c = sign_of(rot, bits);
         o = c ^ sign_of(rot << 1, bits);
-        break;
     }
-    return (f & ~(CC_C | CC_O)) | c | (o ? CC_O : 0);
+    return c | (o ? CC_O : 0);
+}
+
+uint32_t x86_compute_cc(uint32_t cc_op, uint64_t dst, uint64_t src, uint64_t src2, uint64_t rot, uint64_t inc)
+{
+    uint32_t f = base_flags(cc_op & CC_OP_MASK, dst, src, src2), mask;
+    unsigned over = (cc_op & CC_OVER_MASK) >> CC_OVER_SHIFT, kind = (cc_op & CC_INC_MASK) >> CC_INC_SHIFT;
+
+    if (kind) {
+        f = (f & CC_C) | inc_dec_flags(inc, kind);
+    }
+    if (over) {
+        mask = over == CC_OVER_C || cc_op & CC_INC_NEWER ? CC_C : CC_C | CC_O;
+        f = (f & ~mask) | (over_flags(rot, over) & mask);
+    }
+    return f;
 }
 
 static uint32_t current_cc(const X86State *env)
 {
-    return x86_compute_cc(env->cc_op, env->cc_dst, env->cc_src, env->cc_src2, env->cc_rot);
+    return x86_compute_cc(env->cc_op, env->cc_dst, env->cc_src, env->cc_src2, env->cc_rot, env->cc_inc);
 }
 
 uint32_t x86_get_eflags(X86State *env)

@@ -134,10 +134,10 @@ void gen_test(DisasContext *s, X86Insn *i)
     x86_set_cc(s, x86_cc_size(CC_OP_LOGICB, i->op[0].size), r, IR_NONE, IR_NONE);
 }
 
-static void inc_dec(DisasContext *s, X86Insn *i, int delta, CcOp kind)
+static void inc_dec(DisasContext *s, X86Insn *i, int delta, unsigned kind)
 {
     unsigned size = i->op[0].size;
-    IrVal old, r, cf;
+    IrVal old, r;
 
     if (is_locked(i)) {
         old = rmw(s, i, IR_RMW_ADD, constant(s, size, delta));
@@ -147,19 +147,17 @@ static void inc_dec(DisasContext *s, X86Insn *i, int delta, CcOp kind)
         r = ir_addi(s->b, old, delta);
         x86_store_op(s, i, 0, r);
     }
-    cf = x86_get_cf(s);
-    x86_set_cc(s, x86_cc_size(kind, size), r, cf, IR_NONE);
-    s->cc_a = old;
+    x86_set_cc_inc(s, kind + x86_size_log2(size), r, old);
 }
 
 void gen_inc(DisasContext *s, X86Insn *i)
 {
-    inc_dec(s, i, 1, CC_OP_INCB);
+    inc_dec(s, i, 1, 1);
 }
 
 void gen_dec(DisasContext *s, X86Insn *i)
 {
-    inc_dec(s, i, -1, CC_OP_DECB);
+    inc_dec(s, i, -1, 5);
 }
 
 void gen_not(DisasContext *s, X86Insn *i)
@@ -548,7 +546,7 @@ void gen_carry(DisasContext *s, X86Insn *i)
 {
     IrVal v = i->arg == 2 ? ir_xor(s->b, x86_get_cf(s), ir_i32(s->b, 1)) : ir_i32(s->b, i->arg);
 
-    if (s->cc_op != CC_OP_DYNAMIC && s->cc_op != CC_OP_EFLAGS && s->cc_over <= CC_OVER_C) {
+    if (s->cc_op != CC_OP_DYNAMIC && s->cc_op != CC_OP_EFLAGS && s->cc_over <= CC_OVER_C && !s->cc_inc_kind) {
         x86_set_cc_over(s, CC_OVER_C, v);
     } else {
         /* OF may be newer than the rest, too */

@@ -98,7 +98,7 @@ void gen_cmps(DisasContext *s, X86Insn *i)
         return;
     }
 
-    IrVal b = x86_load_op(s, i, 1), a = x86_load_op(s, i, 0);
+    IrVal a = x86_load_op(s, i, 0), b = x86_load_op(s, i, 1);
 
     advance(s, i, R_ESI, size);
     advance(s, i, R_EDI, size);

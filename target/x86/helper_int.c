@@ -53,7 +53,7 @@ void x86_helper_idiv(X86State *env, uint64_t divisor, uint32_t size)
 /* ---- decimal ---- */
 static void set_cc_szp(X86State *env, uint8_t al, uint32_t carry_bits)
 {
-    env->cc_src = x86_compute_cc(CC_OP_LOGICB, al, 0, 0, 0) | carry_bits;
+    env->cc_src = x86_compute_cc(CC_OP_LOGICB, al, 0, 0, 0, 0) | carry_bits;
     env->cc_op = CC_OP_EFLAGS;
 }
 

@@ -396,21 +396,21 @@ void x86_helper_rep_cmps(X86State *env, uint32_t how, uint64_t next_eip)
     do {
         uint64_t si = reg_get(&s, R_ESI), di = reg_get(&s, R_EDI);
         uint64_t src = linear(&s, s.seg, si, false), dst = linear(&s, R_ES, di, false);
-        const uint8_t *p = NULL, *q;
+        const uint8_t *p, *q = NULL;
 
         n = limit_for_debug(&s, count_left(&s));
-        q = host_run(&s, di, dst, &n);
-        if (q) {
-            p = host_run(&s, si, src, &n);
+        p = host_run(&s, si, src, &n);
+        if (p) {
+            q = host_run(&s, di, dst, &n);
         }
         if (p && q) {
             for (done = 0, more = true; done < n && more; done++) {
                 more = compare(&s, element(&s, p + (done << s.log2)), element(&s, q + (done << s.log2)));
             }
         } else {
-            uint64_t b = load(&s, dst); /* first, as the silicon does */
+            uint64_t a = load(&s, src);
 
-            more = compare(&s, load(&s, src), b);
+            more = compare(&s, a, load(&s, dst));
             done = 1;
         }
         reg_add(&s, R_ESI, done);

@@ -40,6 +40,9 @@ struct DisasContext {
     IrVal cc_dst, cc_src, cc_src2, cc_a;
     unsigned cc_over;        /* CC_OVER_*: CF (and OF) newer than the above; known with DYNAMIC, too */
     IrVal cc_rot;
+    unsigned cc_inc_kind;    /* CC_INC kind: all but CF are newer than the above; cc_inc, and the value before */
+    bool cc_inc_newer;
+    IrVal cc_inc, cc_inc_old;
     struct { IrVal lo, hi; unsigned size; } cwd; /* registers as CWD/CDQ/CQO left them */
     /* FPU checks done in this block, so that they are not repeated. */
     bool sse_checked, avx_checked;
@@ -96,6 +99,8 @@ void x86_set_cc(DisasContext *s, CcOp op, IrVal dst, IrVal src, IrVal src2);
 static inline CcOp x86_cc_size(CcOp byte_kind, unsigned size) { return byte_kind + x86_size_log2(size); }
 /* Only CF (and OF) change: over is CC_OVER_*, rot I32 or I64. */
 void x86_set_cc_over(DisasContext *s, unsigned over, IrVal rot);
+/* All but CF change: kind is 1 + log2 of the size for INC, 5 + … for DEC. */
+void x86_set_cc_inc(DisasContext *s, unsigned kind, IrVal result, IrVal old);
 /* All arithmetic flags from an I32 image of CC_ALL bits (comis, ptest, pcmpstr …). */
 void x86_set_cc_eflags(DisasContext *s, IrVal image);
 /* CC_ALL image as I32. */

@@ -21,6 +21,7 @@ const IrVar x86_vars[V_COUNT] = {
     [V_CC_SRC] = {"cc_src", offsetof(X86State, cc_src), IR_I64, -1},
     [V_CC_SRC2] = {"cc_src2", offsetof(X86State, cc_src2), IR_I64, -1},
     [V_CC_ROT] = {"cc_rot", offsetof(X86State, cc_rot), IR_I64, -1},
+    [V_CC_INC] = {"cc_inc", offsetof(X86State, cc_inc), IR_I64, -1},
     [V_CC_OP] = {"cc_op", offsetof(X86State, cc_op), IR_I32, -1},
     [V_DF] = {"df", offsetof(X86State, df), IR_I32, -1},
     [V_PC] = {"pc", offsetof(X86State, eip), IR_I64, -1},

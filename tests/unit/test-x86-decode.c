@@ -155,15 +155,15 @@ static void test_flags(void)
 #define CHECK(fn, op, src, src2) \
         x = a; \
         f = fn(&x, b, in); \
-        g_assert_cmphex(x86_compute_cc(op, x, src, src2, 0), ==, f)
+        g_assert_cmphex(x86_compute_cc(op, x, src, src2, 0, op >> CC_INC_SHIFT ? x : 0), ==, f)
         CHECK(host_addb, CC_OP_ADDB, b, 0);
         CHECK(host_addl, CC_OP_ADDL, b, 0);
         CHECK(host_adcq, CC_OP_ADCQ, b, in);
         CHECK(host_subw, CC_OP_SUBW, b, 0);
         CHECK(host_subq, CC_OP_SUBQ, b, 0);
         CHECK(host_sbbl, CC_OP_SBBL, b, in);
-        CHECK(host_incb, CC_OP_INCB, in, 0);
-        CHECK(host_decq, CC_OP_DECQ, in, 0);
+        CHECK(host_incb, CC_OP_EFLAGS | 1 << CC_INC_SHIFT | CC_INC_NEWER, in, 0);
+        CHECK(host_decq, CC_OP_EFLAGS | 8 << CC_INC_SHIFT | CC_INC_NEWER, in, 0);
     }
 }
 #endif
