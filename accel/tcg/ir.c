@@ -433,6 +433,12 @@ IrVal ir_deposit(IrBlock *b, IrVal x, IrVal field, unsigned lo, unsigned len)
     if (len == w) {
         return field;
     }
+    /* only the low bits of the field count: not its extension */
+    const IrOp *def = field.id > 0 && ir_id_view(field.id) <= 1 ? &b->op[ir_id_op(field.id)] : NULL;
+    if (def && (def->opc == IR_ZEXT || def->opc == IR_SEXT) && def->a > 0 && len <= ir_type_size(def->aux) * 8) {
+        int32_t i = ir_id_op(def->a);
+        field.id = i << 2 | (b->op[i].type != t);
+    }
     if (x.id < 0 && field.id < 0) {
         return ir_const(b, t, ir_eval(IR_DEPOSIT, t, ir_id_value(b, x.id), ir_id_value(b, field.id), lo, len));
     }

@@ -70,7 +70,7 @@ void be_load_const(Gen *g, int reg, IrType t, int64_t v)
     if (t == IR_I32) {
         v = (uint32_t)v;
     }
-    if (v == 0 && g->i > g->keep_flags) {
+    if (v == 0 && g->i > g->keep_flags && !g->cmp.x) {
         op_rr(&g->a, 0x33, reg, reg);
     } else {
         mov_ri(&g->a, reg, v);

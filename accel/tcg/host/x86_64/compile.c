@@ -130,7 +130,14 @@ static int cc_of(IrCond c)
 static int be_condition(Gen *g, const IrOp *op)
 {
     if (!(op->flags & IRF_FUSED)) {
-        be_compare(g, op->a, op->b, op->aux2, op->aux >= IR_TSTEQ);
+        bool test = op->aux >= IR_TSTEQ;
+        if (g->cmp.x != op->a || g->cmp.y != op->b || g->cmp.type != op->aux2 || g->cmp.test != test) {
+            be_compare(g, op->a, op->b, op->aux2, test);
+            g->cmp.x = op->a;
+            g->cmp.y = op->b;
+            g->cmp.type = op->aux2;
+            g->cmp.test = test;
+        }
         return cc_of(op->aux);
     }
     /* of a result compared with 0, the overflow flag means something else: use the sign alone */
@@ -968,6 +975,9 @@ static void be_op(Gen *g, int32_t i)
     if (op->flags & IRF_WANTF) {
         g->keep_flags = op->d;
     }
+    if (!(ir_op_info[op->opc].flags & IROP_KEEPF) || (op->flags & IRF_FUSED)) {
+        g->cmp.x = op->opc == IR_BRCOND ? g->cmp.x : 0; /* its compare may be one that was made before */
+    }
     switch (op->opc) {
     case IR_NOP: case IR_HI: break;
     case IR_GET: be_get(g, i); break;
@@ -1125,6 +1135,7 @@ static void be_init(Gen *g, TbCompile *c)
     memset(g->vslot_val, 0, sizeof(g->vslot_val));
     be_forget_all(g);
     be_forget_tlb(g);
+    g->cmp.x = 0;
     g->tlb_next = 0;
     for (unsigned v = 0; v < g->nvars; v++) {
         int pin = g->vars->vars[v].pin;

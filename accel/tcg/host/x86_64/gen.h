@@ -91,6 +91,11 @@ typedef struct {
     uint8_t *limit;
     int32_t i;                    /* op being emitted */
     int32_t keep_flags;           /* condition codes must survive up to this op */
+    struct {                      /* what the condition codes compare, if x is not 0 */
+        int32_t x, y;
+        uint8_t type;
+        bool test;
+    } cmp;
     uint32_t locked;              /* registers in use by the current op */
     uint32_t pinned;              /* registers that hold variables */
     uint32_t gpr_free_mask;       /* allocatable general registers */
