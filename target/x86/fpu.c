@@ -681,6 +681,20 @@ void x86_helper_fst_sti(X86State *env, uint32_t sti, uint32_t pop)
     pop_n(env, pop);
 }
 
+/* A store that an unmasked exception stops can still fault. */
+static void probe_store(X86State *env, uint64_t va, unsigned size, uint16_t fpus_before, uintptr_t ra)
+{
+    const uint16_t after = env->fpus;
+    unsigned in_page = 4096 - (va & 4095);
+
+    env->fpus = fpus_before;
+    tcg_probe(x86_cs(env), va, MIN(size, in_page), MMU_DATA_STORE, data_mmu(env), ra);
+    if (in_page < size) {
+        tcg_probe(x86_cs(env), va + in_page, size - in_page, MMU_DATA_STORE, data_mmu(env), ra);
+    }
+    env->fpus = after;
+}
+
 /* The store may fault, so the status word is put back for it; the store comes before the pop. */
 #define FPU_STORE(name, type, host_op, indefinite_value, params, pop) \
     void x86_helper_##name params \
@@ -700,6 +714,8 @@ void x86_helper_fst_sti(X86State *env, uint32_t sti, uint32_t pop)
             tcg_st(x86_cs(env), va, v, sizeof(v), data_mmu(env), TCG_RA()); \
             env->fpus = after; \
             pop_n(env, pop); \
+        } else { \
+            probe_store(env, va, sizeof(v), before, TCG_RA()); \
         } \
     }
 FPU_STORE(fst_m32, uint32_t, host_st32, 0xffc00000u, (X86State *env, uint64_t va, uint32_t pop), pop)
@@ -728,6 +744,7 @@ void x86_helper_fstp_m80(X86State *env, uint64_t va)
 
     if (st_empty(env, 0)) {
         if (!stack_fault(env, STACK_UNDERFLOW)) {
+            probe_store(env, va, 10, before, TCG_RA());
             return;
         }
         v = indefinite;
@@ -747,6 +764,8 @@ void x86_helper_fbstp(X86State *env, uint64_t va)
 
     if (ok) {
         store_80(env, va, &v, before, TCG_RA());
+    } else {
+        probe_store(env, va, 10, before, TCG_RA());
     }
 }
 

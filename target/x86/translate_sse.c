@@ -142,6 +142,9 @@ void gen_vcmp(DisasContext *s, X86Insn *i)
 /* VEXTRACT*, VCVTPS2PH: the destination may be memory, the result is a V128. */
 void gen_vextract(DisasContext *s, X86Insn *i)
 {
+    if (i->op[0].kind == X86_OP_MEM && vops[i->arg].fx) {
+        x86_call(s, x86_h_probe_store, x86_ea(s, i, i->op[0].size, true), ir_i32(s->b, i->op[0].size));
+    }
     x86_store_vec(s, i, 0, compute(s, i, i->arg, IR_V128, i->imm & 0xff));
 }
 
@@ -306,9 +309,10 @@ enum { PCMPESTRM, PCMPESTRI, PCMPISTRM, PCMPISTRI };
 
 static IrVal string_length(DisasContext *s, X86Insn *i, unsigned reg)
 {
-    IrVal v = x86_load_gpr(s, reg, i->rex_w ? 8 : 4);
+    bool wide = i->rex_w && s->code64;
+    IrVal v = x86_load_gpr(s, reg, wide ? 8 : 4);
 
-    return i->rex_w ? v : ir_sext(s->b, v, IR_I32, IR_I64);
+    return wide ? v : ir_sext(s->b, v, IR_I32, IR_I64);
 }
 
 /* Operands go through env->vec_tmp. The helper returns flags << 32 | index, and leaves a mask in vec_tmp[0]. */

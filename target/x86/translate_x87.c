@@ -495,8 +495,8 @@ void gen_mmx_maskmovq(DisasContext *s, X86Insn *i)
     int seg = i->seg_override >= 0 ? i->seg_override : R_DS;
     IrVal va = x86_seg_addr(s, seg, x86_load_addr_reg(s, R_EDI, i->addrsize), 8, true);
 
+    mmx_enter(s); /* even if the store faults */
     x86_call(s, x86_h_maskmovq, va, ir_i32(s->b, i->op[0].reg), ir_i32(s->b, i->op[1].reg));
-    mmx_enter(s);
 }
 
 void gen_emms(DisasContext *s, X86Insn *i)
@@ -522,12 +522,12 @@ void gen_cvtpi2ps(DisasContext *s, X86Insn *i)
 {
     IrVal y = mmx_load(s, i, 1), x = ir_get(s->b, V_XMM0 + i->op[0].reg, IR_V128);
 
-    x86_fpexc_begin(s, IR_V_CVTDQ2PS);
-    y = ir_vop(s->b, IR_V_CVTDQ2PS, IR_V128, y, IR_NONE, 0);
-    x86_fpexc_check(s, IR_V_CVTDQ2PS);
     if (i->op[1].kind == X86_OP_MMX) { /* silicon does not enter MMX state for a memory operand */
         mmx_enter(s);
     }
+    x86_fpexc_begin(s, IR_V_CVTDQ2PS);
+    y = ir_vop(s->b, IR_V_CVTDQ2PS, IR_V128, y, IR_NONE, 0);
+    x86_fpexc_check(s, IR_V_CVTDQ2PS);
     x86_store_vec(s, i, 0, ir_vop(s->b, IR_V_MOVSD, IR_V128, x, y, 0));
 }
 
@@ -549,6 +549,7 @@ void gen_cvtp2pi(DisasContext *s, X86Insn *i)
     if (i->op[1].size == 8) { /* two floats: nothing above may raise exceptions */
         x = ir_vop(s->b, IR_V_MOVQ, IR_V128, x, IR_NONE, 0);
     }
+    mmx_enter(s); /* even if #XM follows */
     x86_fpexc_begin(s, i->arg);
     x = ir_vop(s->b, i->arg, IR_V128, x, IR_NONE, 0);
     x86_fpexc_check(s, i->arg);

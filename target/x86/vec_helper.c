@@ -6,6 +6,8 @@
  */
 #include "target/x86/helper.h"
 #include <immintrin.h>
+#include <signal.h>
+#include <ucontext.h>
 
 static unsigned data_mmu(X86State *env)
 {
@@ -19,32 +21,79 @@ void x86_helper_check_aligned(X86State *env, uint64_t va, uint32_t size)
     }
 }
 
-/* ---- unmasked SIMD floating-point exceptions (SDM vol. 1, 11.5) ----
- * The host's MXCSR holds the guest's rounding and masked exceptions here. */
+/*
+ * ---- unmasked SIMD floating-point exceptions (SDM vol. 1, 11.5) ----
+ * Which flags are set when an unmasked exception stops an instruction is subtle; so the host decides. The
+ * operation runs with the guest's own masks. If the host traps, SIGFPE's handler notes the flags, masks
+ * everything and lets the operation run again; its result is then thrown away.
+ */
 #define MXCSR_FLAGS 0x3fu
-#define MXCSR_PRE_COMPUTATION 0x07u /* IE, DE, ZE: these come first and hide the others */
-#define MXCSR_MASK_SHIFT 7
+#define MXCSR_MASKS 0x1f80u
+static __thread struct {
+    bool armed, fired;
+    uint32_t flags;
+} fpexc;
+
+static void on_sigfpe(int sig, siginfo_t *info, void *context)
+{
+    struct _libc_fpstate *fp = ((ucontext_t *)context)->uc_mcontext.fpregs;
+
+    if (!fpexc.armed || fpexc.fired || !fp) { /* not ours: a bug in this program */
+        signal(SIGFPE, SIG_DFL);
+        return;
+    }
+    fpexc.fired = true;
+    fpexc.flags = fp->mxcsr & MXCSR_FLAGS;
+    fp->mxcsr |= MXCSR_MASKS;
+}
 
 void x86_helper_fpexc_begin(X86State *env)
 {
-    uint32_t csr = _mm_getcsr();
+    static gsize once;
 
-    env->mxcsr |= csr & MXCSR_FLAGS;
-    _mm_setcsr(csr & ~MXCSR_FLAGS);
+    if (g_once_init_enter(&once)) {
+        struct sigaction sa = {.sa_sigaction = on_sigfpe, .sa_flags = SA_SIGINFO};
+
+        sigaction(SIGFPE, &sa, NULL);
+        g_once_init_leave(&once, 1);
+    }
+    env->mxcsr |= _mm_getcsr() & MXCSR_FLAGS;
+    fpexc.fired = false;
+    fpexc.armed = true;
+    _mm_setcsr(env->mxcsr & ~MXCSR_FLAGS);
 }
 
 void x86_helper_fpexc_check(X86State *env)
 {
-    uint32_t csr = _mm_getcsr(), raised = csr & MXCSR_FLAGS, unmasked = raised & ~(env->mxcsr >> MXCSR_MASK_SHIFT);
+    uint32_t csr = _mm_getcsr() | MXCSR_MASKS;
 
-    if (unmasked) {
-        env->mxcsr |= unmasked & MXCSR_PRE_COMPUTATION ? raised & MXCSR_PRE_COMPUTATION : raised;
-        _mm_setcsr(csr & ~MXCSR_FLAGS);
-        x86_raise(env, env->cr[4] & CR4_OSXMMEXCPT ? EXCP_XM : EXCP_UD, TCG_RA());
+    fpexc.armed = false;
+    if (!fpexc.fired) {
+        _mm_setcsr(csr);
+        return;
+    }
+    env->mxcsr |= fpexc.flags;
+    _mm_setcsr(csr & ~MXCSR_FLAGS);
+    x86_raise(env, env->cr[4] & CR4_OSXMMEXCPT ? EXCP_XM : EXCP_UD, TCG_RA());
+}
+
+/* A store of this size would fault: before an operation whose flags must not be set then. */
+static void probe_store(X86State *env, uint64_t va, uint32_t size, uintptr_t ra)
+{
+    unsigned in_page = 4096 - (va & 4095), mmu = data_mmu(env);
+
+    tcg_probe(x86_cs(env), va, MIN(size, in_page), MMU_DATA_STORE, mmu, ra);
+    if (in_page < size) {
+        tcg_probe(x86_cs(env), va + in_page, size - in_page, MMU_DATA_STORE, mmu, ra);
     }
 }
 
-/* ---- masked stores and loads: bytes or elements that are not selected do not fault ---- */
+void x86_helper_probe_store(X86State *env, uint64_t va, uint32_t size)
+{
+    probe_store(env, va, size, TCG_RA());
+}
+
+/* ---- masked stores and loads: elements that are not selected do not fault ---- */
 /* `select`: bit per byte, in groups of `es` bytes. All pages are checked before the first store. */
 static void store_selected(X86State *env, uint64_t va, const uint8_t *data, uint32_t select, unsigned es, unsigned size,
                            uintptr_t ra)
@@ -85,8 +134,10 @@ static uint32_t select_by_sign(const uint8_t *mask, unsigned es, unsigned size)
     return select;
 }
 
+/* These two fault for any byte of their operand, selected or not. */
 void x86_helper_maskmovdqu(X86State *env, uint64_t va, uint32_t src, uint32_t mask)
 {
+    probe_store(env, va, 16, TCG_RA());
     store_selected(env, va, env->xmm[src].b, select_by_sign(env->xmm[mask].b, 1, 16), 1, 16, TCG_RA());
 }
 
@@ -94,6 +145,7 @@ void x86_helper_maskmovq(X86State *env, uint64_t va, uint32_t src, uint32_t mask
 {
     uint8_t m[8];
 
+    probe_store(env, va, 8, TCG_RA());
     stq_le(m, env->fpregs[mask].mant);
     store_selected(env, va, (const uint8_t *)&env->fpregs[src].mant, select_by_sign(m, 1, 8), 1, 8, TCG_RA());
 }

@@ -24,6 +24,10 @@ void tcg_st(Cpu *cpu, uint64_t va, uint64_t value, unsigned size, unsigned mmu_i
 {
     memcpy((void *)(uintptr_t)va, &value, size);
 }
+void *tcg_probe(Cpu *cpu, uint64_t va, unsigned len, MmuAccess access, unsigned mmu_idx, uintptr_t ra)
+{
+    return (void *)(uintptr_t)va;
+}
 static int raised;
 G_NORETURN void x86_raise(X86State *env, int vector, uintptr_t ra)
 {

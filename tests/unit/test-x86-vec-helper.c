@@ -147,9 +147,14 @@ static void test_masked_store(void)
     /* bytes */
     memset(env->xmm[2].b, 0, 32);
     env->xmm[2].b[5] = 0x80;
-    x86_helper_maskmovdqu(env, end - 6, 1, 2);
-    g_assert_cmphex(page[4095], ==, 6);
-    g_assert_cmphex(page[4094], ==, 0xee);
+    x86_helper_maskmovdqu(env, end - 16, 1, 2);
+    g_assert_cmphex(page[4085], ==, 6);
+    g_assert_cmphex(page[4084], ==, 0xee);
+    if (setjmp(fault) == 0) { /* nothing selected in the next page, but it is touched */
+        x86_helper_maskmovdqu(env, end - 6, 1, 2);
+        g_assert_not_reached();
+    }
+    g_assert_cmphex(fault_va, ==, end);
 }
 
 static void test_masked_load(void)
@@ -228,6 +233,18 @@ static void test_exceptions(void)
     (void)r;
     g_assert_cmpint(raised, ==, EXCP_XM);
     g_assert_cmphex(raised_mxcsr & 0x3f, ==, 0x24);
+    g_assert_cmphex(_mm_getcsr() & 0x1f80, ==, 0x1f80);
+    /* unmasked underflow: traps although the result is exact, and no inexact flag */
+    volatile float tiny = 0x1p-126f, half = 0.5f;
+
+    env->mxcsr = 0x1f80 & ~0x800;
+    if (setjmp(fault) == 0) {
+        x86_helper_fpexc_begin(env);
+        r = tiny * half;
+        x86_helper_fpexc_check(env);
+        g_assert_not_reached();
+    }
+    g_assert_cmphex(raised_mxcsr & 0x3f, ==, 0x10);
     _mm_setcsr(host);
 }
 
