@@ -70,6 +70,8 @@ struct CpuClass {
     const StateDesc *state;                         /* of env */
     /* guest virtual → physical for debuggers; false if unmapped */
     bool (*debug_translate)(Cpu *cpu, uint64_t va, hwaddr *pa);
+    /* Append the instruction at `bytes` as text; its length. NULL: cannot. */
+    unsigned (*disassemble)(Cpu *cpu, uint64_t pc, const uint8_t *bytes, unsigned len, GString *out);
     void (*nmi)(Cpu *cpu);                          /* non-maskable interrupt; NULL: has none */
     /* CPU models, for monitors. NULL: there are none. */
     const char *(*model_nth)(unsigned i);           /* NULL past the last */

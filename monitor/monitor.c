@@ -1,305 +1,40 @@
 /*
- * monitor/monitor.c: the human monitor: a line editor on a chardev and a table of commands.
+ * monitor/monitor.c: the human monitor's line editor on a chardev. Keys are those of a shell: arrows,
+ * Home, End, Delete, Tab (completion), and Ctrl with A E B F D H K L N P U W.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "monitor/monitor.h"
-#include "accel/tcg/tcg.h"
-#include "chardev/ringbuf.h"
-#include "gdbstub/gdbstub.h"
-#include "hw/core/machine.h"
+#include "monitor/hmp.h"
+#include "monitor/out.h"
 #include "monitor/qmp.h"
-#include "system/runstate.h"
 #include "system/version.h"
 #include "util/report.h"
 
 #define LINE_MAX_BYTES 1024
 #define HISTORY_MAX 32
+#define OUT_MAX (4 * MiB) /* a reader that is stuck loses what comes beyond */
+#define CTRL(c) ((c) & 0x1f)
 
-static int chosen_cpu = -1; /* -1: the first */
 static GPtrArray *on_chardevs; /* of Chardev* */
 
-typedef struct Command {
-    const char *name, *params, *help;
-    void (*run)(GString *out, const char *args);
-} Command;
-
-/* ---- commands ---- */
-
-static void cmd_help(GString *out, const char *args);
-static void cmd_info(GString *out, const char *args);
-
-static void cmd_quit(GString *out, const char *args)
-{
-    system_shutdown_request(SHUTDOWN_HOST_QMP_QUIT);
-}
-
-static void cmd_system_reset(GString *out, const char *args)
-{
-    system_reset_request(SHUTDOWN_HOST_QMP_RESET);
-}
-
-static void cmd_system_powerdown(GString *out, const char *args)
-{
-    system_powerdown_request();
-}
-
-static void cmd_stop(GString *out, const char *args)
-{
-    vm_stop(RUN_STATE_PAUSED);
-}
-
-static void cmd_cont(GString *out, const char *args)
-{
-    g_autoptr(GError) error = NULL;
-    if (!vm_start(&error)) {
-        g_string_append_printf(out, "Error: %s\n", error->message);
-    }
-}
-
-static void cmd_gdbserver(GString *out, const char *args)
-{
-    g_autoptr(GError) error = NULL;
-    const char *device = *args ? args : GDBSTUB_DEFAULT_DEVICE;
-    if (!gdbstub_start(device, &error)) {
-        g_string_append_printf(out, "Could not open gdbserver on device '%s': %s\n", device, error->message);
-    } else if (g_str_equal(device, "none")) {
-        g_string_append(out, "Disabled gdbserver\n");
-    } else {
-        g_string_append_printf(out, "Waiting for gdb connection on device '%s'\n", device);
-    }
-}
-
-static void cmd_ringbuf_read(GString *out, const char *args)
-{
-    char id[64];
-    uint64_t size;
-    g_autoptr(GError) error = NULL;
-    if (sscanf(args, "%63s %" SCNu64, id, &size) != 2) {
-        g_string_append(out, "ringbuf_read: expected DEVICE SIZE\n");
-        return;
-    }
-    Chardev *chr = chardev_find(id);
-    if (!chr) {
-        g_string_append_printf(out, "Error: no chardev with id '%s'\n", id);
-        return;
-    }
-    g_autoptr(GByteArray) data = ringbuf_take(chr, size, &error);
-    if (!data) {
-        g_string_append_printf(out, "Error: %s\n", error->message);
-        return;
-    }
-    for (unsigned i = 0; i < data->len; i++) {
-        uint8_t c = data->data[i];
-        g_string_append_printf(out, g_ascii_isprint(c) || c == '\n' || c == '\t' ? "%c" : "\\u%04X", c);
-    }
-    g_string_append_c(out, '\n');
-}
-
-static void describe_chardev(const Chardev *chr, void *out)
-{
-    g_autofree char *filename = chardev_filename(chr);
-    g_string_append_printf(out, "%s: filename=%s\n", chardev_id(chr), filename);
-}
-
-static void info_chardev(GString *out, const char *args)
-{
-    chardev_foreach(describe_chardev, out);
-}
-
-static void info_status(GString *out, const char *args)
-{
-    bool running = runstate_is_running();
-    g_string_append_printf(out, "VM status: %s", running ? "running" : "paused");
-    if (!running && runstate_get() != RUN_STATE_PAUSED) {
-        g_string_append_printf(out, " (%s)", runstate_name(runstate_get()));
-    }
-    g_string_append_c(out, '\n');
-}
-
-static void dump_cpu(Cpu *cpu, void *out)
-{
-    const Accel *accel = accel_current();
-    if (accel->cpu_sync_out) {
-        accel->cpu_sync_out(cpu);
-    }
-    g_string_append_printf(out, "CPU#%u\n", cpu->index);
-    if (cpu->cc->dump) {
-        cpu->cc->dump(cpu, out);
-    }
-}
-
-static void info_registers(GString *out, const char *args)
-{
-    bool all = g_str_equal(args, "-a");
-    for (unsigned i = 0; cpus && i < cpus->len && (all || (int)i == MAX(chosen_cpu, 0)); i++) {
-        cpu_run_on(cpus->pdata[i], dump_cpu, out, true);
-    }
-}
-
-static void info_cpus(GString *out, const char *args)
-{
-    for (unsigned i = 0; cpus && i < cpus->len; i++) {
-        const Cpu *cpu = cpus->pdata[i];
-        g_string_append_printf(out, "%c CPU #%u: thread_id=%d\n", i ? ' ' : '*', cpu->index, cpu->thread_id);
-    }
-}
-
-static void info_mtree(GString *out, const char *args)
-{
-    g_autofree char *text = memory_describe(g_str_equal(args, "-f"));
-    g_string_append(out, text);
-}
-
-static void info_jit(GString *out, const char *args)
-{
-    tcg_describe_jit(out);
-}
-
-static void info_version(GString *out, const char *args)
-{
-    g_string_append_printf(out, "%s (Rhea %s)\n", RHEA_QEMU_VERSION, RHEA_VERSION);
-}
-
-static void info_name(GString *out, const char *args)
-{
-    if (machine_config.name) {
-        g_string_append_printf(out, "%s\n", machine_config.name);
-    }
-}
-
-static const Command info_items[] = {
-    {"chardev", "", "show the character devices", info_chardev},
-    {"cpus", "", "show infos for each CPU", info_cpus},
-    {"jit", "", "show dynamic compiler info", info_jit},
-    {"mtree", "[-f]", "show memory tree (-f: the flat view)", info_mtree},
-    {"name", "", "show the current VM name", info_name},
-    {"registers", "[-a]", "show the cpu registers (-a: of all CPUs)", info_registers},
-    {"status", "", "show the current VM status (running|paused)", info_status},
-    {"version", "", "show the version", info_version},
-};
-
-static const Command commands[] = {
-    {"cont", "", "resume emulation", cmd_cont},
-    {"gdbserver", "[device]", "start gdbserver on given device (default 'tcp::1234'), stop with 'none'", cmd_gdbserver},
-    {"help", "[cmd]", "show the help", cmd_help},
-    {"info", "[item]", "show various information about the system state", cmd_info},
-    {"quit", "", "quit the emulator", cmd_quit},
-    {"ringbuf_read", "device size", "read from a ring buffer character device", cmd_ringbuf_read},
-    {"stop", "", "stop emulation", cmd_stop},
-    {"system_powerdown", "", "press the power button", cmd_system_powerdown},
-    {"system_reset", "", "reset the system", cmd_system_reset},
-};
-static const struct { const char *alias, *name; } aliases[] = {
-    {"?", "help"}, {"c", "cont"}, {"q", "quit"}, {"s", "stop"},
-};
-
-static void list(GString *out, const Command *table, unsigned n, const char *prefix)
-{
-    for (unsigned i = 0; i < n; i++) {
-        g_string_append_printf(out, "%s%s%s%s -- %s\n", prefix, table[i].name, *table[i].params ? " " : "",
-                               table[i].params, table[i].help);
-    }
-}
-
-static const Command *find(const Command *table, unsigned n, const char *name)
-{
-    for (unsigned i = 0; i < n; i++) {
-        if (g_str_equal(table[i].name, name)) {
-            return &table[i];
-        }
-    }
-    return NULL;
-}
-
-static const Command *find_command(const char *name)
-{
-    for (unsigned i = 0; i < ARRAY_SIZE(aliases); i++) {
-        if (g_str_equal(aliases[i].alias, name)) {
-            name = aliases[i].name;
-        }
-    }
-    return find(commands, ARRAY_SIZE(commands), name);
-}
-
-static void cmd_help(GString *out, const char *args)
-{
-    const Command *c = *args ? find_command(args) : NULL;
-    if (g_str_equal(args, "info")) {
-        list(out, info_items, ARRAY_SIZE(info_items), "info ");
-    } else if (c) {
-        list(out, c, 1, "");
-    } else if (*args) {
-        g_string_append_printf(out, "unknown command: '%s'\n", args);
-    } else {
-        list(out, commands, ARRAY_SIZE(commands), "");
-    }
-}
-
-/* The first word of *line; *line goes on to what follows it. */
-static char *take_word(const char **line)
-{
-    *line += strspn(*line, " \t");
-    size_t n = strcspn(*line, " \t");
-    char *word = g_strndup(*line, n);
-    *line += n;
-    *line += strspn(*line, " \t");
-    return word;
-}
-
-static void cmd_info(GString *out, const char *args)
-{
-    g_autofree char *name = take_word(&args);
-    const Command *item = find(info_items, ARRAY_SIZE(info_items), name);
-    if (item) {
-        item->run(out, args);
-        return;
-    }
-    if (*name) {
-        g_string_append_printf(out, "unknown command: 'info %s'\n", name);
-    }
-    list(out, info_items, ARRAY_SIZE(info_items), "info ");
-}
-
-char *monitor_command(const char *line)
-{
-    GString *out = g_string_new(NULL);
-    g_autofree char *name = take_word(&line);
-    g_autofree char *args = g_strchomp(g_strdup(line));
-    const Command *c = find_command(name);
-    if (c) {
-        c->run(out, args);
-    } else if (*name) {
-        g_string_append_printf(out, "unknown command: '%s'\n", name);
-    }
-    return g_string_free(out, FALSE);
-}
-
-char *monitor_command_on(const char *line, int cpu_index)
-{
-    int outer = chosen_cpu;
-    chosen_cpu = cpu_index;
-    char *out = monitor_command(line);
-    chosen_cpu = outer;
-    return out;
-}
+typedef struct {
+    ChardevFrontend fe;
+    MonitorOut out;
+    GString *line;
+    unsigned cursor;    /* in line */
+    GPtrArray *history; /* of char* */
+    unsigned recall;    /* history index shown, history->len: the new line */
+    int escape;         /* 0: no escape sequence, 1: after ESC, 2: after ESC [ or ESC O */
+    unsigned escape_number;
+    bool greeted;
+    bool hidden;        /* behind a mux, without the focus */
+} Monitor;
 
 void monitors_flush(void)
 {
     qmp_monitors_flush();
 }
-
-/* ---- the line editor ---- */
-
-typedef struct {
-    ChardevFrontend fe;
-    GString *line;
-    GPtrArray *history; /* of char* */
-    unsigned recall;    /* history index shown, history->len: the new line */
-    int escape;         /* bytes of an escape sequence seen */
-    bool greeted;
-    bool hidden;        /* behind a mux, without the focus */
-} Monitor;
 
 static void print(Monitor *m, const char *text)
 {
@@ -310,7 +45,9 @@ static void print(Monitor *m, const char *text)
         }
         g_string_append_c(s, *text);
     }
-    chardev_write_all(&m->fe, s->str, s->len);
+    if (monitor_out_pending(&m->out) < OUT_MAX) {
+        monitor_out_put(&m->out, s->str, s->len);
+    }
 }
 
 static void prompt(Monitor *m)
@@ -318,12 +55,23 @@ static void prompt(Monitor *m)
     print(m, "(qemu) "); /* what scripts that drive monitors wait for */
 }
 
-static void show_line(Monitor *m, const char *text)
+/* The line as it is now, cursor included. */
+static void redraw(Monitor *m)
 {
-    g_string_assign(m->line, text);
     print(m, "\r\033[K");
     prompt(m);
     print(m, m->line->str);
+    if (m->cursor < m->line->len) {
+        g_autofree char *back = g_strdup_printf("\033[%dD", (int)(m->line->len - m->cursor));
+        print(m, back);
+    }
+}
+
+static void show_line(Monitor *m, const char *text)
+{
+    g_string_assign(m->line, text);
+    m->cursor = m->line->len;
+    redraw(m);
 }
 
 static void recall(Monitor *m, int step)
@@ -341,9 +89,10 @@ static void enter(Monitor *m)
     print(m, "\n");
     g_autofree char *line = g_strdup(m->line->str);
     g_string_truncate(m->line, 0);
+    m->cursor = 0;
     g_autofree char *reply = monitor_command(line);
     print(m, reply);
-    if (*g_strstrip(line)) {
+    if (*g_strstrip(line) && (!m->history->len || !g_str_equal(m->history->pdata[m->history->len - 1], line))) {
         if (m->history->len == HISTORY_MAX) {
             g_ptr_array_remove_index(m->history, 0);
         }
@@ -353,28 +102,131 @@ static void enter(Monitor *m)
     prompt(m);
 }
 
+/* ---- editing ---- */
+
+static void insert(Monitor *m, char c)
+{
+    if (m->line->len >= LINE_MAX_BYTES) {
+        return;
+    }
+    g_string_insert_c(m->line, m->cursor++, c);
+    if (m->cursor == m->line->len) {
+        monitor_out_put(&m->out, &c, 1);
+    } else {
+        redraw(m);
+    }
+}
+
+static void erase(Monitor *m, unsigned from, unsigned to)
+{
+    bool last = to == m->line->len && to - from == 1 && m->cursor == to;
+    if (from >= to || to > m->line->len) {
+        return;
+    }
+    g_string_erase(m->line, from, to - from);
+    m->cursor = from;
+    if (last) {
+        print(m, "\b \b");
+    } else {
+        redraw(m);
+    }
+}
+
+static void move(Monitor *m, unsigned to)
+{
+    m->cursor = MIN(to, m->line->len);
+    redraw(m);
+}
+
+static unsigned word_start(const Monitor *m)
+{
+    unsigned i = m->cursor;
+    while (i && m->line->str[i - 1] == ' ') {
+        i--;
+    }
+    while (i && m->line->str[i - 1] != ' ') {
+        i--;
+    }
+    return i;
+}
+
+/* Insert what all candidates have in common; if that is nothing new, list them. */
+static void complete(Monitor *m)
+{
+    g_autofree char *before = g_strndup(m->line->str, m->cursor);
+    g_auto(GStrv) names = hmp_complete(before);
+    const char *blank = strrchr(before, ' ');
+    size_t have = strlen(blank ? blank + 1 : before), common = names[0] ? strlen(names[0]) : 0;
+    for (char **n = names; *n; n++) {
+        size_t k = 0;
+        while (k < common && (*n)[k] == names[0][k]) {
+            k++;
+        }
+        common = k;
+    }
+    for (size_t i = have; i < common; i++) {
+        insert(m, names[0][i]);
+    }
+    if (names[0] && !names[1]) {
+        insert(m, ' ');
+    } else if (names[0] && common == have) {
+        g_autofree char *list = g_strjoinv("  ", names);
+        print(m, "\n");
+        print(m, list);
+        print(m, "\n");
+        redraw(m);
+    }
+}
+
+static void escape_key(Monitor *m, uint8_t c)
+{
+    switch (c) {
+    case 'A':
+    case 'B':
+        recall(m, c == 'A' ? -1 : 1);
+        break;
+    case 'C':
+        move(m, m->cursor + 1);
+        break;
+    case 'D':
+        move(m, m->cursor ? m->cursor - 1 : 0);
+        break;
+    case 'H':
+    case 'F':
+        move(m, c == 'H' ? 0 : m->line->len);
+        break;
+    case '~':
+        if (m->escape_number == 3) {
+            erase(m, m->cursor, m->cursor + 1);
+        } else {
+            move(m, m->escape_number == 1 || m->escape_number == 7 ? 0 : m->line->len);
+        }
+        break;
+    }
+}
+
 static bool escape_sequence(Monitor *m, uint8_t c)
 {
-    if (m->escape == 1 && c == '[') {
+    if (m->escape == 1 && (c == '[' || c == 'O')) {
         m->escape = 2;
+        m->escape_number = 0;
         return true;
     }
     if (m->escape == 2) {
-        m->escape = 0;
-        if (c == 'A' || c == 'B') {
-            recall(m, c == 'A' ? -1 : 1);
+        if (g_ascii_isdigit(c) && m->escape_number < 100) {
+            m->escape_number = m->escape_number * 10 + c - '0';
+            return true;
         }
+        m->escape = 0;
+        escape_key(m, c);
         return true;
     }
     m->escape = c == 033;
     return m->escape;
 }
 
-static void input(Monitor *m, uint8_t c)
+static void control(Monitor *m, uint8_t c)
 {
-    if (escape_sequence(m, c)) {
-        return;
-    }
     switch (c) {
     case '\r':
     case '\n':
@@ -382,19 +234,51 @@ static void input(Monitor *m, uint8_t c)
         break;
     case 0x7f:
     case '\b':
-        if (m->line->len) {
-            g_string_truncate(m->line, m->line->len - 1);
-            print(m, "\b \b");
-        }
+        erase(m, m->cursor ? m->cursor - 1 : 0, m->cursor);
         break;
-    case 'U' & 0x1f:
+    case '\t':
+        complete(m);
+        break;
+    case CTRL('A'):
+    case CTRL('E'):
+        move(m, c == CTRL('A') ? 0 : m->line->len);
+        break;
+    case CTRL('B'):
+    case CTRL('F'):
+        move(m, c == CTRL('F') ? m->cursor + 1 : m->cursor ? m->cursor - 1 : 0);
+        break;
+    case CTRL('D'):
+        erase(m, m->cursor, m->cursor + 1);
+        break;
+    case CTRL('K'):
+        erase(m, m->cursor, m->line->len);
+        break;
+    case CTRL('L'):
+        print(m, "\033[2J\033[H");
+        redraw(m);
+        break;
+    case CTRL('P'):
+    case CTRL('N'):
+        recall(m, c == CTRL('P') ? -1 : 1);
+        break;
+    case CTRL('U'):
         show_line(m, "");
         break;
-    default:
-        if (c >= ' ' && m->line->len < LINE_MAX_BYTES) {
-            g_string_append_c(m->line, c);
-            chardev_write_all(&m->fe, &c, 1);
-        }
+    case CTRL('W'):
+        erase(m, word_start(m), m->cursor);
+        break;
+    }
+}
+
+static void input(Monitor *m, uint8_t c)
+{
+    if (escape_sequence(m, c)) {
+        return;
+    }
+    if (c < ' ' || c == 0x7f) {
+        control(m, c);
+    } else {
+        insert(m, c);
     }
 }
 
@@ -408,6 +292,11 @@ static void monitor_receive(void *opaque, const uint8_t *buf, int len)
     for (int i = 0; i < len; i++) {
         input(opaque, buf[i]);
     }
+}
+
+static void monitor_writable(void *opaque)
+{
+    monitor_out_flush(&((Monitor *)opaque)->out);
 }
 
 static void greet(Monitor *m)
@@ -430,7 +319,9 @@ static void monitor_event(void *opaque, ChardevEvent event)
         break;
     case CHARDEV_CLOSED:
         g_string_truncate(m->line, 0);
+        m->cursor = 0;
         m->greeted = false;
+        monitor_out_drop(&m->out);
         break;
     case CHARDEV_MUX_IN:
         m->hidden = false;
@@ -450,7 +341,8 @@ bool monitor_new(Chardev *chr, GError **error)
     m->line = g_string_new(NULL);
     m->history = g_ptr_array_new_with_free_func(g_free);
     m->fe = (ChardevFrontend){.opaque = m, .can_receive = monitor_can_receive,
-                              .receive = monitor_receive, .event = monitor_event};
+                              .receive = monitor_receive, .event = monitor_event, .writable = monitor_writable};
+    monitor_out_init(&m->out, &m->fe);
     if (!on_chardevs) {
         on_chardevs = g_ptr_array_new();
     }

@@ -105,3 +105,12 @@ void rom_reset_all(void)
         }
     }
 }
+
+void rom_foreach(void (*fn)(const char *name, uint64_t addr, uint64_t size, void *opaque), void *opaque)
+{
+    for (guint i = 0; roms && i < roms->len; i++) {
+        const Rom *r = g_ptr_array_index(roms, i);
+
+        fn(r->name, r->addr, r->size, opaque);
+    }
+}

@@ -101,3 +101,4 @@ uint8_t *load_file(const char *path, uint64_t limit, size_t *size, GError **erro
 /* Bytes that are placed in guest memory at every reset. Takes a copy. Refuses overlaps. */
 bool rom_add_blob(const char *name, const void *data, size_t size, hwaddr addr, GError **error) WARN_UNUSED;
 void rom_reset_all(void);
+void rom_foreach(void (*fn)(const char *name, uint64_t addr, uint64_t size, void *opaque), void *opaque);

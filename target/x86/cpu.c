@@ -8,6 +8,7 @@
  */
 #include "target/x86/system.h"
 #include "target/x86/cpu_models.h"
+#include "target/x86/decode.h"
 #include "util/report.h"
 
 /* ---- hflags ---- */
@@ -438,6 +439,26 @@ static bool x86_post_load(void *obj, unsigned version, GError **error)
 static const StateDesc x86_state = {.name = "cpu", .version = 1, .min_version = 1, .fields = x86_fields,
                                     .count = ARRAY_SIZE(x86_fields), .post_load = x86_post_load};
 
+static bool has_bytes(X86Decoder *d, unsigned n)
+{
+    return n <= d->avail;
+}
+
+/* One instruction at pc (an address in the code segment's terms is not needed: bases are 0 or shown so). */
+static unsigned x86_disassemble(Cpu *cpu, uint64_t pc, const uint8_t *bytes, unsigned len, GString *out)
+{
+    uint32_t hflags = X86_CPU(cpu)->env.hflags;
+    X86Decoder d = {.code64 = hflags & HF_CS64, .code32 = hflags & HF_CS32, .vex_ok = true, .avail = MIN(len, sizeof(d.buf)), .more = has_bytes};
+    X86Insn i = {0};
+    memcpy(d.buf, bytes, d.avail);
+    if (x86_decode(&d, &i, pc) == X86_DECODE_OK) {
+        x86_format_insn(&i, out);
+        return MAX(i.len, 1);
+    }
+    g_string_append_printf(out, ".byte 0x%02x", bytes[0]);
+    return 1;
+}
+
 const CpuClass x86_cpu_class = {
     .arch = "x86_64",
     .init = x86_cpu_class_init,
@@ -448,6 +469,7 @@ const CpuClass x86_cpu_class = {
     .dump = x86_dump,
     .state = &x86_state,
     .debug_translate = x86_debug_translate,
+    .disassemble = x86_disassemble,
     .nmi = x86_cpu_send_nmi,
     .model_nth = x86_model_nth,
     .model_new = x86_model_new,

@@ -513,6 +513,71 @@ def human_monitor():
         fails(c, 'human-monitor-command', {'command-line': 'info cpus', 'cpu-index': 3}, text='3')
 
 
+def hmp(c, line):
+    return c.run('human-monitor-command', {'command-line': line}).replace('\r\n', '\n')
+
+
+@test
+def human_commands():
+    """Each command and info item exists, wrong input is told, and what they show is right."""
+    with pc(SPIN, '-smp', '2', '-chardev', 'ringbuf,id=r', '-uuid', '965214bc-8f5c-4d2c-8b5f-0d2ac4fdd8cd', '-name', 'n') as e:
+        c = e.connect()
+        names = [x.split(' ')[0] for x in hmp(c, 'help').splitlines()]
+        items = [x.split(' ')[1] for x in hmp(c, 'help info').splitlines()]
+        assert len(names) > 20 and len(items) > 15, (names, items)
+        for item in items:
+            assert 'unknown' not in hmp(c, f'info {item}') and 'Error' not in hmp(c, f'info {item}'), item
+            assert 'unexpected' in hmp(c, f'info {item} a b c'), item
+        for name in names:
+            assert name in hmp(c, f'help {name}'), name
+            if name not in ('quit', 'system_reset', 'system_powerdown', 'stop', 'cont', 'nmi'):
+                hmp(c, f'{name} ' + '9' * 40)
+                hmp(c, f'{name} " \u00e4')
+        for line, answer in (('print 2*(3+4)', '14'), ('p /x 255', '0xff'), ('print 1<<4|1', '17'), ('p -5/2', '-2'), ('p ~0', '-1'),
+                             ('p /c 65', "'A'"), ('p $pc', str(0x10000c)), ('print 7 % -1', '0'), ('xp /2xw 0x100000', '0000000000100000: 0x1badb002 0x00000000'),
+                             ('x /1i $pc', '0x0010000c: jmp 0x10000c'), ('xp/1db 0x100001', '0000000000100001: -80'),
+                             ('info uuid', '965214bc-8f5c-4d2c-8b5f-0d2ac4fdd8cd'), ('info name', 'n'), ('qom-get /machine type', '"pc-machine"'),
+                             ('ringbuf_write r "a b"', ''), ('ringbuf_read r 1+1', 'a '), ('info kvm', 'kvm support: not compiled')):
+            assert hmp(c, line).rstrip('\n') == answer, (line, hmp(c, line))
+        for line, part in (('print 1/0', 'zero'), ('print (1', "')'"), ('print nosuch', 'number'), ('p 1 2', 'unexpected'), ('p ' + '(' * 500, 'brackets'),
+                           ('x /0x 0', 'count'), ('x /z 0', 'format'), ('log nosuch', 'nosuch'), ('cpu 7', '7'), ('ringbuf_read', "'device' is missing"),
+                           ('ringbuf_read nosuch 5', 'nosuch'), ('qom-get /nosuch x', 'nosuch'), ('object_add secret', 'id'), ('info nosuch', 'unknown'),
+                           ('trace-event nosuch on', 'nosuch'), ('trace-event x maybe', 'on or off'), ('chardev-add socket,id=q,path=/x,server=on,wait=on', 'wait')):
+            assert part in hmp(c, line), (line, hmp(c, line))
+        assert '* CPU #0' in hmp(c, 'info cpus')
+        hmp(c, 'cpu 1')  # for this one command only
+        assert '* CPU #0' in hmp(c, 'info cpus')
+        for what in ('info cpus', 'info registers'):
+            text = c.run('human-monitor-command', {'command-line': what, 'cpu-index': 1})
+            assert '* CPU #1' in text or text.startswith('CPU#1'), text
+        assert hmp(c, 'info registers -a').count('CPU#') == 2
+
+
+@test
+def line_editor():
+    path = f'{SCRATCH}/hmp'
+    with none('-monitor', f'unix:{path},server=on,wait=off') as e:
+        e.connect()
+        s = socket.socket(socket.AF_UNIX)
+        s.connect(path)
+        s.settimeout(10)
+
+        def until(end, text=b''):
+            while not text.endswith(end):
+                text += s.recv(4096)
+            return text.decode()
+        assert 'monitor' in until(b'(qemu) ')
+        for keys, shown in ((b'info status\r', 'prelaunch'), (b'info statusX\x7f\r', 'prelaunch'), (b'nfo status\x01i\r', 'prelaunch'),
+                            (b'\x1b[A\r', 'prelaunch'), (b'inf stat\x17status\x1b[H\x1b[C\x1b[C\x1b[Co\x1b[F\r', 'prelaunch'),
+                            (b'garbage\x15info status\r', 'prelaunch'), (b'info sta\t\r', 'prelaunch'), (b'xinfo status\x1b[1~\x1b[3~\r', 'prelaunch'),
+                            (b'info status trailing\x02\x1b[D\x17\x0b\r', 'prelaunch'), (b'qom-li\t /mach\t\r', 'peripheral')):
+            s.sendall(keys)
+            text = until(b'\n(qemu) ')
+            assert shown in text, (keys, text)
+        s.sendall(b'system_\t')
+        assert 'system_powerdown  system_reset' in until(b'system_')
+
+
 @test
 def options():
     with none('-name', 'guest=myname,debug-threads=on', '-uuid', '965214bc-8f5c-4d2c-8b5f-0d2ac4fdd8cd') as e:

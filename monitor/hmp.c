@@ -1,0 +1,431 @@
+/*
+ * monitor/hmp.c: the table of commands of the human monitor, their arguments, help and completion.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "monitor/hmp.h"
+#include "chardev/chardev.h"
+#include "gdbstub/gdbstub.h"
+#include "hw/core/machine.h"
+#include "hw/core/user_object.h"
+#include "monitor/monitor.h"
+#include "qapi/qapi.h"
+#include "util/keyval.h"
+#include "util/report.h"
+#include "util/trace.h"
+
+int hmp_chosen_cpu = -1;
+
+Cpu *hmp_cpu(void)
+{
+    unsigned i = MAX(hmp_chosen_cpu, 0);
+    return cpus && i < cpus->len ? cpus->pdata[i] : NULL;
+}
+
+/* ---- commands without a QMP command ---- */
+
+static const char *arg(json_t *args, const char *name)
+{
+    return json_string_value(json_object_get(args, name));
+}
+
+static void say_error(GString *out, GError *error)
+{
+    g_string_append_printf(out, "Error: %s\n", error->message);
+    g_error_free(error);
+}
+
+static void cmd_help(GString *out, json_t *args);
+static void cmd_info(GString *out, json_t *args);
+
+static void cmd_log(GString *out, json_t *args)
+{
+    GError *error = NULL;
+    if (!log_set_items(arg(args, "items"), &error)) {
+        say_error(out, error);
+    }
+}
+
+static void cmd_logfile(GString *out, json_t *args)
+{
+    GError *error = NULL;
+    if (!log_set_file(arg(args, "file"), &error)) {
+        say_error(out, error);
+    }
+}
+
+static void cmd_cpu(GString *out, json_t *args)
+{
+    json_int_t index = json_integer_value(json_object_get(args, "index"));
+    if (index < 0 || !cpus || index >= cpus->len) {
+        g_string_append_printf(out, "Error: there is no CPU %" JSON_INTEGER_FORMAT "; there are %u\n", index, cpus ? cpus->len : 0);
+    } else {
+        hmp_chosen_cpu = index;
+    }
+}
+
+static void cmd_chardev_add(GString *out, json_t *args)
+{
+    GError *error = NULL;
+    if (strstr(arg(args, "options"), "wait=on")) {
+        g_string_append(out, "Error: wait=on would stop everything until a client comes; use wait=off\n");
+    } else if (!chardev_new(arg(args, "options"), &error)) {
+        say_error(out, error);
+    }
+}
+
+static void cmd_gdbserver(GString *out, json_t *args)
+{
+    GError *error = NULL;
+    const char *device = arg(args, "device") ? arg(args, "device") : GDBSTUB_DEFAULT_DEVICE;
+    if (!gdbstub_start(device, &error)) {
+        g_string_append_printf(out, "Could not open gdbserver on device '%s': %s\n", device, error->message);
+        g_error_free(error);
+    } else if (g_str_equal(device, "none")) {
+        g_string_append(out, "Disabled gdbserver\n");
+    } else {
+        g_string_append_printf(out, "Waiting for gdb connection on device '%s'\n", device);
+    }
+}
+
+static void cmd_object_add(GString *out, json_t *args)
+{
+    GError *error = NULL;
+    g_autoptr(KeyValues) kv = keyvals_parse(arg(args, "options"), "qom-type", &error);
+    if (!kv || !user_object_add(kv, &error)) {
+        say_error(out, error);
+    }
+}
+
+static void cmd_trace_event(GString *out, json_t *args)
+{
+    bool on = json_is_true(json_object_get(args, "enable"));
+    if (!trace_set(arg(args, "name"), on)) {
+        g_string_append_printf(out, "Error: no trace point matches '%s'; 'info trace-events' lists them\n", arg(args, "name"));
+    }
+}
+
+static void show_text(GString *out, json_t *reply)
+{
+    g_string_append_printf(out, "%s\n", json_string_value(reply));
+}
+
+static void show_json(GString *out, json_t *reply)
+{
+    g_autofree char *text = json_dumps(reply, JSON_INDENT(4) | JSON_ENCODE_ANY);
+    g_string_append_printf(out, "%s\n", text);
+}
+
+static void show_properties(GString *out, json_t *reply)
+{
+    size_t i;
+    json_t *p;
+    json_array_foreach(reply, i, p) {
+        g_string_append_printf(out, "%s (%s)\n", arg(p, "name"), arg(p, "type"));
+    }
+}
+
+static const HmpCommand commands[] = {
+    {"chardev-add", "options:S", "make a character device, as -chardev does", .run = cmd_chardev_add},
+    {"chardev-remove", "id:c", "remove a character device", "chardev-remove"},
+    {"chardev-send-break", "id:c", "send a break on a character device", "chardev-send-break"},
+    {"closefd", "fdname:s", "close a descriptor that was passed with getfd", "closefd"},
+    {"cont", "", "resume emulation", "cont"},
+    {"cpu", "index:i", "choose the CPU that other commands are about", .run = cmd_cpu},
+    {"gdbserver", "device?:S", "start gdbserver on given device (default 'tcp::1234'), stop with 'none'", .run = cmd_gdbserver},
+    {"getfd", "fdname:s", "keep a passed descriptor under a name", "getfd"},
+    {"help", "command?:S", "show the help", .run = cmd_help},
+    {"info", "item?:S", "show various information about the system state", .run = cmd_info},
+    {"log", "items:s", "log these items ('none': stop)", .run = cmd_log},
+    {"logfile", "file:s", "log to this file", .run = cmd_logfile},
+    {"memsave", "val:i,size:i,filename:s", "save virtual memory to a file", "memsave"},
+    {"nmi", "", "inject an NMI", "inject-nmi"},
+    {"object_add", "options:S", "make an object, as -object does", .run = cmd_object_add},
+    {"object_del", "id:s", "remove an object", "object-del"},
+    {"pmemsave", "val:i,size:i,filename:s", "save physical memory to a file", "pmemsave"},
+    {"print", "expression:S", "print an expression: print [/FORMAT] EXPRESSION", .run = hmp_print},
+    {"qom-get", "path:p,property:s", "show a property of an object", "qom-get", show_json},
+    {"qom-list", "path?:p", "list the properties and children of an object", "qom-list", show_properties},
+    {"qom-set", "path:p,property:s,value:S", "change a property of an object", "qom-set"},
+    {"quit", "", "quit the emulator", "quit"},
+    {"ringbuf_read", "device:c,size:i", "read from a ring buffer character device", "ringbuf-read", show_text},
+    {"ringbuf_write", "device:c,data:s", "write to a ring buffer character device", "ringbuf-write"},
+    {"stop", "", "stop emulation", "stop"},
+    {"system_powerdown", "", "press the power button", "system_powerdown"},
+    {"system_reset", "", "reset the system", "system_reset"},
+    {"trace-event", "name:s,enable:b", "switch trace points by name or pattern", .run = cmd_trace_event},
+    {"x", "expression:S", "examine virtual memory: x [/COUNT FORMAT SIZE] ADDRESS (formats x d u o c i; sizes b h w g)", .run = hmp_examine},
+    {"xp", "expression:S", "examine physical memory: xp [/COUNT FORMAT SIZE] ADDRESS", .run = hmp_examine_physical},
+};
+static const struct { const char *alias, *name; } aliases[] = {
+    {"?", "help"}, {"c", "cont"}, {"p", "print"}, {"q", "quit"}, {"s", "stop"},
+};
+
+static const HmpCommand *find(const HmpCommand *table, unsigned n, const char *name)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(aliases) && table == commands; i++) {
+        if (g_str_equal(aliases[i].alias, name)) {
+            name = aliases[i].name;
+        }
+    }
+    for (unsigned i = 0; i < n; i++) {
+        if (g_str_equal(table[i].name, name)) {
+            return &table[i];
+        }
+    }
+    return NULL;
+}
+
+/* ---- arguments ---- */
+
+/* The first word of *line, or quoted text; *line goes on to what follows it. */
+static char *take_word(const char **line)
+{
+    GString *word = g_string_new(NULL);
+    const char *p = *line + strspn(*line, " \t");
+    if (*p == '"') {
+        for (p++; *p && *p != '"'; p++) {
+            p += *p == '\\' && p[1];
+            g_string_append_c(word, *p);
+        }
+        p += *p == '"';
+    } else {
+        size_t n = strcspn(p, " \t");
+        g_string_append_len(word, p, n);
+        p += n;
+    }
+    *line = p + strspn(p, " \t");
+    return g_string_free(word, FALSE);
+}
+
+static json_t *text_json(const char *text)
+{
+    g_autofree char *valid = g_utf8_make_valid(text, -1);
+    return json_string(valid);
+}
+
+/* "on", "5" and "text" for a property of any type. */
+static json_t *value_json(const char *text)
+{
+    json_t *json = json_loads(text, JSON_DECODE_ANY, NULL);
+    return json ? json : text_json(text);
+}
+
+static bool take_argument(const char *name, char kind, const char **line, const HmpCommand *c, json_t *args, GError **error)
+{
+    json_t *value = NULL;
+    if (kind == 'i') {
+        int64_t n;
+        if (!hmp_expression(*line, line, &n, error)) {
+            return false;
+        }
+        value = json_integer(n);
+    } else if (kind == 'S') {
+        g_autofree char *rest = g_strchomp(g_strdup(*line));
+        value = g_strcmp0(c->qmp, "qom-set") ? text_json(rest) : value_json(rest);
+        *line += strlen(*line);
+    } else {
+        g_autofree char *word = take_word(line);
+        if (kind == 'b' && !g_str_equal(word, "on") && !g_str_equal(word, "off")) {
+            return error_set(error, "argument '%s': expected on or off, got '%s'", name, word);
+        }
+        value = kind == 'b' ? json_boolean(g_str_equal(word, "on")) : text_json(word);
+    }
+    json_object_set_new(args, name, value);
+    return true;
+}
+
+static json_t *parse_arguments(const HmpCommand *c, const char *line, GError **error)
+{
+    g_auto(GStrv) rows = g_strsplit(c->args, ",", -1);
+    json_t *args = json_object();
+    for (char **r = rows; *r && **r; r++) {
+        char *colon = strchr(*r, ':');
+        bool optional = colon[-1] == '?';
+        colon[optional ? -1 : 0] = 0;
+        bool ok = *line ? take_argument(*r, colon[1], &line, c, args, error)
+                        : optional || error_set(error, "argument '%s' is missing; 'help %s'", *r, c->name);
+        if (!ok) {
+            json_decref(args);
+            return NULL;
+        }
+    }
+    if (*line) {
+        error_set(error, "unexpected '%s'; 'help %s'", line, c->name);
+        g_clear_pointer(&args, json_decref);
+    }
+    return args;
+}
+
+static void run_command(GString *out, const HmpCommand *c, const char *line)
+{
+    GError *error = NULL;
+    json_t *args = parse_arguments(c, line, &error), *reply = NULL;
+    if (!args) {
+        say_error(out, error);
+        return;
+    }
+    if (c->run) {
+        c->run(out, args);
+    } else {
+        if (g_str_equal(c->qmp, "qom-list") && !json_object_size(args)) {
+            json_object_set_new(args, "path", json_string("/"));
+        }
+        reply = qmp_command_call(qmp_command_find(c->qmp), args, &error);
+        if (!reply) {
+            say_error(out, error);
+        } else if (c->show) {
+            c->show(out, reply);
+        }
+    }
+    json_decref(args);
+    json_decref(reply);
+}
+
+char *monitor_command(const char *line)
+{
+    GString *out = g_string_new(NULL);
+    g_autofree char *name = NULL;
+    line += strspn(line, " \t");
+    if (*line != '#') {
+        size_t n = strcspn(line, " \t/"); /* "x/4i" */
+        name = g_strndup(line, n);
+        line += n + strspn(line + n, " \t");
+        const HmpCommand *c = find(commands, ARRAY_SIZE(commands), name);
+        if (c) {
+            run_command(out, c, line);
+        } else if (*name || *line) {
+            g_string_append_printf(out, "unknown command: '%s'\n", *name ? name : line);
+        }
+    }
+    return g_string_free(out, FALSE);
+}
+
+char *monitor_command_on(const char *line, int cpu_index)
+{
+    int outer = hmp_chosen_cpu;
+    hmp_chosen_cpu = cpu_index;
+    char *out = monitor_command(line);
+    hmp_chosen_cpu = outer;
+    return out;
+}
+
+/* ---- help ---- */
+
+static void list_row(GString *out, const HmpCommand *c, const char *prefix)
+{
+    g_auto(GStrv) rows = g_strsplit(c->args, ",", -1);
+    g_string_append_printf(out, "%s%s", prefix, c->name);
+    for (char **r = rows; *r && **r; r++) {
+        char *colon = strchr(*r, ':');
+        bool optional = colon[-1] == '?';
+        g_string_append_printf(out, optional ? " [%.*s]" : " %.*s", (int)(colon - *r) - optional, *r);
+    }
+    g_string_append_printf(out, " -- %s\n", c->help);
+}
+
+static void cmd_help(GString *out, json_t *args)
+{
+    const char *name = arg(args, "command");
+    const HmpCommand *c = name ? find(commands, ARRAY_SIZE(commands), name) : NULL;
+    bool info = name && g_str_has_prefix(name, "info");
+    const HmpCommand *table = info ? hmp_info_items : commands;
+    unsigned n = info ? hmp_info_count : ARRAY_SIZE(commands);
+    if (c && !info) {
+        list_row(out, c, "");
+    } else if (name && !info) {
+        g_string_append_printf(out, "unknown command: '%s'\n", name);
+    }
+    for (unsigned i = 0; i < n && (!name || info); i++) {
+        list_row(out, &table[i], info ? "info " : "");
+    }
+}
+
+static void cmd_info(GString *out, json_t *args)
+{
+    const char *line = arg(args, "item");
+    g_autofree char *name = take_word(line ? &line : &(const char *){""});
+    const HmpCommand *item = find(hmp_info_items, hmp_info_count, name);
+    if (item) {
+        run_command(out, item, line);
+        return;
+    }
+    if (*name) {
+        g_string_append_printf(out, "unknown command: 'info %s'\n", name);
+    }
+    for (unsigned i = 0; i < hmp_info_count; i++) {
+        list_row(out, &hmp_info_items[i], "info ");
+    }
+}
+
+/* ---- completion ---- */
+
+static void add_match(GPtrArray *list, const char *name, const char *word)
+{
+    if (g_str_has_prefix(name, word)) {
+        g_ptr_array_add(list, g_strdup(name));
+    }
+}
+
+typedef struct {
+    GPtrArray *list;
+    const char *word;
+} Completion;
+
+static void add_chardev(const Chardev *chr, void *opaque)
+{
+    Completion *c = opaque;
+    add_match(c->list, chardev_id(chr), c->word);
+}
+
+static void add_paths(GPtrArray *list, const char *word)
+{
+    const char *slash = strrchr(word, '/');
+    g_autofree char *parent = slash ? g_strndup(word, MAX(slash - word, 1)) : g_strdup("/");
+    Object *obj = object_find(parent);
+    for (unsigned i = 0; obj && obj->child_order && i < obj->child_order->len; i++) {
+        const Object *child = obj->child_order->pdata[i];
+        g_autofree char *path = g_strconcat(g_str_equal(parent, "/") ? "" : parent, "/", child->name, NULL);
+        add_match(list, path, word);
+    }
+}
+
+/* The kind of the argument that the n-th word after the command is. */
+static char kind_of(const HmpCommand *c, unsigned n)
+{
+    g_auto(GStrv) rows = g_strsplit(c->args, ",", -1);
+    for (unsigned i = 0; rows[i] && *rows[i]; i++) {
+        if (i == n) {
+            return rows[i][strlen(rows[i]) - 1];
+        }
+    }
+    return 0;
+}
+
+char **hmp_complete(const char *line)
+{
+    GPtrArray *list = g_ptr_array_new();
+    const char *word = strrchr(line, ' ') ? strrchr(line, ' ') + 1 : line;
+    g_autofree char *first = g_strndup(line, strcspn(line, " "));
+    bool top = word == line, topic = g_str_equal(first, "info") || g_str_equal(first, "help") || g_str_equal(first, "?");
+    for (unsigned i = 0; (top || (topic && *first != 'i')) && i < ARRAY_SIZE(commands); i++) {
+        add_match(list, commands[i].name, word);
+    }
+    for (unsigned i = 0; !top && *first == 'i' && topic && i < hmp_info_count; i++) {
+        add_match(list, hmp_info_items[i].name, word);
+    }
+    const HmpCommand *c = find(commands, ARRAY_SIZE(commands), first);
+    if (c && !top) {
+        g_autofree char *before = g_strndup(line, word - line);
+        g_auto(GStrv) words = g_strsplit(g_strstrip(before), " ", -1);
+        char kind = kind_of(c, g_strv_length(words) - 1);
+        Completion completion = {list, word};
+        if (kind == 'c') {
+            chardev_foreach(add_chardev, &completion);
+        } else if (kind == 'p') {
+            add_paths(list, word);
+        }
+    }
+    g_ptr_array_add(list, NULL);
+    return (char **)g_ptr_array_free(list, FALSE);
+}

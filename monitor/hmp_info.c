@@ -1,0 +1,283 @@
+/*
+ * monitor/hmp_info.c: the "info" commands.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "accel/tcg/tcg.h"
+#include "hw/core/machine.h"
+#include "monitor/hmp.h"
+#include "monitor/monitor.h"
+#include "qapi/qapi.h"
+#include "system/version.h"
+#include "util/trace.h"
+
+static const char *text(json_t *object, const char *name)
+{
+    return json_string_value(json_object_get(object, name));
+}
+
+static json_int_t number(json_t *object, const char *name)
+{
+    return json_integer_value(json_object_get(object, name));
+}
+
+/* ---- from QMP replies ---- */
+
+static void show_status(GString *out, json_t *reply)
+{
+    const char *status = text(reply, "status");
+    bool running = json_is_true(json_object_get(reply, "running")), plain = running || g_str_equal(status, "paused");
+    g_string_append_printf(out, "VM status: %s%s%s%s\n", running ? "running" : "paused", plain ? "" : " (", plain ? "" : status,
+                           plain ? "" : ")");
+}
+
+static void show_chardevs(GString *out, json_t *reply)
+{
+    size_t i;
+    json_t *c;
+    json_array_foreach(reply, i, c) {
+        g_string_append_printf(out, "%s: filename=%s\n", text(c, "label"), text(c, "filename"));
+    }
+}
+
+static void show_cpus(GString *out, json_t *reply)
+{
+    size_t i;
+    json_t *c;
+    json_array_foreach(reply, i, c) {
+        json_int_t index = number(c, "cpu-index");
+        g_string_append_printf(out, "%c CPU #%" JSON_INTEGER_FORMAT ": thread_id=%" JSON_INTEGER_FORMAT "\n",
+                               index == MAX(hmp_chosen_cpu, 0) ? '*' : ' ', index, number(c, "thread-id"));
+    }
+}
+
+static void show_places(GString *out, json_t *reply)
+{
+    size_t i;
+    json_t *c;
+    json_array_foreach(reply, i, c) {
+        g_autofree char *props = json_dumps(json_object_get(c, "props"), JSON_COMPACT);
+        g_string_append_printf(out, "%s at %s: %s\n", text(c, "type"), text(c, "qom-path"), props);
+    }
+}
+
+static void show_name(GString *out, json_t *reply)
+{
+    const char *name = text(reply, "name");
+    g_string_append_printf(out, name ? "%s\n" : "", name);
+}
+
+static void show_uuid(GString *out, json_t *reply)
+{
+    g_string_append_printf(out, "%s\n", text(reply, "UUID"));
+}
+
+static void show_kvm(GString *out, json_t *reply)
+{
+    g_string_append_printf(out, "kvm support: %s\n", json_is_true(json_object_get(reply, "enabled")) ? "enabled"
+                           : json_is_true(json_object_get(reply, "present"))                         ? "disabled"
+                                                                                                     : "not compiled");
+}
+
+static void show_memory(GString *out, json_t *reply)
+{
+    g_string_append_printf(out, "base memory: %" JSON_INTEGER_FORMAT "\n", number(reply, "base-memory"));
+}
+
+static void show_version(GString *out, json_t *reply)
+{
+    g_string_append_printf(out, "%s (Rhea %s)\n", RHEA_QEMU_VERSION, RHEA_VERSION);
+}
+
+static void show_fdsets(GString *out, json_t *reply)
+{
+    size_t i;
+    json_t *set;
+    json_array_foreach(reply, i, set) {
+        g_autofree char *fds = json_dumps(json_object_get(set, "fds"), JSON_COMPACT);
+        g_string_append_printf(out, "set %" JSON_INTEGER_FORMAT ": %s\n", number(set, "fdset-id"), fds);
+    }
+}
+
+static void show_nothing_yet(GString *out, json_t *reply)
+{
+    if (json_array_size(reply) == 0) {
+        g_string_append(out, "none\n");
+    }
+}
+
+/* ---- from inside ---- */
+
+static void dump_cpu(Cpu *cpu, void *out)
+{
+    const Accel *accel = accel_current();
+    if (accel->cpu_sync_out) {
+        accel->cpu_sync_out(cpu);
+    }
+    g_string_append_printf(out, "CPU#%u\n", cpu->index);
+    if (cpu->cc->dump) {
+        cpu->cc->dump(cpu, out);
+    }
+}
+
+static void info_registers(GString *out, json_t *args)
+{
+    const char *option = text(args, "-a");
+    bool all = option && g_str_equal(option, "-a");
+    for (unsigned i = 0; cpus && i < cpus->len; i++) {
+        if (all || (int)i == MAX(hmp_chosen_cpu, 0)) {
+            cpu_run_on(cpus->pdata[i], dump_cpu, out, true);
+        }
+    }
+}
+
+static void info_mtree(GString *out, json_t *args)
+{
+    const char *option = text(args, "-f");
+    g_autofree char *tree = memory_describe(option && g_str_equal(option, "-f"));
+    g_string_append(out, tree);
+}
+
+static void info_jit(GString *out, json_t *args)
+{
+    tcg_describe_jit(out);
+}
+
+static void tree(GString *out, const Object *obj, unsigned indent)
+{
+    g_autofree char *type = qom_public_type(obj->type);
+    g_string_append_printf(out, "%*s/%s (%s)\n", indent, "", obj->name ? obj->name : "", type);
+    for (unsigned i = 0; obj->child_order && i < obj->child_order->len; i++) {
+        tree(out, obj->child_order->pdata[i], indent + 2);
+    }
+}
+
+static void info_qom_tree(GString *out, json_t *args)
+{
+    const char *path = text(args, "path");
+    const Object *obj = object_find(path ? path : "/machine");
+    if (obj) {
+        tree(out, obj, 0);
+    } else {
+        g_string_append_printf(out, "Error: there is no object '%s'\n", path);
+    }
+}
+
+static void device_tree(Device *dev, void *opaque)
+{
+    GString *out = opaque;
+    Object *obj = &dev->obj;
+    g_autoptr(GPtrArray) names = object_property_names(obj->type);
+    g_string_append_printf(out, "  dev: %s, id \"%s\"%s%s\n", obj->type->name, dev->id ? dev->id : "", dev->bus ? ", bus " : "",
+                           dev->bus ? dev->bus->obj.name : "");
+    for (unsigned i = 0; i < names->len; i++) {
+        g_autofree char *value = property_get(obj, names->pdata[i], NULL);
+        if (value) {
+            g_string_append_printf(out, "    %s = %s\n", (char *)names->pdata[i], value);
+        }
+    }
+    for (unsigned i = 0; i < DEVICE_MAX_MMIO; i++) {
+        const MemoryRegion *mr = dev->regions[i];
+        if (mr && mr->name && mr->parent) {
+            g_string_append_printf(out, "    %s 0x%08" PRIx64 "/0x%" PRIx64 "\n", g_str_equal(mr->parent->name, "io") ? "port" : "mmio",
+                                   mr->addr, mr->size);
+        }
+    }
+}
+
+static void info_qtree(GString *out, json_t *args)
+{
+    g_string_append_printf(out, "machine: %s\n", machine_current()->obj.type->name);
+    devices_foreach(&machine_current()->obj, device_tree, out);
+}
+
+static void add_rom(const char *name, uint64_t addr, uint64_t size, void *out)
+{
+    g_string_append_printf(out, "addr=0x%016" PRIx64 " size=0x%06" PRIx64 " name=\"%s\"\n", addr, size, name);
+}
+
+static void info_roms(GString *out, json_t *args)
+{
+    rom_foreach(add_rom, out);
+}
+
+/* ---- state of interrupt controllers, by their declared state ---- */
+
+static void state_int(GString *out, const void *p, unsigned size)
+{
+    uint64_t v = 0;
+    memcpy(&v, p, size);
+    g_string_append_printf(out, " %0*" PRIx64, (int)size * 2, v);
+}
+
+static void state_fields(GString *out, const StateDesc *d, const void *obj, unsigned indent)
+{
+    for (unsigned i = 0; i < d->count; i++) {
+        const StateField *f = &d->fields[i];
+        const char *base = (const char *)obj + f->offset;
+        if (f->kind == STATE_KIND_STRUCT) {
+            for (unsigned n = 0; n < f->num; n++) {
+                g_string_append_printf(out, "%*s%s[%u]\n", indent, "", f->name, n);
+                state_fields(out, f->sub, base + (size_t)n * f->size, indent + 2);
+            }
+        } else if (f->kind == STATE_KIND_INT || f->kind == STATE_KIND_ARRAY) {
+            g_string_append_printf(out, "%*s%s:", indent, "", f->name);
+            for (unsigned n = 0; n < f->num; n++) {
+                state_int(out, base + (size_t)n * f->size, f->size);
+            }
+            g_string_append_c(out, '\n');
+        }
+    }
+}
+
+static void show_interrupt_controller(Device *dev, void *opaque)
+{
+    GString *out = opaque;
+    static const char *const types[] = {"isa-i8259", "ioapic", "apic", NULL};
+    if (!g_strv_contains(types, dev->obj.type->name)) {
+        return;
+    }
+    g_autofree char *path = object_path(&dev->obj);
+    g_string_append_printf(out, "%s (%s)\n", path, dev->obj.type->name);
+    if (dev->obj.type->state.count) {
+        state_fields(out, &dev->obj.type->state, dev, 2);
+    }
+}
+
+static void info_pic(GString *out, json_t *args)
+{
+    devices_foreach(&machine_current()->obj, show_interrupt_controller, out);
+}
+
+static void info_trace_events(GString *out, json_t *args)
+{
+    g_autoptr(GPtrArray) points = trace_points();
+    for (unsigned i = 0; i < points->len; i++) {
+        const TracePoint *p = points->pdata[i];
+        g_string_append_printf(out, "%s : state %d\n", p->name, p->enabled);
+    }
+}
+
+const HmpCommand hmp_info_items[] = {
+    {"block", "", "show the virtual disks", "query-block", show_nothing_yet},
+    {"chardev", "", "show the character devices", "query-chardev", show_chardevs},
+    {"cpus", "", "show infos for each CPU", "query-cpus-fast", show_cpus},
+    {"fdsets", "", "show the sets of descriptors", "query-fdsets", show_fdsets},
+    {"hotpluggable-cpus", "", "show the places for CPUs", "query-hotpluggable-cpus", show_places},
+    {"iothreads", "", "show the I/O threads", "query-iothreads", show_nothing_yet},
+    {"jit", "", "show dynamic compiler info", .run = info_jit},
+    {"kvm", "", "show KVM information", "query-kvm", show_kvm},
+    {"memory_size_summary", "", "show the size of memory", "query-memory-size-summary", show_memory},
+    {"mtree", "-f?:s", "show memory tree (-f: the flat view)", .run = info_mtree},
+    {"name", "", "show the current VM name", "query-name", show_name},
+    {"pic", "", "show the interrupt controllers' state", .run = info_pic},
+    {"qom-tree", "path?:p", "show the object tree", .run = info_qom_tree},
+    {"qtree", "", "show devices and their properties", .run = info_qtree},
+    {"registers", "-a?:s", "show the cpu registers (-a: of all CPUs)", .run = info_registers},
+    {"roms", "", "show what is placed in memory at each reset", .run = info_roms},
+    {"status", "", "show the current VM status (running|paused)", "query-status", show_status},
+    {"trace-events", "", "show the trace points and whether they are on", .run = info_trace_events},
+    {"uuid", "", "show the current VM UUID", "query-uuid", show_uuid},
+    {"version", "", "show the version", "query-version", show_version},
+};
+const unsigned hmp_info_count = ARRAY_SIZE(hmp_info_items);
