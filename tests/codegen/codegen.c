@@ -2,8 +2,9 @@
  * Host code of hot guest idioms, as text: a change in what the translator makes of them is a visible
  * diff of goldens.txt. Prints every case; tests/codegen/codegen.py compares, or rewrites (--bless).
  *
- * Only the straight path is shown, up to the first out-of-line stub. Places in the block are Ln+offset
- * free labels (exit, slow, loop), so that unrelated changes of size do not show.
+ * Only the straight path is shown, up to the first out-of-line stub. Addresses are named by where they
+ * are (loop: in the straight path; out: out of line; common: thunks; helper), so that unrelated changes
+ * of size do not show.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -30,11 +31,30 @@ static const unsigned idiom_len[] = {
 
 enum { PC = 0x401000, CODE_SIZE = 256 * 1024 };
 
+/* [rbp + offset] by the name of the variable there. */
+static char *name_variables(const char *text)
+{
+    const char *at = strstr(text, "[rbp + 0x");
+    unsigned offset = at ? g_ascii_strtoull(at + 9, NULL, 16) : 0;
+
+    for (unsigned v = 0; at && v < x86_tcg_ops.vars.count; v++) {
+        const IrVar *iv = &x86_tcg_ops.vars.vars[v];
+        if (iv->offset == offset) {
+            return g_strdup_printf("%.*s[%%%s%s", (int)(at - text), text, iv->name, strchr(at, ']'));
+        }
+    }
+    return g_strdup(text);
+}
+
 /* 0x… operands that are addresses in the block or the common code: what they are, not where. */
 static void print_line(const char *line, uint64_t start, uint64_t out_of_line, uint64_t end)
 {
     const char *text = strchr(line, ':') + 2, *hex = strstr(text, "0x");
 
+    if (g_str_has_prefix(text, "mov r11d, 0x") && strlen(hex) > 6) { /* a helper */
+        printf("    mov r11d, helper\n");
+        return;
+    }
     if (hex && strlen(hex) >= 11) {
         uint64_t a = g_ascii_strtoull(hex, NULL, 16);
         const char *what = a >= start && a < out_of_line ? "loop" : a >= out_of_line && a < end ? "out"
@@ -44,7 +64,8 @@ static void print_line(const char *line, uint64_t start, uint64_t out_of_line, u
             return;
         }
     }
-    printf("    %s\n", text);
+    g_autofree char *named = name_variables(text);
+    printf("    %s\n", named);
 }
 
 static void show(X86Cpu *cpu, IrBlock *b, const Idiom *i, unsigned len, uint8_t *code, size_t common)
