@@ -389,7 +389,8 @@ static const StateDesc segment_state = {.name = "segment", .version = 1, .fields
 #define MEMBER_INT(f) { .name = #f, .kind = STATE_KIND_INT, .offset = offsetof(X86State, f), .size = sizeof(((X86State *)0)->f), .num = 1 }
 static const StateField x86_fields[] = {
     STATE_ARRAY(X86State, regs), STATE_U64(X86State, eip), STATE_U64(X86State, cc_dst), STATE_U64(X86State, cc_src),
-    STATE_U64(X86State, cc_src2), STATE_U64(X86State, cc_rot), STATE_U64(X86State, cc_inc), STATE_U32(X86State, cc_op), STATE_I32(X86State, df), STATE_U32(X86State, eflags),
+    STATE_U64(X86State, cc_src2), STATE_U64(X86State, cc_rot), STATE_U64(X86State, cc_inc),
+    STATE_U32(X86State, cc_op), STATE_I32(X86State, df), STATE_U32(X86State, eflags),
     STATE_U32(X86State, hflags), STATE_STRUCT_ARRAY(X86State, segs, segment_state), STATE_STRUCT(X86State, ldt, segment_state),
     STATE_STRUCT(X86State, tr, segment_state), MEMBER_INT(gdt.base), MEMBER_INT(gdt.limit), MEMBER_INT(idt.base),
     MEMBER_INT(idt.limit), STATE_BUFFER(X86State, xmm), STATE_U32(X86State, mxcsr), STATE_BUFFER(X86State, fpregs),
