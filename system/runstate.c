@@ -144,7 +144,7 @@ static void stop(RunState state, bool tell)
             if (tell) {
                 qapi_event_send_stop();
             }
-            if (on_stop) {
+            if (tell && on_stop) {
                 on_stop(state);
             }
         }

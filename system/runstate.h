@@ -42,7 +42,7 @@ bool vm_start(GError **error) WARN_UNUSED;
 /* Stop all vCPUs and the virtual clock; returns when they stand still. A machine that does not run
  * keeps its state unless `state` says more (it is off, it panicked). */
 void vm_stop(RunState state);
-/* Called after a running machine was stopped. One listener: the debugger's stub. */
+/* Called after a running machine was stopped, other than to exit. One listener: the debugger's stub. */
 void runstate_on_stop(void (*fn)(RunState state));
 /* A stop that is carried out in the main loop. Any thread. */
 void vm_stop_request(RunState state);

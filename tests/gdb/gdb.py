@@ -746,6 +746,58 @@ def test_kernel(o, s):
             time.sleep(0.1)
 
 
+KERNEL_SCRIPT = '''
+set pagination off
+set confirm off
+set architecture i386:x86-64
+target remote {socket}
+hbreak *{start_kernel}
+continue
+p/x $pc
+stepi
+stepi
+stepi
+info registers rip rsp cr0 cr3 cr4 efer gs_base
+break *{rest_init}
+continue
+delete
+watch *(long *){jiffies}
+continue
+info threads
+continue
+delete
+break *{kernel_init}
+continue
+p/x $pc
+delete
+continue
+'''
+
+
+def test_start_kernel(o, s):
+    """gdb and a Debian kernel: start_kernel, steps, registers, a watchpoint, on to init and the end"""
+    gdb = shutil.which('gdb-multiarch') or shutil.which('gdb')
+    if not gdb or not o.initrd:
+        raise Skip('neither gdb-multiarch nor gdb is installed' if not gdb else 'no busybox for an initramfs (scripts/guests.sh)')
+    options = kernel_options(o) + ['-initrd', o.initrd]
+    with Machine(o, *options, stopped=False) as m:
+        m.p.wait(120)
+        found = dict(re.findall(r'^([0-9a-f]{16}) \w (\w+)\r?$', open(m.serial, errors='replace').read(), re.M)[i][::-1] for i in range(5))
+    with Machine(o, *options) as m:
+        script = os.path.join(m.dir, 'script')
+        with open(script, 'w') as f:
+            f.write(KERNEL_SCRIPT.format(socket=m.gdb, **{k: '0x' + v for k, v in found.items()}))
+        r = subprocess.run([gdb, '-nx', '-batch', '-x', script], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, timeout=180)
+        text = r.stdout.decode(errors='replace')
+        for want in (r'\$1 = 0x' + found['start_kernel'], r'cr0 .*\[ .*PG.*\]', r'Hardware watchpoint 3', r'Old value = \d+\s+New value = \d+',
+                     r'Thread 1\.2 \(CPU#1', r'\$2 = 0x' + found['kernel_init'], r'exited normally'):
+            if not re.search(want, text):
+                raise AssertionError(f'{want!r} is missing from what gdb says:\n{text}')
+        expect(m.p.wait(TIMEOUT), 0, 'exit code')
+        assert 'INIT-REACHED' in open(m.serial, errors='replace').read()
+
+
 GDB_SCRIPT = '''
 set pagination off
 set confirm off
@@ -816,6 +868,7 @@ def main():
     ap.add_argument('--emulator', required=True)
     ap.add_argument('--program', required=True)
     ap.add_argument('--guests', default='')
+    ap.add_argument('--initrd')
     ap.add_argument('names', nargs='*')
     o = ap.parse_args()
     tests = [f for n, f in globals().items() if n.startswith('test_') and (not o.names or any(w in n for w in o.names))]
