@@ -274,7 +274,7 @@ static bool cond_special(DisasContext *s, CcOp kind, unsigned c, unsigned bits, 
     case CC_OP_LOGICB: return cond_logic(s, c, bits, out);
     case CC_OP_SHLB: case CC_OP_SHRB:
         if (c == COND_B && ir_is_const(s->b, s->cc_src2, &count) && count <= bits) {
-            *out = test_bits(s, s->cc_src, INT64_C(1) << (kind == CC_OP_SHLB ? bits - count : count - 1));
+            *out = test_bits(s, s->cc_src, (int64_t)(UINT64_C(1) << (kind == CC_OP_SHLB ? bits - count : count - 1)));
             return true;
         }
         return false;
