@@ -6,8 +6,9 @@
  * Soft TLB. One table per MMU index for the current address space; tlb[idx] points to TLB_SIZE read
  * entries followed by TLB_SIZE write entries. Entry i for va: i = (va >> 12) & (TLB_SIZE - 1).
  *   hit: (uint64_t)(va - entry.page) <= 4096 - size   then host address = va + entry.addend
- * An empty slot i holds the page ((i ^ 1) << 12), which no address with index i can match; so there is
- * no separate valid bit. Only plain RAM is ever entered; writes only when the page holds no translated
+ * An empty slot i holds TLB_EMPTY_PAGE(i), which no address with index i can match, nor one near such an
+ * address (code checks accesses within 2 KiB of each other against one entry, and those may be in
+ * neighbouring pages); so there is no separate valid bit. Only plain RAM is ever entered; writes only when the page holds no translated
  * code and needs no dirty logging. All else goes to the slow path.
  *
  * Jump cache: jc points to JC_SIZE entries. For a target address pc (the PC variable) in a block whose
@@ -23,6 +24,7 @@
 #define TLB_BITS 10
 #define TLB_SIZE (1u << TLB_BITS)
 #define TLB_MMU_MODES 4
+#define TLB_EMPTY_PAGE(i) ((uint64_t)((i) ^ TLB_SIZE / 2) << 12)
 typedef struct {
     uint64_t page;    /* guest virtual page address */
     uint64_t addend;  /* host = va + addend */

@@ -279,7 +279,7 @@ static void jc_clear_page(JumpCache *jc, uint64_t va)
 /* ---- tables ---- */
 static void fast_reset(TlbEntry *e, unsigned i)
 {
-    __atomic_store_n(&e->page, (uint64_t)(i ^ 1) << PAGE_BITS, __ATOMIC_RELAXED);
+    __atomic_store_n(&e->page, TLB_EMPTY_PAGE(i), __ATOMIC_RELAXED);
 }
 
 static void entry_reset(TlbSlot *s, unsigned mode, unsigned i)

@@ -312,8 +312,40 @@ static void invalidation(void)
     invlpg(TEST_VA);
 }
 
+/* Two accesses by one base register, into a device's page and into the unmapped page before it. */
+static void beside_fn(void *p)
+{
+    __asm__ volatile("mov 0x20(%0), %%eax; mov -0x10(%0), %%ecx" : : "r"(p) : "rax", "rcx", "memory");
+}
+
+static void beside_after_fn(void *p)
+{
+    __asm__ volatile("mov 0xff0(%0), %%eax; mov 0x1000(%0), %%ecx" : : "r"(p) : "rax", "rcx", "memory");
+}
+
+static void beside_device(void)
+{
+    static u64 low_pt[512] __attribute__((aligned(4096)));
+    u64 saved = boot_pd[1];
+    check((u64)image_end < 0x200000, "image is below 2 MiB");
+    for (unsigned page = 0xa0; page < 0xa4; page++) {
+        memset(low_pt, 0, sizeof(low_pt));
+        low_pt[page] = 0xfee00000 | PTE_P | PTE_W | 0x10;
+        boot_pd[1] = (u64)low_pt | PTE_P | PTE_W;
+        write_cr3(read_cr3());
+        u64 va = 0x200000 + page * 4096ull;
+        guard(beside_fn, (void *)va);
+        check(exc.vector == 14 && exc.error == 0 && exc.cr2 == va - 0x10, "unmapped page before a device's, %x", page);
+        guard(beside_after_fn, (void *)va);
+        check(exc.vector == 14 && exc.error == 0 && exc.cr2 == va + 0x1000, "unmapped page behind a device's, %x", page);
+    }
+    boot_pd[1] = saved;
+    write_cr3(read_cr3());
+}
+
 void test_paging(void)
 {
+    beside_device();
     rights_matrix();
     protection_keys();
     accessed_dirty();

@@ -188,7 +188,7 @@ static void tlb_map(uint64_t va, void *host, bool write)
 static void tlb_clear(void)
 {
     for (unsigned i = 0; i < TLB_SIZE; i++) {
-        tlb[i].page = tlb[TLB_SIZE + i].page = (uint64_t)(i ^ 1) << 12;
+        tlb[i].page = tlb[TLB_SIZE + i].page = TLB_EMPTY_PAGE(i);
     }
 }
 
