@@ -7,9 +7,11 @@ Exit code 77 means skipped: the kernels were not fetched (scripts/guests.sh DIR)
 import argparse
 import os
 import re
-import selectors
+import select
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 
 SHA256_OF_STREAM = '6e2f683a198d6434f945d04adb67d282c3f3b80f3cac0293822b38200d5b222f'
@@ -17,9 +19,9 @@ SKIPPED = 77
 
 
 def case(kernel='cloud', smp=1, m=512, cpu='max', append='', end='poweroff', options=(), boots=1, selftest=True,
-         code=0, shell=()):
+         code=0, shell=(), machine='pc', console='pipe'):
     return dict(kernel=kernel, smp=smp, m=m, cpu=cpu, append=append, end=end, options=list(options), boots=boots,
-                selftest=selftest, code=code, shell=list(shell))
+                selftest=selftest, code=code, shell=list(shell), machine=machine, console=console)
 
 
 CASES = {
@@ -40,6 +42,8 @@ CASES = {
     'panic-no-reboot': case(end='panic', append='panic=-1', options=['-no-reboot'], selftest=False),
     'nosmp-noapic': case(append='noapic nolapic nosmp', selftest=False),
     'hpet-off': case(options=['-no-hpet'], selftest=False),
+    'microvm': case(machine='microvm', smp=2, selftest=False),
+    'console-socket': case(console='socket', selftest=False),
     'shell': case(end='shell', selftest=False, shell=['echo answer $((6*7))', 'exit']),
 }
 
@@ -56,21 +60,44 @@ class Guest:
         if not c['selftest']:
             append += ' rhea.selftest=off'
         argv = o.emulator.split() + [
-            '-M', o.machine, '-cpu', c['cpu'], '-m', str(c['m']), '-smp', str(c['smp']), '-accel', 'tcg', '-nodefaults',
-            '-display', 'none', '-serial', 'stdio', '-kernel', f"{o.guests}/kernel-{c['kernel']}",
+            '-M', o.machine or c['machine'], '-cpu', c['cpu'], '-m', str(c['m']), '-smp', str(c['smp']), '-accel', 'tcg', '-nodefaults',
+            '-display', 'none', '-kernel', f"{o.guests}/kernel-{c['kernel']}",
             '-initrd', o.initrd, '-append', append] + c['options']
         self.log, self.text, self.deadline = [], '', time.time() + o.timeout
-        self.echo = o.verbose
+        self.echo, self.folder, self.client = o.verbose, None, None
+        argv += ['-serial', self.serial(c['console'])]
         self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        self.selector = selectors.DefaultSelector()
-        self.selector.register(self.process.stdout, selectors.EVENT_READ)
+        self.output = self.process.stdout.fileno()
+        if c['console'] == 'socket':
+            self.dial()
+
+    def serial(self, console):
+        if console == 'pipe':
+            return 'stdio'
+        self.folder = tempfile.TemporaryDirectory()
+        return f'unix:{self.folder.name}/console,server=on,wait=on'
+
+    def dial(self):
+        """Connect to the console's socket; an earlier connection is dropped."""
+        if self.client:
+            self.client.close()
+        self.client = socket.socket(socket.AF_UNIX)
+        while True:
+            try:
+                self.client.connect(f'{self.folder.name}/console')
+                break
+            except (FileNotFoundError, ConnectionRefusedError):
+                if time.time() > self.deadline or self.process.poll() is not None:
+                    raise Failed('nobody listens on the console socket') from None
+                time.sleep(0.01)
+        self.output = self.client.fileno()
 
     def read(self):
         """More output into self.text; False at the end of it."""
         left = self.deadline - time.time()
-        if left <= 0 or not self.selector.select(left):
+        if left <= 0 or not select.select([self.output], [], [], left)[0]:
             raise Failed('timed out')
-        raw = os.read(self.process.stdout.fileno(), 65536)
+        raw = os.read(self.output, 65536)
         data = raw.decode(errors='replace').replace('\r', '')
         if self.echo:
             sys.stdout.write(data)
@@ -106,6 +133,10 @@ class Guest:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        if self.client:
+            self.client.close()
+        if self.folder:
+            self.folder.cleanup()
 
 
 def check_machine(guest, c):
@@ -123,6 +154,9 @@ def check_machine(guest, c):
 def run(o, c):
     guest = Guest(o, c)
     try:
+        if c['console'] == 'socket': # a client that leaves in the middle, and one that comes
+            guest.expect(r'Linux version')
+            guest.dial()
         for _ in range(c['boots']):
             check_machine(guest, c)
             if c['selftest']:
@@ -149,7 +183,7 @@ def main():
     ap.add_argument('--emulator', default='build/rhea')
     ap.add_argument('--guests', default='guests', help='folder made by scripts/guests.sh')
     ap.add_argument('--initrd', default='build/tests/guest/initrd.gz')
-    ap.add_argument('--machine', default='pc')
+    ap.add_argument('--machine', help='instead of the one of the case')
     ap.add_argument('--timeout', type=float, default=float(os.environ.get('RHEA_GUEST_TIMEOUT', 240)))
     ap.add_argument('--list', action='store_true')
     ap.add_argument('-v', '--verbose', action='store_true', help='show the console')
