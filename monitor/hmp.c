@@ -12,7 +12,6 @@
 #include "qapi/qapi.h"
 #include "util/keyval.h"
 #include "util/report.h"
-#include "util/trace.h"
 
 int hmp_chosen_cpu = -1;
 
@@ -97,14 +96,6 @@ static void cmd_object_add(GString *out, json_t *args)
     }
 }
 
-static void cmd_trace_event(GString *out, json_t *args)
-{
-    bool on = json_is_true(json_object_get(args, "enable"));
-    if (!trace_set(arg(args, "name"), on)) {
-        g_string_append_printf(out, "Error: no trace point matches '%s'; 'info trace-events' lists them\n", arg(args, "name"));
-    }
-}
-
 static void show_text(GString *out, json_t *reply)
 {
     g_string_append_printf(out, "%s\n", json_string_value(reply));
@@ -153,7 +144,7 @@ static const HmpCommand commands[] = {
     {"stop", "", "stop emulation", "stop"},
     {"system_powerdown", "", "press the power button", "system_powerdown"},
     {"system_reset", "", "reset the system", "system_reset"},
-    {"trace-event", "name:s,enable:b", "switch trace points by name or pattern", .run = cmd_trace_event},
+    {"trace-event", "name:s,enable:b", "switch trace points by name or pattern", "trace-event-set-state"},
     {"x", "expression:S", "examine virtual memory: x [/COUNT FORMAT SIZE] ADDRESS (formats x d u o c i; sizes b h w g)", .run = hmp_examine},
     {"xp", "expression:S", "examine physical memory: xp [/COUNT FORMAT SIZE] ADDRESS", .run = hmp_examine_physical},
 };

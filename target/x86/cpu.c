@@ -449,7 +449,8 @@ static bool has_bytes(X86Decoder *d, unsigned n)
 static unsigned x86_disassemble(Cpu *cpu, uint64_t pc, const uint8_t *bytes, unsigned len, GString *out)
 {
     uint32_t hflags = X86_CPU(cpu)->env.hflags;
-    X86Decoder d = {.code64 = hflags & HF_CS64, .code32 = hflags & HF_CS32, .vex_ok = true, .avail = MIN(len, sizeof(d.buf)), .more = has_bytes};
+    X86Decoder d = {.code64 = hflags & HF_CS64, .code32 = hflags & HF_CS32, .vex_ok = true,
+                    .avail = MIN(len, sizeof(d.buf)), .more = has_bytes};
     X86Insn i = {0};
     memcpy(d.buf, bytes, d.avail);
     if (x86_decode(&d, &i, pc) == X86_DECODE_OK) {

@@ -517,6 +517,18 @@ def hmp(c, line):
 
 
 @test
+def trace_points():
+    with none() as e:
+        c = e.connect()
+        assert {'name': 'reg_read', 'state': 'disabled', 'vcpu': False} in c.run('trace-event-get-state', {'name': '*'})
+        c.run('trace-event-set-state', {'name': 'reg_r*', 'enable': True})
+        assert c.run('trace-event-get-state', {'name': 'reg_read'})[0]['state'] == 'enabled'
+        c.run('trace-event-set-state', {'name': 'nosuch', 'enable': True, 'ignore-unavailable': True})
+        fails(c, 'trace-event-set-state', {'name': 'nosuch', 'enable': True}, text='nosuch')
+        fails(c, 'trace-event-get-state', {'name': 'nosuch'}, text='nosuch')
+
+
+@test
 def human_commands():
     """Each command and info item exists, wrong input is told, and what they show is right."""
     with pc(SPIN, '-smp', '2', '-chardev', 'ringbuf,id=r', '-uuid', '965214bc-8f5c-4d2c-8b5f-0d2ac4fdd8cd', '-name', 'n') as e:
