@@ -114,7 +114,7 @@ static void gen_rotate(DisasContext *s, X86Insn *i, bool right, unsigned size)
 
     IrVal zero = ir_i32(s->b, 0), old_op = ir_get(s->b, V_CC_OP, IR_I32), op;
 
-    op = ir_or(s->b, ir_andi(s->b, old_op, CC_OP_MASK), ir_i32(s->b, over << CC_OVER_SHIFT));
+    op = ir_or(s->b, ir_andi(s->b, old_op, CC_OP_MASK | CC_INC_MASK), ir_i32(s->b, over << CC_OVER_SHIFT));
     ir_put(s->b, V_CC_ROT, ir_select(s->b, IR_NE, count, zero, widen(s, r), ir_get(s->b, V_CC_ROT, IR_I64)));
     ir_put(s->b, V_CC_OP, ir_select(s->b, IR_NE, count, zero, op, old_op));
     x86_cc_unknown(s);

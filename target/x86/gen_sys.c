@@ -141,7 +141,16 @@ void gen_arpl(DisasContext *s, X86Insn *i)
     IrVal d = x86_load_op(s, i, 0), r = x86_load_op(s, i, 1), drpl = ir_andi(s->b, d, 3), rrpl = ir_andi(s->b, r, 3);
     IrVal adjusted = ir_or(s->b, ir_andi(s->b, d, 0xfffc), rrpl);
 
-    x86_store_op(s, i, 0, ir_select(s->b, IR_LTU, drpl, rrpl, adjusted, d));
+    if (i->op[0].kind == X86_OP_MEM) {
+        IrVal ea = x86_ea(s, i, 2, true);
+        IrLabel same = ir_label_new(s->b);
+
+        ir_brcond(s->b, IR_GEU, drpl, rrpl, same); /* nothing is written then */
+        ir_st(s->b, ea, adjusted, x86_mem(s, 1));
+        ir_label(s->b, same);
+    } else {
+        x86_store_op(s, i, 0, ir_select(s->b, IR_LTU, drpl, rrpl, adjusted, d));
+    }
     set_zf(s, ir_setcond(s->b, IR_LTU, drpl, rrpl));
 }
 

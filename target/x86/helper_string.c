@@ -119,6 +119,17 @@ static void store(const Str *s, uint64_t va, uint64_t v)
     tcg_st(s->cpu, va, v, s->size, s->mmu_idx, 0);
 }
 
+/* The host's view of n elements from va on, in the direction of DF: of the lowest one. Faults as the first would. */
+static uint8_t *probe_run(const Str *s, uint64_t va, uint64_t n, MmuAccess access)
+{
+    uint64_t back = s->env->df < 0 ? (n - 1) << s->log2 : 0;
+
+    if (back) {
+        tcg_probe(s->cpu, va, s->size, access, s->mmu_idx, 0);
+    }
+    return tcg_probe(s->cpu, va - back, n << s->log2, access, s->mmu_idx, 0);
+}
+
 /* ---- one run of MOVS: returns the elements done, at most n ---- */
 static void copy_elements(const Str *s, uint8_t *dst, const uint8_t *src, uint64_t n)
 {
@@ -159,8 +170,8 @@ static uint64_t movs_run(Str *s, uint64_t n)
     n = MIN(n, MIN(run_length(s, si, src), run_length(s, di, dst)));
     if (n > 1) {
         uint64_t back = s->env->df < 0 ? (n - 1) << s->log2 : 0;
-        uint8_t *from = tcg_probe(s->cpu, src - back, n << s->log2, MMU_DATA_LOAD, s->mmu_idx, 0);
-        uint8_t *to = tcg_probe(s->cpu, dst - back, n << s->log2, MMU_DATA_STORE, s->mmu_idx, 0);
+        uint8_t *from = probe_run(s, src, n, MMU_DATA_LOAD);
+        uint8_t *to = probe_run(s, dst, n, MMU_DATA_STORE);
 
         if (from && to && !(s->env->hflags & HF_DB)) {
             copy_run(s, to + back, from + back, n);
@@ -204,8 +215,7 @@ static uint64_t stos_run(Str *s, uint64_t n)
 
     n = MIN(n, run_length(s, di, dst));
     if (n > 1) {
-        uint64_t back = s->env->df < 0 ? (n - 1) << s->log2 : 0;
-        uint8_t *to = tcg_probe(s->cpu, dst - back, n << s->log2, MMU_DATA_STORE, s->mmu_idx, 0);
+        uint8_t *to = probe_run(s, dst, n, MMU_DATA_STORE);
 
         if (to && !(s->env->hflags & HF_DB)) {
             fill(s, to, v, n);

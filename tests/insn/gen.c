@@ -117,7 +117,7 @@ static void put_fix(Gen *g, unsigned size, bool absolute)
     g->fix[n].at = g->s->len;
     g->fix[n].size = size;
     g->fix[n].absolute = absolute;
-    g->fix[n].skip = 1 + rng_below(g->r, 3);
+    g->fix[n].skip = 1 + absolute + rng_below(g->r, 3); /* past the jump itself, which follows an absolute address */
     g->fix[n].insn = g->s->n;
     put(g, 0, size);
 }
