@@ -521,6 +521,9 @@ static bool instruction_uses_stack(X86State *env)
         op == 0xc8 || op == 0xc9 || op == 0xca || op == 0xcb || op == 0xcf || op == 0xe8) {
         return true;
     }
+    if ((op == 0xff || op == 0x8f) && i + 1 < n && code[i + 1] >> 6 == 3) {
+        return op == 0x8f || (code[i + 1] >> 3 & 7) != 4; /* PUSH, POP, CALL of a register */
+    }
     if (op == 0x0f && i + 1 < n) {
         uint8_t op2 = code[i + 1];
         if (op2 == 0xa0 || op2 == 0xa1 || op2 == 0xa8 || op2 == 0xa9) {

@@ -4,7 +4,7 @@
  * MOVS and STOS work on whole runs: as many elements as both operands have left in their pages, by one
  * host copy. Registers are brought up to date after each run, so a fault or an interrupt in between
  * leaves exactly the state the architecture wants for restarting: rCX, rSI, rDI of what is done and
- * EIP at the instruction. env is precise in these helpers, hence return address 0 throughout.
+ * EIP at the instruction. env is precise in these helpers.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -19,17 +19,18 @@ typedef struct {
     int seg;
     uint64_t mask;       /* of addresses */
     uint64_t next_eip;
+    uintptr_t ra;        /* lets a store that hits the running block find out */
     bool flat64;         /* 64-bit code */
     bool checked;        /* segment limits matter: one element at a time, through seg_addr */
 } Str;
 
-static Str str_init(X86State *env, uint32_t how, uint64_t next_eip)
+static Str str_init(X86State *env, uint32_t how, uint64_t next_eip, uintptr_t ra)
 {
     unsigned addr = how >> X86_STR_ADDR_SHIFT & 3;
     uint32_t hf = env->hflags;
 
     return (Str){
-        .env = env, .cpu = x86_cs(env), .how = how, .log2 = how & X86_STR_SIZE_MASK,
+        .env = env, .cpu = x86_cs(env), .how = how, .ra = ra, .log2 = how & X86_STR_SIZE_MASK,
         .size = 1u << (how & X86_STR_SIZE_MASK), .mmu_idx = x86_mmu_index(hf), .seg = how >> X86_STR_SEG_SHIFT & 7,
         .mask = addr == 3 ? UINT64_MAX : addr == 2 ? UINT32_MAX : UINT16_MAX, .next_eip = next_eip,
         .flat64 = hf & HF_CS64, .checked = !(hf & HF_CS64) && (hf & (HF_SEGCHECK | HF_FSGSCHECK)),
@@ -116,7 +117,7 @@ static uint64_t load(const Str *s, uint64_t va)
 static void store(const Str *s, uint64_t va, uint64_t v)
 {
     bp_record(s, va, s->size, true);
-    tcg_st(s->cpu, va, v, s->size, s->mmu_idx, 0);
+    tcg_st(s->cpu, va, v, s->size, s->mmu_idx, s->ra);
 }
 
 /* The host's view of n elements from va on, in the direction of DF: of the lowest one. Faults as the first would. */
@@ -125,9 +126,9 @@ static uint8_t *probe_run(const Str *s, uint64_t va, uint64_t n, MmuAccess acces
     uint64_t back = s->env->df < 0 ? (n - 1) << s->log2 : 0;
 
     if (back) {
-        tcg_probe(s->cpu, va, s->size, access, s->mmu_idx, 0);
+        tcg_probe(s->cpu, va, s->size, access, s->mmu_idx, s->ra);
     }
-    return tcg_probe(s->cpu, va - back, n << s->log2, access, s->mmu_idx, 0);
+    return tcg_probe(s->cpu, va - back, n << s->log2, access, s->mmu_idx, s->ra);
 }
 
 /* ---- one run of MOVS: returns the elements done, at most n ---- */
@@ -275,7 +276,7 @@ static uint64_t limit_for_debug(const Str *s, uint64_t n)
 
 void x86_helper_rep_movs(X86State *env, uint32_t how, uint64_t next_eip)
 {
-    Str s = str_init(env, how, next_eip);
+    Str s = str_init(env, how, next_eip, TCG_RA());
     uint64_t n;
 
     if (none_at_all(&s)) {
@@ -290,7 +291,7 @@ void x86_helper_rep_movs(X86State *env, uint32_t how, uint64_t next_eip)
 
 void x86_helper_rep_stos(X86State *env, uint32_t how, uint64_t next_eip)
 {
-    Str s = str_init(env, how, next_eip);
+    Str s = str_init(env, how, next_eip, TCG_RA());
     uint64_t n;
 
     if (none_at_all(&s)) {
@@ -311,7 +312,7 @@ static void set_accumulator(X86State *env, unsigned size, uint64_t v)
 
 void x86_helper_rep_lods(X86State *env, uint32_t how, uint64_t next_eip)
 {
-    Str s = str_init(env, how, next_eip);
+    Str s = str_init(env, how, next_eip, TCG_RA());
 
     if (none_at_all(&s)) {
         return;
@@ -369,7 +370,7 @@ static bool compare_go_on(Str *s, bool more, uint64_t left)
 
 void x86_helper_rep_scas(X86State *env, uint32_t how, uint64_t next_eip)
 {
-    Str s = str_init(env, how, next_eip);
+    Str s = str_init(env, how, next_eip, TCG_RA());
     uint64_t a = env->regs[R_EAX], n, done;
     bool more;
 
@@ -396,7 +397,7 @@ void x86_helper_rep_scas(X86State *env, uint32_t how, uint64_t next_eip)
 
 void x86_helper_rep_cmps(X86State *env, uint32_t how, uint64_t next_eip)
 {
-    Str s = str_init(env, how, next_eip);
+    Str s = str_init(env, how, next_eip, TCG_RA());
     uint64_t n, done;
     bool more;
 
@@ -431,7 +432,7 @@ void x86_helper_rep_cmps(X86State *env, uint32_t how, uint64_t next_eip)
 /* ---- ports ---- */
 void x86_helper_rep_ins(X86State *env, uint32_t how, uint64_t next_eip)
 {
-    Str s = str_init(env, how, next_eip);
+    Str s = str_init(env, how, next_eip, TCG_RA());
 
     if (none_at_all(&s)) {
         return;
@@ -444,7 +445,7 @@ void x86_helper_rep_ins(X86State *env, uint32_t how, uint64_t next_eip)
 
 void x86_helper_rep_outs(X86State *env, uint32_t how, uint64_t next_eip)
 {
-    Str s = str_init(env, how, next_eip);
+    Str s = str_init(env, how, next_eip, TCG_RA());
 
     if (none_at_all(&s)) {
         return;

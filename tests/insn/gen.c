@@ -644,6 +644,7 @@ void gen_stream(Rng *rng, Stream *s, unsigned page, unsigned n_insns)
         s->code64 = !s->code64;
     }
     s->page = page;
+    memset(s->code, 0, CODE_MAX);
     s->len = s->n = 0;
     for (unsigned i = 0; i < n_insns && s->n < MAX_INSNS - 16 && s->len < CODE_MAX - 128; i++) {
         int row;

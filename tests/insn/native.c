@@ -27,7 +27,7 @@ typedef struct {
     volatile unsigned done;  /* results there are */
     struct {
         bool code64;
-        unsigned page, len;
+        unsigned page;
         uint8_t code[CODE_MAX];
         State st;
     } job[BATCH];
@@ -193,7 +193,7 @@ static G_NORETURN void child_main(int in, int out)
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     return_frame = &frame;
-    map_fixed(CODE_BASE, CODE_PAGES * 4096, PROT_READ | PROT_WRITE | PROT_EXEC, NULL);
+    map_fixed(CODE_BASE, CODE_PAGES * 4096, PROT_READ | PROT_EXEC, NULL);
     map_fixed(DATA_BASE, DATA_SIZE, PROT_READ | PROT_WRITE, NULL);
     map_fixed(RO_BASE, RO_SIZE, PROT_READ, NULL);
     map_fixed(STACK_BASE, STACK_SIZE, PROT_READ | PROT_WRITE, NULL);
@@ -207,9 +207,11 @@ static G_NORETURN void child_main(int in, int out)
     /* compat-mode code needs usable data segments */
     __asm__ volatile("mov %0, %%ds; mov %0, %%es" : : "r"(0x2b));
     while (read(in, &c, 1) == 1) {
-        for (unsigned i = shared->done; i < shared->n; i++) {
-            memcpy((void *)(uintptr_t)(CODE_BASE + shared->job[i].page * 4096), shared->job[i].code, shared->job[i].len);
+        mprotect((void *)(uintptr_t)CODE_BASE, CODE_PAGES * 4096, PROT_READ | PROT_WRITE);
+        for (unsigned i = 0; i < shared->n; i++) {
+            memcpy((void *)(uintptr_t)(CODE_BASE + shared->job[i].page * 4096), shared->job[i].code, CODE_MAX);
         }
+        mprotect((void *)(uintptr_t)CODE_BASE, CODE_PAGES * 4096, PROT_READ | PROT_EXEC);
         if (shared->done < shared->n) {
             raise(SIGUSR1);
         }
@@ -275,8 +277,7 @@ void native_run(const Stream *const *streams, State **state, bool *ok, unsigned 
     for (unsigned i = 0; i < n; i++) {
         shared->job[i].code64 = streams[i]->code64;
         shared->job[i].page = streams[i]->page;
-        shared->job[i].len = streams[i]->len;
-        memcpy(shared->job[i].code, streams[i]->code, streams[i]->len);
+        memcpy(shared->job[i].code, streams[i]->code, CODE_MAX);
         shared->job[i].st = *state[i];
         ok[i] = true;
     }

@@ -89,7 +89,7 @@ static bool emu_init(GError **error)
     memory_region_add_subregion(&root, 0, &ram_region);
     address_space_init(&address_space_memory, &root, "memory");
     ram = memory_region_ram_ptr(&ram_region);
-    map_range(CODE_BASE, PA_CODE, CODE_PAGES * 4096, true);
+    map_range(CODE_BASE, PA_CODE, CODE_PAGES * 4096, false);
     map_range(DATA_BASE, PA_DATA, DATA_SIZE, true);
     map_range(RO_BASE, PA_RO, RO_SIZE, false);
     map_range(STACK_BASE, PA_STACK, STACK_SIZE, true);
@@ -179,7 +179,7 @@ static void emu_save(State *st)
 /* Through the address space, so that old translations of the page go. */
 static void emu_write_code(const Stream *s)
 {
-    if (address_space_write(&address_space_memory, PA_CODE + s->page * 4096, MEMTXATTRS_NONE, s->code, s->len) != MEMTX_OK) {
+    if (address_space_write(&address_space_memory, PA_CODE + s->page * 4096, MEMTXATTRS_NONE, s->code, CODE_MAX) != MEMTX_OK) {
         g_error("cannot write code");
     }
 }
@@ -401,6 +401,11 @@ static bool explain(const Stream *s, const State *initial)
             found = true;
         }
     }
+    /* as it was, for streams that look at their neighbours */
+    *a = *initial;
+    *cut = *s;
+    native_run(&ps, &pa, &ok, 1);
+    emu_write_code(s);
     g_free(cut);
     return found;
 }
