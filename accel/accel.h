@@ -53,7 +53,8 @@ struct Cpu {
         bool pass;                 /* the breakpoint at PC was reported: go past it */
         uint64_t va;               /* what was hit */
     } debug;
-    void *accel_data;              /* the accelerator's own */
+    void *accel_data;              /* the translator's own; NULL under another accelerator */
+    struct KvmCpu *kvm;            /* accel/kvm's own */
 };
 #define CPU(o) ((Cpu *)(o))
 
@@ -79,8 +80,13 @@ struct CpuClass {
     void (*model_missing)(const char *model, void (*fn)(const char *feature, void *opaque), void *opaque);
     void (*features)(Cpu *cpu, void (*fn)(const char *name, bool on, void *opaque), void *opaque);
     const struct TcgCpuOps *tcg;                    /* accel/tcg/tcg.h; NULL: not under TCG */
+    const struct KvmCpuOps *kvm;                    /* accel/kvm/kvm.h; NULL: not under KVM */
     const struct GdbTarget *gdb;                    /* accel/debug.h; NULL: not for debuggers */
 };
+
+/* Interrupt controllers in the host kernel: all of them, none, or only the local ones. In the order of
+ * the values of "kernel-irqchip". */
+typedef enum { IRQCHIP_AUTO, IRQCHIP_ON, IRQCHIP_OFF, IRQCHIP_SPLIT } IrqchipMode;
 
 struct Accel {
     const char *name, *summary;
@@ -97,7 +103,11 @@ struct Accel {
     void (*set_running)(bool running);
     /* The set of debug points changed by this one; all vCPUs are outside guest code. NULL: no debugging. */
     void (*debug_changed)(const DebugPoint *point);
-    bool kernel_irqchip;                            /* capability, valid after init */
+    void (*all_stopped)(void);                      /* cpus_pause is done: fetch all state. May be NULL */
+    /* The machine has CPUs of this class, and these of the PC's controllers; called before the first CPU
+     * is made. May be NULL: then all of them are the machine's own. */
+    bool (*irqchip_init)(const CpuClass *cc, IrqchipMode wanted, bool pic, bool pit, GError **error);
+    bool kernel_irqchip;                            /* the local ones (and so halting) are the kernel's */
     PropertyList props;
     void *props_base;                               /* what the properties' offsets refer to */
 };
@@ -146,6 +156,7 @@ void system_reset_request(ShutdownCause cause);
 void system_shutdown_request(ShutdownCause cause);
 void system_shutdown_with_code(ShutdownCause cause, int exit_code); /* isa-debug-exit */
 void system_powerdown_request(void);                                /* press the power button */
+void system_internal_error_request(Cpu *cpu);                       /* it cannot go on: run state internal-error */
 void system_debug_request(Cpu *cpu);                                /* breakpoint hit */
 /* registered by the machine: ACPI power button */
 void powerdown_notifier_add(void (*fn)(void *opaque), void *opaque);

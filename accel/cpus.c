@@ -236,12 +236,20 @@ static bool can_run(const Cpu *cpu)
     return !cpu->stop && !cpu->stopped;
 }
 
+/* Not halted, as far as that is not the host kernel's business. */
+static bool is_awake(Cpu *cpu)
+{
+    const Accel *accel = accel_current();
+
+    return !cpu->halted || (accel && accel->kernel_irqchip) || cpu->cc->has_work(cpu);
+}
+
 static bool has_reason(Cpu *cpu)
 {
     if (cpu->unplug || (cpu->work && !g_queue_is_empty(cpu->work)) || (cpu->stop && !cpu->stopped)) {
         return true;
     }
-    return can_run(cpu) && (!cpu->halted || cpu->debug.step || cpu->cc->has_work(cpu));
+    return can_run(cpu) && (cpu->debug.step || is_awake(cpu));
 }
 
 /* Called and returns with the big lock held. */
@@ -334,7 +342,7 @@ static gpointer cpu_thread(gpointer opaque)
         __atomic_store_n(&cpu->exit_request, 0, __ATOMIC_SEQ_CST);
         run_work(cpu);
         note_stop(cpu);
-        if (can_run(cpu) && !cpu->unplug && unhalt_for_step(cpu) && (!cpu->halted || cpu->cc->has_work(cpu))) {
+        if (can_run(cpu) && !cpu->unplug && unhalt_for_step(cpu) && is_awake(cpu)) {
             accel->cpu_exec(cpu);
         }
     }
@@ -380,6 +388,9 @@ void cpus_pause(void)
     }
     if (cpus_running && accel && accel->set_running) {
         accel->set_running(false);
+    }
+    if (cpus_running && accel && accel->all_stopped) {
+        accel->all_stopped();
     }
     cpus_running = false;
 }

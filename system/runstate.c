@@ -200,6 +200,11 @@ void system_debug_request(Cpu *cpu)
     mainloop_wake();
 }
 
+void system_internal_error_request(Cpu *cpu)
+{
+    vm_stop_request(RUN_STATE_INTERNAL_ERROR);
+}
+
 void powerdown_notifier_add(void (*fn)(void *opaque), void *opaque)
 {
     if (!powerdown_notifiers) {

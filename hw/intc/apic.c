@@ -89,6 +89,8 @@ typedef struct Apic {
     bool extint;          /* an ExtINT message arrived */
 } Apic;
 
+static bool in_kernel; /* see apic_set_in_kernel */
+
 /* The APIC bus: everything that listens on it, and the memory it occupies. */
 static struct {
     GPtrArray *apics;
@@ -200,6 +202,9 @@ static bool apic_extint_pending(const Apic *s)
 static void apic_update(Apic *s)
 {
     Cpu *cpu = &s->cpu->cpu;
+    if (in_kernel) {
+        return;
+    }
     bool wanted = apic_deliverable(s) >= 0 || apic_extint_pending(s);
     if (wanted == !!(cpu_interrupt_pending(cpu) & CPU_INTERRUPT_HARD)) {
         return;
@@ -958,11 +963,11 @@ bool apic_msr_write(Device *dev, uint32_t msr, uint64_t value)
 static void apic_intr_set(void *opaque, unsigned n, bool level)
 {
     bus.intr = level;
-    for (unsigned i = 0; bus.apics && i < bus.apics->len; i++) {
+    for (unsigned i = 0; !in_kernel && bus.apics && i < bus.apics->len; i++) {
         apic_set_lint(bus.apics->pdata[i], 0, level);
     }
     Cpu *boot = cpus && cpus->len ? cpus->pdata[0] : NULL;
-    if (boot && !X86_CPU(boot)->apic) {
+    if (boot && (in_kernel || !X86_CPU(boot)->apic)) {
         if (level) {
             cpu_interrupt_set(boot, CPU_INTERRUPT_HARD);
         } else {
@@ -973,6 +978,12 @@ static void apic_intr_set(void *opaque, unsigned n, bool level)
 
 static void apic_nmi_set(void *opaque, unsigned n, bool level)
 {
+    if (in_kernel) {
+        if (level && cpus && cpus->len) {
+            x86_cpu_send_nmi(cpus->pdata[0]);
+        }
+        return;
+    }
     for (unsigned i = 0; bus.apics && i < bus.apics->len; i++) {
         apic_set_lint(bus.apics->pdata[i], 1, level);
     }
@@ -988,6 +999,94 @@ Irq *apic_nmi_line(void)
 {
     static Irq line = { apic_nmi_set };
     return &line;
+}
+
+/* ---- local APICs in the host kernel ---- */
+void apic_set_in_kernel(bool yes)
+{
+    in_kernel = yes;
+}
+
+bool apic_in_kernel(void)
+{
+    return in_kernel;
+}
+
+static uint32_t page_get(const uint8_t *page, unsigned reg)
+{
+    return ldl_le(page + reg * 16);
+}
+
+static void page_put(uint8_t *page, unsigned reg, uint32_t v)
+{
+    stl_le(page + reg * 16, v);
+}
+
+static void apic_import_timer(Apic *s, uint32_t current, uint64_t tsc_deadline)
+{
+    int64_t now = clock_now(CLOCK_VIRTUAL_NS), passed = (int64_t)(s->initial_count - current) << apic_timer_shift(s);
+    s->tsc_deadline = apic_timer_mode(s) == TIMER_TSC_DEADLINE ? tsc_deadline : 0;
+    s->load_time = current <= s->initial_count ? MAX(now - passed, 0) : now;
+    if (apic_timer_mode(s) == TIMER_ONE_SHOT && !current) { /* it has fired */
+        timer_del(&s->timer);
+    } else {
+        apic_timer_arm(s, now);
+    }
+}
+
+void apic_import_page(Device *dev, const uint8_t *page, uint64_t base, uint64_t tsc_deadline)
+{
+    Apic *s = APIC(dev);
+    if ((s->base ^ base) & ~UINT64_C(0xfff)) {
+        memory_region_set_address(&bus.page, base & ~UINT64_C(0xfff));
+    }
+    s->base = base;
+    s->xapic_id = apic_x2apic(s) ? s->id : page_get(page, APIC_ID) >> 24;
+    s->tpr = page_get(page, APIC_TASKPRI);
+    s->ldr = apic_x2apic(s) ? 0 : page_get(page, APIC_LDR) >> 24;
+    s->dfr = page_get(page, APIC_DFR) >> 28;
+    s->spiv = page_get(page, APIC_SPIV) & APIC_SPIV_WRITABLE;
+    for (unsigned i = 0; i < 8; i++) {
+        s->isr[i] = page_get(page, APIC_ISR + i);
+        s->tmr[i] = page_get(page, APIC_TMR + i);
+        s->irr[i] = page_get(page, APIC_IRR + i);
+    }
+    s->esr = page_get(page, APIC_ESR);
+    s->icr = page_get(page, APIC_ICR) | (uint64_t)page_get(page, APIC_ICR2) << 32;
+    for (unsigned i = 0; i < LVT_COUNT; i++) {
+        s->lvt[i] = page_get(page, APIC_LVT + i);
+    }
+    s->initial_count = page_get(page, APIC_TMICT);
+    s->divide = page_get(page, APIC_TDCR) & 0xb;
+    apic_import_timer(s, page_get(page, APIC_TMCCT), tsc_deadline);
+}
+
+void apic_export_page(Device *dev, uint8_t *page, uint64_t *tsc_deadline)
+{
+    Apic *s = APIC(dev);
+    memset(page, 0, 1024);
+    page_put(page, APIC_ID, apic_x2apic(s) ? s->id : (uint32_t)s->xapic_id << 24);
+    page_put(page, APIC_LVR, 0x14 | (LVT_COUNT - 1) << 16);
+    page_put(page, APIC_TASKPRI, s->tpr);
+    page_put(page, APIC_LDR, apic_logical_id(s));
+    page_put(page, APIC_DFR, (uint32_t)s->dfr << 28 | 0x0fffffff);
+    page_put(page, APIC_SPIV, s->spiv);
+    for (unsigned i = 0; i < 8; i++) {
+        page_put(page, APIC_ISR + i, s->isr[i]);
+        page_put(page, APIC_TMR + i, s->tmr[i]);
+        page_put(page, APIC_IRR + i, s->irr[i]);
+    }
+    page_put(page, APIC_ESR, s->esr);
+    page_put(page, APIC_ICR, s->icr);
+    page_put(page, APIC_ICR2, s->icr >> 32);
+    for (unsigned i = 0; i < LVT_COUNT; i++) {
+        page_put(page, APIC_LVT + i, s->lvt[i]);
+    }
+    page_put(page, APIC_TMICT, s->initial_count);
+    page_put(page, APIC_TMCCT, apic_current_count(s));
+    page_put(page, APIC_TDCR, s->divide);
+    *tsc_deadline = s->tsc_deadline;
+    timer_del(&s->timer); /* the kernel's from now on */
 }
 
 /* ---- device ---- */

@@ -43,6 +43,27 @@ void apic_msi_write(uint64_t addr, uint32_t data);
 /* An accelerator whose kernel has the local APICs (but not the IOAPIC) takes messages here; it calls
  * ioapic_eoi_broadcast for the EOIs that the kernel reports. NULL: they are ours. */
 extern void (*apic_message_hook)(uint64_t addr, uint32_t data);
+/* The local APICs are the kernel's; the devices here only hold their state while the VM stands still. The
+ * PIC's output then goes to the boot CPU's INTR and the NMI wire to its NMI. Before the first is created. */
+void apic_set_in_kernel(bool in_kernel);
+bool apic_in_kernel(void);
+/* Their registers as the 1 KiB page of struct kvm_lapic_state: register n at 16 * n. `base` is
+ * IA32_APIC_BASE. Out of the kernel, and into it. */
+void apic_import_page(Device *apic, const uint8_t *page, uint64_t base, uint64_t tsc_deadline);
+void apic_export_page(Device *apic, uint8_t *page, uint64_t *tsc_deadline);
+/* The IOAPIC is the kernel's: its inputs go there. NULL: it is ours. */
+extern void (*ioapic_line_hook)(unsigned pin, bool level);
+/* Local APICs in the kernel need to know which messages end with an EOI broadcast: told whenever a
+ * redirection entry changed; masked: no message. */
+extern void (*ioapic_route_hook)(unsigned pin, bool masked, uint64_t addr, uint32_t data);
+typedef struct {
+    uint32_t id; /* bits 27:24 */
+    uint8_t select;
+    uint32_t lines;
+    uint64_t rte[24];
+} IoApicRegs;
+bool ioapic_export(IoApicRegs *regs); /* false: the machine has none */
+void ioapic_import(const IoApicRegs *regs);
 /* "info lapic"; the caller frees. */
 char *apic_describe(Device *apic);
 

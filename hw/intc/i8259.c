@@ -51,6 +51,8 @@ typedef struct Pic {
 /* The pair, for INTA cycles; slot 0 is the master. */
 static Pic *pics[2];
 
+void (*pic_line_hook)(unsigned line, bool level);
+
 static uint8_t pic_level_lines(const Pic *s)
 {
     return s->level_mode ? 0xff : s->elcr;
@@ -103,6 +105,11 @@ static void pic_irq_in(Device *dev, unsigned line, bool level)
 {
     Pic *s = (Pic *)dev;
     uint8_t bit = BIT(line);
+    if (pic_line_hook) {
+        s->lines = level ? s->lines | bit : s->lines & ~bit;
+        pic_line_hook(s->master ? line : 8 + line, level);
+        return;
+    }
     if (pic_level_lines(s) & bit) {
         s->irr = level ? s->irr | bit : s->irr & ~bit;
     } else if (level && !(s->lines & bit)) {
@@ -336,6 +343,33 @@ static bool pic_post_load(void *obj, unsigned version, GError **error)
 static const Property pic_props[] = {
     PROP_BOOL("master", Pic, master, false, "the chip at port 0x20, whose INT reaches the CPU"),
 };
+
+#define PIC_REGS(X) X(irr) X(imr) X(isr) X(lowest) X(base) X(elcr) X(init_step) X(read_isr) X(poll) X(special_mask) X(auto_eoi) \
+    X(rotate_auto_eoi) X(special_nested) X(want_icw4)
+
+bool pic_export(unsigned chip, PicRegs *regs)
+{
+    const Pic *s = pics[chip];
+    if (s) {
+        regs->lines = s->lines;
+#define X(f) regs->f = s->f;
+        PIC_REGS(X)
+#undef X
+    }
+    return s;
+}
+
+void pic_import(unsigned chip, const PicRegs *regs)
+{
+    Pic *s = pics[chip];
+    if (s) {
+#define X(f) s->f = regs->f;
+        PIC_REGS(X)
+#undef X
+        s->lowest &= 7;
+        s->base &= 0xf8;
+    }
+}
 
 static const StateField pic_state[] = {
     STATE_U8(Pic, lines), STATE_U8(Pic, irr), STATE_U8(Pic, imr), STATE_U8(Pic, isr),

@@ -13,3 +13,14 @@
 int pic_get_interrupt(void);
 /* The master's INT output is high. */
 bool pic_has_interrupt(void);
+
+/* The pair is in the host kernel: inputs 0..15 go there, INT and INTA too. NULL: it is ours. */
+extern void (*pic_line_hook)(unsigned line, bool level);
+/* One chip's registers on their way from and to the kernel (0: master, 1: slave). */
+typedef struct {
+    uint8_t lines, irr, imr, isr, lowest, base, elcr;
+    uint8_t init_step; /* the ICW expected next, 0: initialised */
+    bool read_isr, poll, special_mask, auto_eoi, rotate_auto_eoi, special_nested, want_icw4;
+} PicRegs;
+bool pic_export(unsigned chip, PicRegs *regs); /* false: the machine has none */
+void pic_import(unsigned chip, const PicRegs *regs);

@@ -46,13 +46,32 @@ typedef struct IoApic {
 
 static IoApic *ioapics; /* for the EOI broadcast */
 
+void (*ioapic_line_hook)(unsigned pin, bool level);
+void (*ioapic_route_hook)(unsigned pin, bool masked, uint64_t addr, uint32_t data);
+
 /* A redirection entry is a message in other words: it goes the way of all messages, so that only that
  * way needs to know where the local APICs are (see apic_message_hook). */
+static uint64_t rte_address(uint64_t rte)
+{
+    return APIC_DEFAULT_BASE | (rte >> RTE_DEST_SHIFT) << 12 | (rte & RTE_DESTMOD ? 1 << 2 : 0);
+}
+
+static uint32_t rte_data(uint64_t rte)
+{
+    return (rte & (RTE_VECTOR | 7 << RTE_DELMOD_SHIFT | RTE_LEVEL)) | 1 << 14;
+}
+
 static void ioapic_send(IoApic *s, unsigned pin)
 {
-    uint64_t rte = s->rte[pin];
-    uint64_t addr = APIC_DEFAULT_BASE | (rte >> RTE_DEST_SHIFT) << 12 | (rte & RTE_DESTMOD ? 1 << 2 : 0);
-    apic_msi_write(addr, (rte & (RTE_VECTOR | 7 << RTE_DELMOD_SHIFT | RTE_LEVEL)) | 1 << 14);
+    apic_msi_write(rte_address(s->rte[pin]), rte_data(s->rte[pin]));
+}
+
+static void ioapic_tell_routes(IoApic *s, unsigned first, unsigned count)
+{
+    for (unsigned pin = first; ioapic_route_hook && pin < first + count; pin++) {
+        uint64_t rte = s->rte[pin];
+        ioapic_route_hook(pin, rte & RTE_MASKED, rte_address(rte), rte_data(rte));
+    }
 }
 
 /* A level pin whose line is high interrupts once until its EOI. */
@@ -74,6 +93,10 @@ static void ioapic_irq_in(Device *dev, unsigned pin, bool level)
     IoApic *s = (IoApic *)dev;
     bool was = s->lines & BIT(pin);
     s->lines = level ? s->lines | BIT(pin) : s->lines & ~BIT(pin);
+    if (ioapic_line_hook) {
+        ioapic_line_hook(pin, level);
+        return;
+    }
     if (!level || was) {
         return;
     }
@@ -133,6 +156,7 @@ static void ioapic_write_rte(IoApic *s, unsigned pin, bool high, uint32_t v)
         }
     }
     s->rte[pin] = rte;
+    ioapic_tell_routes(s, pin, 1);
     ioapic_service_level(s, pin);
 }
 
@@ -229,6 +253,7 @@ static void ioapic_reset_enter(Device *dev)
     for (unsigned pin = 0; pin < IOAPIC_PINS; pin++) {
         s->rte[pin] = RTE_MASKED;
     }
+    ioapic_tell_routes(s, 0, IOAPIC_PINS);
 }
 
 static bool ioapic_post_load(void *obj, unsigned version, GError **error)
@@ -243,7 +268,30 @@ static bool ioapic_post_load(void *obj, unsigned version, GError **error)
     if ((s->lines >> IOAPIC_PINS) || (s->id & ~0x0f000000u)) {
         return error_set(error, "ioapic: saved state is out of range");
     }
+    ioapic_tell_routes(s, 0, IOAPIC_PINS);
     return true;
+}
+
+bool ioapic_export(IoApicRegs *regs)
+{
+    IoApic *s = ioapics;
+    if (s) {
+        *regs = (IoApicRegs){.id = s->id, .select = s->select, .lines = s->lines};
+        memcpy(regs->rte, s->rte, sizeof(s->rte));
+    }
+    return s;
+}
+
+void ioapic_import(const IoApicRegs *regs)
+{
+    IoApic *s = ioapics;
+    if (s) {
+        s->id = regs->id;
+        s->select = regs->select;
+        for (unsigned pin = 0; pin < IOAPIC_PINS; pin++) {
+            s->rte[pin] = regs->rte[pin] & ~(uint64_t)RTE_DELIVS;
+        }
+    }
 }
 
 static const StateField ioapic_state[] = {

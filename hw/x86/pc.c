@@ -376,6 +376,11 @@ static bool add_cpus(PcMachine *pc, GError **error)
     const MachineConfig *c = pc->m.config;
     uint32_t phys_bits;
 
+    if (accel_current()->irqchip_init
+        && !accel_current()->irqchip_init(&x86_cpu_class, pc->irqchip == AUTO ? IRQCHIP_AUTO : pc->irqchip, pc->pic, pc->pit,
+                                          error)) {
+        return false;
+    }
     pc->acpi_cpus = g_new0(AcpiCpu, c->cpus);
     for (unsigned i = 0; i < c->cpus; i++) {
         if (!add_cpu(pc, i, error)) {

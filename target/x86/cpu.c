@@ -109,6 +109,7 @@ static void reset_common(X86State *env, uint64_t cr0)
     env->dr6_pending = 0;
     env->efer = 0;
     env->exception = env->old_exception = -1;
+    env->kvm_injected = env->kvm_exception = 0;
     env->exception_stack_check = false;
     env->nmi_masked = env->shutdown = env->monitor_armed = false;
     env->pkru_seen = env->pkrs_seen = 0;
@@ -153,6 +154,9 @@ static void reset_msrs(X86State *env)
     bool intel = env->cpuid_vendor[0] == 0x756e6547;
     env->patch_level = intel ? UINT64_C(0x100000000) : 0x01000065;
     env->a20_mask = ~UINT64_C(0);
+    env->kvm_system_time = env->kvm_wall_clock = env->kvm_async_pf = env->kvm_async_pf_int = 0;
+    env->kvm_steal_time = env->kvm_pv_eoi = 0;
+    env->kvm_poll_control = 1; /* the host polls */
 }
 
 /* All but the boot CPU wait for INIT and a start-up IPI. */
@@ -409,7 +413,10 @@ static const StateField x86_fields[] = {
     STATE_U64(X86State, debugctl), STATE_U64(X86State, feature_control), STATE_U64(X86State, syscfg), STATE_U64(X86State, hwcr),
     STATE_U64(X86State, patch_level), STATE_U64(X86State, a20_mask), STATE_BOOL(X86State, nmi_pending),
     STATE_BOOL(X86State, nmi_masked), STATE_BOOL(X86State, smm), STATE_BOOL(X86State, shutdown),
-    STATE_BOOL(X86State, halted_by_init), STATE_U8(X86State, sipi_vector),
+    STATE_BOOL(X86State, halted_by_init), STATE_U8(X86State, sipi_vector), STATE_U64(X86State, kvm_system_time),
+    STATE_U64(X86State, kvm_wall_clock), STATE_U64(X86State, kvm_async_pf), STATE_U64(X86State, kvm_async_pf_int),
+    STATE_U64(X86State, kvm_steal_time), STATE_U64(X86State, kvm_pv_eoi), STATE_U64(X86State, kvm_poll_control),
+    STATE_U64(X86State, kvm_injected), STATE_U64(X86State, kvm_exception),
 };
 
 /* A stream may hold anything: what later code relies on is checked here. */
@@ -479,4 +486,7 @@ const CpuClass x86_cpu_class = {
     .features = x86_features,
     .tcg = &x86_tcg_ops,
     .gdb = &x86_gdb_target,
+#ifdef CONFIG_KVM
+    .kvm = &x86_kvm_ops,
+#endif
 };

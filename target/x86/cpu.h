@@ -254,6 +254,10 @@ struct X86State {
     uint16_t pkru_seen, pkrs_seen; /* keys whose rights may be folded into TLB entries */
     uint64_t a20_mask;          /* all ones, or bit 20 clear */
 
+    /* KVM: its registers for the paravirtual guest; what was injected and not delivered (0: nothing) */
+    uint64_t kvm_system_time, kvm_wall_clock, kvm_async_pf, kvm_async_pf_int, kvm_steal_time, kvm_pv_eoi, kvm_poll_control;
+    uint64_t kvm_injected, kvm_exception;
+
     /* exception in flight: set by x86_raise, consumed by deliver_exception */
     int32_t exception;        /* vector, -1 none */
     uint32_t error_code;
@@ -283,6 +287,7 @@ struct X86Cpu {
     Device *apic;                  /* local APIC, hw/intc/apic.c; NULL without */
     const struct X86CpuModel *model;
     bool brand_set;
+    bool hide_kvm;                 /* kvm=off: no leaves of the hypervisor */
     alignas(64) TcgCpuState tcg;   /* directly before env: generated code reaches it at negative offsets */
     alignas(64) X86State env;
 };
@@ -344,6 +349,12 @@ void x86_cpu_set_a20(Cpu *cpu, bool enabled);
 /* ---- the pieces of the target ---- */
 extern const CpuClass x86_cpu_class;
 extern const TcgCpuOps x86_tcg_ops;
+extern const struct KvmCpuOps x86_kvm_ops;
+/* Is the machine one of KVM's, and then what its CPUs can be (kvm_cpuid.c). */
+bool x86_under_kvm(void);
+void x86_kvm_supported(uint32_t words[FEAT_WORDS]);
+uint32_t x86_kvm_default_paravirt(void);
+void x86_kvm_host_model(X86Cpu *x);
 void x86_translate(TranslateCtx *tc);
 void x86_check_jump(Cpu *cpu, const TbKey *from, unsigned n_insns);
 bool x86_translate_address(Cpu *cpu, uint64_t va, MmuAccess access, unsigned mmu_idx, bool probe, MmuResult *out);

@@ -112,11 +112,49 @@ static void apply_model(X86Cpu *x, const X86CpuModel *m)
     }
 }
 
+bool x86_under_kvm(void)
+{
+#ifdef CONFIG_KVM
+    const Accel *accel = accel_current();
+    return accel && g_str_equal(accel->name, "kvm");
+#else
+    return false;
+#endif
+}
+
+/* What this accelerator and host can offer. */
+static void supported_features(uint32_t words[FEAT_WORDS])
+{
+#ifdef CONFIG_KVM
+    if (x86_under_kvm()) {
+        x86_kvm_supported(words);
+        return;
+    }
+#endif
+    x86_tcg_supported(words);
+}
+
 /* Everything but what hurts: MWAIT makes idle guests spin, and there is nothing for the rest to do. */
 static void apply_max(X86Cpu *x)
 {
-    x86_tcg_supported(x->features);
+    supported_features(x->features);
     apply_feature_text(x->features, "-monitor -ht -cmp-legacy -ss -acpi");
+    x->features[FEAT_KVM] = 0; /* apply_paravirt */
+#ifdef CONFIG_KVM
+    if (x86_under_kvm()) {
+        x86_kvm_host_model(x);
+    }
+#endif
+}
+
+static void apply_paravirt(X86Cpu *x)
+{
+#ifdef CONFIG_KVM
+    if (x86_under_kvm()) {
+        x->features[FEAT_KVM] |= x86_kvm_default_paravirt();
+        x->features[FEAT_1_ECX] |= x86_under_kvm() && accel_current()->kernel_irqchip ? BIT(21) : 0;
+    }
+#endif
 }
 
 static void x86_cpu_object_init(Object *obj)
@@ -134,9 +172,10 @@ static void x86_cpu_object_init(Object *obj)
     x->env.df = 1;
     apply_model(x, m);
     x->features[FEAT_1_ECX] |= BIT(31); /* hypervisor: every model says so unless told otherwise */
-    if (!strcmp(m->name, "max")) {
+    if (!strcmp(m->name, "max") || !strcmp(m->name, "host")) {
         apply_max(x);
     }
+    apply_paravirt(x);
 }
 
 /* ---- "-cpu" properties ---- */
@@ -223,8 +262,10 @@ static bool set_key(X86Cpu *x, Options *o, const char *key, const char *value, G
         o->enforce = on;
     } else if (!strcmp(key, "check")) {
         o->check = on;
+    } else if (!strcmp(key, "kvm")) {
+        x->hide_kvm = !on;
     } else if (!strcmp(key, "pmu") && on) {
-        report_warn("-cpu: pmu=on: the translator has no performance counters");
+        report_warn("-cpu: pmu=on: the virtual CPU has no performance counters");
     }
     return true;
 }
@@ -258,8 +299,9 @@ static bool parse_option(X86Cpu *x, Options *o, char *text, GError **error)
 static void warn_missing(X86FeatureWord w, unsigned bit)
 {
     const X86FeatureWordInfo *i = &x86_feature_words[w];
-    g_autofree char *name = g_strndup(i->names[bit], strcspn(i->names[bit], "|"));
-    report_warn("TCG doesn't support requested feature: CPUID.%02XH:%s.%s [bit %u]", i->leaf, i->reg, name, bit);
+    g_autofree char *name = i->names[bit] ? g_strndup(i->names[bit], strcspn(i->names[bit], "|")) : g_strdup("?");
+    report_warn("%s doesn't support requested feature: CPUID.%02XH:%s.%s [bit %u]", x86_under_kvm() ? "host" : "TCG", i->leaf,
+                i->reg, name, bit);
 }
 
 static bool filter_features(X86Cpu *x, const Options *o, GError **error)
@@ -267,7 +309,7 @@ static bool filter_features(X86Cpu *x, const Options *o, GError **error)
     static GHashTable *told; /* models: SMP machines make many CPUs */
     uint32_t supported[FEAT_WORDS];
     bool quiet = false, missing = false;
-    x86_tcg_supported(supported);
+    supported_features(supported);
     if (!told) {
         told = g_hash_table_new(g_str_hash, g_str_equal);
     }
@@ -284,7 +326,8 @@ static bool filter_features(X86Cpu *x, const Options *o, GError **error)
             }
         }
     }
-    return !missing || !o->enforce || error_set(error, "-cpu %s: enforce=on and TCG can't offer all requested features", x->model->name);
+    return !missing || !o->enforce || error_set(error, "-cpu %s: enforce=on and %s can't offer all requested features", x->model->name,
+                                                         x86_under_kvm() ? "the host" : "TCG");
 }
 
 /* A feature without what it builds on confuses guests: drop it. */
@@ -385,7 +428,7 @@ Cpu *x86_cpu_new(const char *text, GError **error)
     const char *name = parts[0] ? parts[0] : "";
     size_t len = g_str_has_suffix(name, "-x86_64-cpu") ? strlen(name) - strlen("-x86_64-cpu") : strlen(name);
     const X86CpuModel *m = find_model(name, len);
-    if (!m) {
+    if (!m || (!strcmp(m->name, "host") && !x86_under_kvm())) {
         unknown_model(name, error);
         return NULL;
     }

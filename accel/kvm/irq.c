@@ -1,0 +1,216 @@
+/*
+ * accel/kvm/irq.c: interrupts into a VM whose controllers are (partly) in the kernel: the GSI routing table,
+ * messages, eventfds that raise interrupts (irqfd) and eventfds that are signalled by the guest's writes
+ * (ioeventfd).
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "accel/kvm/kvm.h"
+#include "util/report.h"
+
+typedef struct kvm_irq_routing_entry Route;
+
+static GArray *routes;       /* Route */
+static unsigned lines;       /* GSIs of wires */
+static unsigned batch;
+static bool changed;
+
+/* ---- routes ---- */
+
+void kvm_routes_init(unsigned gsis)
+{
+    kvm_routes_destroy();
+    routes = g_array_new(FALSE, TRUE, sizeof(Route));
+    lines = gsis;
+}
+
+void kvm_routes_destroy(void)
+{
+    if (routes) {
+        g_array_free(g_steal_pointer(&routes), TRUE);
+    }
+    batch = 0;
+    changed = false;
+}
+
+void kvm_routes_begin(void)
+{
+    batch++;
+}
+
+bool kvm_routes_commit(GError **error)
+{
+    g_autofree struct kvm_irq_routing *table = NULL;
+    int r;
+
+    if (--batch || !changed) {
+        return true;
+    }
+    table = g_malloc0(sizeof(*table) + routes->len * sizeof(Route));
+    table->nr = routes->len;
+    memcpy(table->entries, routes->data, routes->len * sizeof(Route));
+    r = kvm_ioctl(kvm_vm_fd, KVM_SET_GSI_ROUTING, table);
+    if (r < 0) {
+        return kvm_error(error, KVM_SET_GSI_ROUTING, r);
+    }
+    changed = false;
+    return true;
+}
+
+void kvm_route_irqchip(unsigned gsi, unsigned chip, unsigned pin)
+{
+    Route r = {.gsi = gsi, .type = KVM_IRQ_ROUTING_IRQCHIP, .u.irqchip = {.irqchip = chip, .pin = pin}};
+
+    g_array_append_val(routes, r);
+    changed = true;
+}
+
+static Route *msi_route(unsigned gsi)
+{
+    for (guint i = 0; i < routes->len; i++) {
+        Route *r = &g_array_index(routes, Route, i);
+
+        if (r->gsi == gsi && r->type == KVM_IRQ_ROUTING_MSI) {
+            return r;
+        }
+    }
+    return NULL;
+}
+
+void kvm_route_msi_set(unsigned gsi, uint64_t addr, uint32_t data)
+{
+    Route n = {.gsi = gsi, .type = KVM_IRQ_ROUTING_MSI,
+               .u.msi = {.address_lo = addr, .address_hi = addr >> 32, .data = data}}, *r = msi_route(gsi);
+
+    if (!r) {
+        g_array_append_val(routes, n);
+        changed = true;
+    } else if (memcmp(&r->u.msi, &n.u.msi, sizeof(n.u.msi))) {
+        *r = n;
+        changed = true;
+    }
+}
+
+int kvm_route_msi_add(uint64_t addr, uint32_t data)
+{
+    unsigned most = kvm_cap(KVM_CAP_IRQ_ROUTING);
+
+    for (unsigned gsi = lines; gsi < most && routes->len < most; gsi++) {
+        if (!msi_route(gsi)) {
+            kvm_route_msi_set(gsi, addr, data);
+            return gsi;
+        }
+    }
+    return -1;
+}
+
+void kvm_route_release(unsigned gsi)
+{
+    for (guint i = 0; i < routes->len;) {
+        if (g_array_index(routes, Route, i).gsi == gsi) {
+            g_array_remove_index(routes, i);
+            changed = true;
+        } else {
+            i++;
+        }
+    }
+}
+
+/* ---- raising ---- */
+
+int kvm_irq_line(unsigned gsi, bool level)
+{
+    struct kvm_irq_level l = {.irq = gsi, .level = level};
+
+    return kvm_ioctl(kvm_vm_fd, KVM_IRQ_LINE, &l);
+}
+
+int kvm_signal_msi(uint64_t addr, uint32_t data)
+{
+    struct kvm_msi m = {.address_lo = addr, .address_hi = addr >> 32, .data = data};
+
+    return kvm_ioctl(kvm_vm_fd, KVM_SIGNAL_MSI, &m);
+}
+
+bool kvm_irqfd_add(unsigned gsi, int fd, int resample, GError **error)
+{
+    struct kvm_irqfd i = {.fd = fd, .gsi = gsi, .flags = resample >= 0 ? KVM_IRQFD_FLAG_RESAMPLE : 0, .resamplefd = MAX(resample, 0)};
+    int r;
+
+    if (!routes) {
+        return error_set(error, "interrupts from file descriptors need local APICs in the kernel (kernel-irqchip=on or split)");
+    }
+    r = kvm_ioctl(kvm_vm_fd, KVM_IRQFD, &i);
+    return r >= 0 || kvm_error(error, KVM_IRQFD, r);
+}
+
+void kvm_irqfd_del(unsigned gsi, int fd)
+{
+    struct kvm_irqfd i = {.fd = fd, .gsi = gsi, .flags = KVM_IRQFD_FLAG_DEASSIGN};
+
+    kvm_ioctl(kvm_vm_fd, KVM_IRQFD, &i);
+}
+
+/* ---- eventfds of regions ---- */
+
+static int ioeventfd(const FlatRange *range, bool match, uint64_t data, int fd, uint32_t flags)
+{
+    struct kvm_ioeventfd e = {
+        .addr = range->start, .len = match ? range->size : MIN(range->size, 8), .fd = fd, .datamatch = data,
+        .flags = flags | (match ? KVM_IOEVENTFD_FLAG_DATAMATCH : 0),
+    };
+
+    return kvm_ioctl(kvm_vm_fd, KVM_IOEVENTFD, &e);
+}
+
+/* Without the kernel's help the write comes as an exit and the region's own code signals the eventfd. */
+static void mem_add(MemoryListener *l, const FlatRange *range, bool match, uint64_t data, int fd)
+{
+    int r = ioeventfd(range, match, data, fd, 0);
+
+    if (r < 0) {
+        report_warn("KVM_IOEVENTFD: memory at %#" PRIx64 ": %s; going on without", range->start, g_strerror(-r));
+    }
+}
+
+static void mem_del(MemoryListener *l, const FlatRange *range, bool match, uint64_t data, int fd)
+{
+    ioeventfd(range, match, data, fd, KVM_IOEVENTFD_FLAG_DEASSIGN);
+}
+
+static void io_add(MemoryListener *l, const FlatRange *range, bool match, uint64_t data, int fd)
+{
+    int r = ioeventfd(range, match, data, fd, KVM_IOEVENTFD_FLAG_PIO);
+
+    if (r < 0) {
+        report_warn("KVM_IOEVENTFD: port %#" PRIx64 ": %s; going on without", range->start, g_strerror(-r));
+    }
+}
+
+static void io_del(MemoryListener *l, const FlatRange *range, bool match, uint64_t data, int fd)
+{
+    ioeventfd(range, match, data, fd, KVM_IOEVENTFD_FLAG_PIO | KVM_IOEVENTFD_FLAG_DEASSIGN);
+}
+
+static MemoryListener mem_listener = {.name = "kvm-eventfd", .eventfd_add = mem_add, .eventfd_del = mem_del};
+static MemoryListener io_listener = {.name = "kvm-eventfd", .eventfd_add = io_add, .eventfd_del = io_del};
+static bool listening;
+
+bool kvm_eventfd_init(GError **error)
+{
+    if (!listening && kvm_cap(KVM_CAP_IOEVENTFD)) {
+        memory_listener_register(&mem_listener, &address_space_memory);
+        memory_listener_register(&io_listener, &address_space_io);
+        listening = true;
+    }
+    return true;
+}
+
+void kvm_eventfd_destroy(void)
+{
+    if (listening) {
+        memory_listener_unregister(&mem_listener, &address_space_memory);
+        memory_listener_unregister(&io_listener, &address_space_io);
+        listening = false;
+    }
+}

@@ -1,0 +1,114 @@
+/*
+ * accel/kvm/kvm.h: the in-kernel hypervisor as an accelerator: what its parts share, and what a target
+ * provides for it. Documentation/virt/kvm/api.rst of the Linux kernel.
+ *
+ * Who owns a vCPU's state: while the VM runs, the kernel; from cpus_pause to cpus_resume, cpu->env
+ * (kvm_sync_out fetched all of it, the next run puts all of it back). So reset, saved state, loaders and
+ * monitors work on env as they do under the translator.
+ *
+ * Locking: the big lock unless said otherwise. A vCPU's ioctls are its thread's while it runs.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#pragma once
+#include "accel/accel.h"
+#include "memory/memory.h"
+#include <linux/kvm.h>
+
+typedef struct KvmCpu {
+    Cpu *cpu;
+    const struct KvmCpuOps *ops;
+    int fd;
+    struct kvm_run *run;
+    struct kvm_dirty_gfn *ring;   /* dirty ring, NULL without */
+    uint32_t ring_next;           /* first entry not looked at */
+    pthread_t thread;             /* valid once `threaded` */
+    bool threaded;
+    bool in_run;                  /* atomic: between the last look at requests and the end of KVM_RUN */
+    bool env_valid;               /* env holds the state; the kernel's is to be replaced before running */
+    bool failed;                  /* the kernel refused to run it: report once */
+    void *arch;                   /* the target's */
+    uint64_t n_exits[64];         /* by exit reason, for statistics; the last counts all others */
+    uint64_t n_interrupted;
+} KvmCpu;
+
+/* The target's answer to an exit. */
+typedef enum { KVM_CONTINUE, KVM_LEAVE /* back to the thread's loop */, KVM_NOT_MINE } KvmExit;
+
+typedef struct KvmCpuOps {
+    /* Once per VM, before the first vCPU: interrupt controllers and what else must come first. */
+    bool (*vm_init)(IrqchipMode wanted, bool pic, bool pit, GError **error);
+    unsigned (*vcpu_id)(Cpu *cpu);
+    bool (*cpu_init)(KvmCpu *v, GError **error);
+    void (*cpu_destroy)(KvmCpu *v);
+    bool (*get)(KvmCpu *v, GError **error);       /* kernel → env */
+    bool (*put)(KvmCpu *v, GError **error);       /* env → kernel */
+    /* VM-wide state (clock, interrupt controllers), when all vCPUs have stopped or are about to run. */
+    void (*vm_stopped)(void);
+    void (*vm_resuming)(void);
+    /* Big lock held, before running: what is pending for the vCPU as such. False: do not run. */
+    bool (*prepare)(KvmCpu *v);
+    /* No big lock, directly before and after KVM_RUN. pre_run false: leave the loop first. */
+    bool (*pre_run)(KvmCpu *v);
+    void (*post_run)(KvmCpu *v);
+    KvmExit (*handle_exit)(KvmCpu *v);
+    bool (*in_kernel_halt)(void);                 /* the kernel handles halts and start-up */
+    void (*debug)(KvmCpu *v, struct kvm_guest_debug *dbg); /* fill breakpoints and stepping */
+} KvmCpuOps;
+
+static inline KvmCpu *kvm_cpu(Cpu *cpu) { return cpu->kvm; }
+
+/* ---- ioctl.c: every call to the kernel goes through here ---- */
+/* 0 or a positive result, or -errno. */
+#define kvm_ioctl(fd, request, arg) kvm_ioctl_fn((fd), (request), (uintptr_t)(arg))
+/* Replaceable for tests. */
+extern int (*kvm_ioctl_fn)(int fd, unsigned long request, uintptr_t arg);
+extern int (*kvm_open_fn)(void);                  /* /dev/kvm: fd or -errno */
+const char *kvm_ioctl_name(unsigned long request);
+/* "KVM_CREATE_VCPU: Cannot allocate memory (remedy)"; false. `result` is -errno. */
+bool kvm_error(GError **error, unsigned long request, int result);
+
+/* ---- kvm.c ---- */
+extern int kvm_fd, kvm_vm_fd;
+int kvm_cap(unsigned cap);                        /* KVM_CHECK_EXTENSION of the VM; 0: not there */
+bool kvm_active(void);                            /* a VM exists */
+bool kvm_vm_create(GError **error) WARN_UNUSED;
+/* Everything given back; the vCPUs are gone before. For tests and exit. */
+void kvm_vm_destroy(void);
+bool kvm_vcpu_create(Cpu *cpu, GError **error) WARN_UNUSED;
+void kvm_vcpu_destroy(Cpu *cpu);
+void kvm_sync_out(Cpu *cpu);
+/* No vCPU is in the guest between the two. Any thread, with or without the big lock, but not two nested. */
+void kvm_inhibit_begin(void);
+void kvm_inhibit_end(void);
+char *kvm_describe(void);                         /* statistics as text; caller frees */
+
+/* ---- memory.c ---- */
+bool kvm_memory_init(GError **error) WARN_UNUSED;
+void kvm_memory_destroy(void);
+unsigned kvm_memory_slots_used(void);
+/* Record the vCPUs' writes in the RAM blocks' bitmaps from now on; sync fetches them. */
+bool kvm_dirty_log_start(GError **error) WARN_UNUSED;
+void kvm_dirty_log_stop(void);
+void kvm_dirty_log_sync(void);
+void kvm_dirty_ring_reap(KvmCpu *v);              /* v's thread or v stopped */
+extern uint32_t kvm_dirty_ring_entries;           /* 0: bitmap */
+
+/* ---- irq.c: GSI routes, MSI, irqfd, ioeventfd ---- */
+void kvm_routes_init(unsigned gsis);              /* gsis below this are lines, MSI routes come after */
+void kvm_routes_destroy(void);
+void kvm_route_irqchip(unsigned gsi, unsigned chip, unsigned pin); /* adds */
+void kvm_route_msi_set(unsigned gsi, uint64_t addr, uint32_t data); /* replaces */
+/* A route for one message vector: its gsi, or -1 when the kernel's table is full. */
+int kvm_route_msi_add(uint64_t addr, uint32_t data);
+void kvm_route_release(unsigned gsi);
+/* Changes between begin and commit reach the kernel at once. */
+void kvm_routes_begin(void);
+bool kvm_routes_commit(GError **error) WARN_UNUSED;
+int kvm_irq_line(unsigned gsi, bool level);
+int kvm_signal_msi(uint64_t addr, uint32_t data); /* > 0: delivered, 0: blocked by the guest */
+/* Eventfd `fd` raises gsi; `resample` (or -1) is signalled at the end of a level interrupt. */
+bool kvm_irqfd_add(unsigned gsi, int fd, int resample, GError **error) WARN_UNUSED;
+void kvm_irqfd_del(unsigned gsi, int fd);
+bool kvm_eventfd_init(GError **error) WARN_UNUSED; /* listens for memory_region_add_eventfd */
+void kvm_eventfd_destroy(void);

@@ -1,0 +1,356 @@
+/*
+ * accel/kvm/memory.c: guest RAM and ROM as KVM memory slots, and which pages the guest wrote.
+ *
+ * The listener collects what goes and what comes, and gives it to the kernel at commit. While something
+ * that was there goes (it may come back in other pieces), no vCPU is in the guest.
+ *
+ * Written pages: the kernel's bitmap per slot, cleared by hand where it can (so that a page is protected
+ * again only once its bit was taken), or a ring per vCPU.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "accel/kvm/kvm.h"
+#include "util/report.h"
+
+#define PAGE 4096u
+
+typedef struct {
+    uint32_t id;
+    hwaddr start;
+    uint64_t size;
+    uint8_t *host;
+    bool readonly;
+} Slot;
+
+typedef struct {
+    bool add;
+    FlatRange range;
+} Change;
+
+static GArray *slots;          /* Slot, by no order */
+static GArray *changes;        /* Change, of the running transaction */
+static uint8_t *ids;           /* slot numbers in use */
+static unsigned ids_max;
+static bool logging, manual_clear, have_readonly, registered;
+uint32_t kvm_dirty_ring_entries;
+
+/* ---- slots ---- */
+
+static int slot_id_new(void)
+{
+    for (unsigned i = 0; i < ids_max; i++) {
+        if (!ids[i]) {
+            ids[i] = 1;
+            return i;
+        }
+    }
+    return -1;
+}
+
+static int slot_tell(const Slot *s, uint64_t size)
+{
+    struct kvm_userspace_memory_region r = {
+        .slot = s->id,
+        .flags = (s->readonly ? KVM_MEM_READONLY : 0) | (logging && !s->readonly ? KVM_MEM_LOG_DIRTY_PAGES : 0),
+        .guest_phys_addr = s->start, .memory_size = size, .userspace_addr = (uintptr_t)s->host,
+    };
+
+    return kvm_ioctl(kvm_vm_fd, KVM_SET_USER_MEMORY_REGION, &r);
+}
+
+static void slot_sync(const Slot *s);
+
+static void slot_remove(const FlatRange *range)
+{
+    for (guint i = 0; i < slots->len; i++) {
+        Slot *s = &g_array_index(slots, Slot, i);
+        int r;
+
+        if (s->start < range->start || s->start - range->start >= range->size) {
+            continue;
+        }
+        if (logging) {
+            slot_sync(s);
+        }
+        r = slot_tell(s, 0);
+        if (r < 0) {
+            report_error("KVM_SET_USER_MEMORY_REGION: slot %u at %#" PRIx64 " cannot be removed: %s", s->id, s->start,
+                         g_strerror(-r));
+        }
+        ids[s->id] = 0;
+        g_array_remove_index_fast(slots, i);
+        return;
+    }
+}
+
+/* Whole pages of it; what a partial page holds is reached through exits. */
+static void slot_add(const FlatRange *range)
+{
+    hwaddr start = ALIGN_UP(range->start, (hwaddr)PAGE);
+    hwaddr end = ALIGN_DOWN(range->start + range->size, (hwaddr)PAGE);
+    Slot s = {.start = start, .size = end - start, .readonly = range->readonly || range->mr->readonly};
+    int id, r;
+
+    if (start >= end || (s.readonly && !have_readonly)) {
+        return;
+    }
+    s.host = range->mr->ram->host + range->offset + (start - range->start);
+    if ((uintptr_t)s.host % PAGE) {
+        return;
+    }
+    id = slot_id_new();
+    if (id < 0) {
+        report_error("KVM: the kernel has %u memory slots and the machine needs more; use fewer memory devices",
+                     ids_max);
+        system_internal_error_request(NULL);
+        return;
+    }
+    s.id = id;
+    r = slot_tell(&s, s.size);
+    if (r < 0) {
+        report_error("KVM_SET_USER_MEMORY_REGION: %" PRIu64 " KiB at %#" PRIx64 ": %s", s.size / KiB, s.start, g_strerror(-r));
+        ids[id] = 0;
+        system_internal_error_request(NULL);
+        return;
+    }
+    g_array_append_val(slots, s);
+}
+
+/* ---- the listener ---- */
+
+static void note(bool add, const FlatRange *range)
+{
+    Change c = {add, *range};
+
+    if (range->mr->ram) {
+        g_array_append_val(changes, c);
+    }
+}
+
+static void region_add(MemoryListener *l, const FlatRange *range)
+{
+    note(true, range);
+}
+
+static void region_del(MemoryListener *l, const FlatRange *range)
+{
+    note(false, range);
+}
+
+static void commit(MemoryListener *l)
+{
+    bool removal = false;
+
+    for (guint i = 0; i < changes->len; i++) {
+        removal |= !g_array_index(changes, Change, i).add;
+    }
+    if (removal) {
+        kvm_inhibit_begin();
+    }
+    for (unsigned add = 0; add < 2; add++) {
+        for (guint i = 0; i < changes->len; i++) {
+            const Change *c = &g_array_index(changes, Change, i);
+
+            if (c->add == add) {
+                (add ? slot_add : slot_remove)(&c->range);
+            }
+        }
+    }
+    g_array_set_size(changes, 0);
+    if (removal) {
+        kvm_inhibit_end();
+    }
+}
+
+static MemoryListener listener = {.name = "kvm", .region_add = region_add, .region_del = region_del, .commit = commit};
+
+static bool enable_ring(GError **error)
+{
+    unsigned cap = kvm_cap(KVM_CAP_DIRTY_LOG_RING_ACQ_REL) ? KVM_CAP_DIRTY_LOG_RING_ACQ_REL : KVM_CAP_DIRTY_LOG_RING;
+    struct kvm_enable_cap c = {.cap = cap, .args = {kvm_dirty_ring_entries * sizeof(struct kvm_dirty_gfn)}};
+    int most = kvm_cap(cap), r;
+
+    if (most < (int)c.args[0]) {
+        return error_set(error, "-accel kvm,dirty-ring-size=%u: the host kernel allows at most %zu; use 0 for the bitmap",
+                         kvm_dirty_ring_entries, most / sizeof(struct kvm_dirty_gfn));
+    }
+    r = kvm_ioctl(kvm_vm_fd, KVM_ENABLE_CAP, &c);
+    return r >= 0 || kvm_error(error, KVM_ENABLE_CAP, r);
+}
+
+bool kvm_memory_init(GError **error)
+{
+    if (registered) {
+        return true;
+    }
+    if (kvm_dirty_ring_entries) {
+        if (!enable_ring(error)) {
+            return false;
+        }
+    } else if (kvm_cap(KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2) & KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE) {
+        struct kvm_enable_cap c = {.cap = KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, .args = {KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE}};
+
+        manual_clear = kvm_ioctl(kvm_vm_fd, KVM_ENABLE_CAP, &c) >= 0;
+    }
+    have_readonly = kvm_cap(KVM_CAP_READONLY_MEM);
+    ids_max = kvm_cap(KVM_CAP_NR_MEMSLOTS) ?: 32;
+    ids = g_new0(uint8_t, ids_max);
+    slots = g_array_new(FALSE, TRUE, sizeof(Slot));
+    changes = g_array_new(FALSE, TRUE, sizeof(Change));
+    registered = true;
+    memory_listener_register(&listener, &address_space_memory);
+    commit(&listener); /* what was there already */
+    return true;
+}
+
+void kvm_memory_destroy(void)
+{
+    if (!registered) {
+        return;
+    }
+    memory_listener_unregister(&listener, &address_space_memory);
+    g_array_free(g_steal_pointer(&slots), TRUE);
+    g_array_free(g_steal_pointer(&changes), TRUE);
+    g_clear_pointer(&ids, g_free);
+    registered = logging = manual_clear = false;
+}
+
+unsigned kvm_memory_slots_used(void)
+{
+    return slots ? slots->len : 0;
+}
+
+/* ---- written pages ---- */
+
+static void mark_page(const Slot *s, uint64_t page)
+{
+    uint64_t offset;
+    RamBlock *b = ram_block_from_host(s->host + page * PAGE, &offset);
+
+    if (b) {
+        ram_set_dirty(b, offset, PAGE);
+    }
+}
+
+static void slot_sync(const Slot *s)
+{
+    uint64_t pages = s->size / PAGE, words = ALIGN_UP(pages, 64) / 64;
+    g_autofree uint64_t *bitmap = NULL;
+    struct kvm_dirty_log get = {.slot = s->id};
+    int r;
+
+    if (s->readonly || kvm_dirty_ring_entries) {
+        return;
+    }
+    bitmap = g_new0(uint64_t, words);
+    get.dirty_bitmap = bitmap;
+    r = kvm_ioctl(kvm_vm_fd, KVM_GET_DIRTY_LOG, &get);
+    if (r >= 0 && manual_clear) {
+        struct kvm_clear_dirty_log clear = {.slot = s->id, .num_pages = pages, .dirty_bitmap = bitmap};
+
+        r = kvm_ioctl(kvm_vm_fd, KVM_CLEAR_DIRTY_LOG, &clear);
+    }
+    if (r < 0) { /* nothing known: everything may have been written */
+        report_warn("KVM: the written pages of slot %u are not known: %s; all count as written", s->id, g_strerror(-r));
+        memset(bitmap, 0xff, words * 8);
+    }
+    for (uint64_t w = 0; w < words; w++) {
+        for (uint64_t bits = bitmap[w]; bits; bits &= bits - 1) {
+            uint64_t page = w * 64 + __builtin_ctzll(bits);
+
+            if (page < pages) {
+                mark_page(s, page);
+            }
+        }
+    }
+}
+
+static const Slot *slot_by_id(uint32_t id)
+{
+    for (guint i = 0; i < slots->len; i++) {
+        if (g_array_index(slots, Slot, i).id == id) {
+            return &g_array_index(slots, Slot, i);
+        }
+    }
+    return NULL;
+}
+
+static pthread_mutex_t reap_lock = PTHREAD_MUTEX_INITIALIZER;
+
+void kvm_dirty_ring_reap(KvmCpu *v)
+{
+    bool any = false;
+
+    pthread_mutex_lock(&reap_lock);
+    for (;;) {
+        struct kvm_dirty_gfn *g = &v->ring[v->ring_next % kvm_dirty_ring_entries];
+        const Slot *s;
+
+        if (!(__atomic_load_n(&g->flags, __ATOMIC_ACQUIRE) & KVM_DIRTY_GFN_F_DIRTY)) {
+            break;
+        }
+        s = slot_by_id(g->slot & 0xffff);
+        if (s && g->offset < s->size / PAGE) {
+            mark_page(s, g->offset);
+        }
+        __atomic_store_n(&g->flags, KVM_DIRTY_GFN_F_RESET, __ATOMIC_RELEASE);
+        v->ring_next++;
+        any = true;
+    }
+    if (any) {
+        kvm_ioctl(kvm_vm_fd, KVM_RESET_DIRTY_RINGS, 0);
+    }
+    pthread_mutex_unlock(&reap_lock);
+}
+
+void kvm_dirty_log_sync(void)
+{
+    if (!logging) {
+        return;
+    }
+    for (guint i = 0; i < slots->len; i++) {
+        slot_sync(&g_array_index(slots, Slot, i));
+    }
+    for (guint i = 0; kvm_dirty_ring_entries && cpus && i < cpus->len; i++) {
+        KvmCpu *v = kvm_cpu(g_ptr_array_index(cpus, i));
+
+        if (v) {
+            kvm_dirty_ring_reap(v);
+        }
+    }
+}
+
+static int set_logging(bool on)
+{
+    bool was = logging;
+
+    logging = on;
+    for (guint i = 0; i < slots->len; i++) {
+        const Slot *s = &g_array_index(slots, Slot, i);
+        int r = s->readonly ? 0 : slot_tell(s, s->size);
+
+        if (r < 0) {
+            logging = was;
+            for (guint k = 0; k < i; k++) { /* as it was; cannot fail in a new way that matters */
+                slot_tell(&g_array_index(slots, Slot, k), g_array_index(slots, Slot, k).size);
+            }
+            return r;
+        }
+    }
+    return 0;
+}
+
+bool kvm_dirty_log_start(GError **error)
+{
+    int r = logging || !slots ? 0 : set_logging(true);
+
+    return r >= 0 || kvm_error(error, KVM_SET_USER_MEMORY_REGION, r);
+}
+
+void kvm_dirty_log_stop(void)
+{
+    if (logging) {
+        kvm_dirty_log_sync();
+        set_logging(false);
+    }
+}

@@ -1,0 +1,515 @@
+/*
+ * target/x86/kvm.c: x86 machines in the kernel's hypervisor: interrupt controllers in the kernel (all, the
+ * local ones, none), what is injected before a vCPU runs and looked at afterwards, the paravirtual clock.
+ *
+ * kernel-irqchip=off: the devices of hw/intc do everything; HLT, INIT and start-up IPIs come here.
+ * split: the local APICs are the kernel's; IOAPIC messages go through KVM_SIGNAL_MSI, the PIC's interrupts
+ * are injected here. on: everything is the kernel's (the PIT stays here); inputs go through KVM_IRQ_LINE.
+ *
+ * GSIs of "on": 0–23 are the IOAPIC's pins, 24–39 the PIC's lines, so that the machine's wiring is the
+ * same under every accelerator.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "target/x86/kvm.h"
+#include "hw/core/clock.h"
+#include "hw/intc/apic.h"
+#include "hw/intc/i8259.h"
+#include "target/x86/system.h"
+#include "util/report.h"
+
+#define IOAPIC_PINS 24
+#define PIC_LINES 16
+#define PIC_GSI IOAPIC_PINS
+/* Three pages below the top of the BIOS area for real mode on old processors, as others place them. */
+#define IDENTITY_BASE 0xfeffc000u
+#define MCE_BANKS 10
+
+X86Kvm x86_kvm;
+static struct kvm_clock_data clock_data;
+static bool clock_valid;
+
+/* ---- interrupts into the kernel ---- */
+
+static void line_to_ioapic(unsigned pin, bool level)
+{
+    kvm_irq_line(pin, level);
+}
+
+static void line_to_pic(unsigned line, bool level)
+{
+    kvm_irq_line(PIC_GSI + line, level);
+}
+
+static void message(uint64_t addr, uint32_t data)
+{
+    int r = kvm_signal_msi(addr, data);
+
+    if (r < 0) {
+        guest_error("kvm", "message %#" PRIx64 " = %#x is not taken: %s", addr, data, g_strerror(-r));
+    }
+}
+
+/* The kernel reports EOIs of the level-triggered messages in its table. */
+static void route_changed(unsigned pin, bool masked, uint64_t addr, uint32_t data)
+{
+    g_autoptr(GError) error = NULL;
+
+    kvm_routes_begin();
+    kvm_route_msi_set(pin, addr, data);
+    if (!kvm_routes_commit(&error)) {
+        report_error("kvm: %s", error->message);
+    }
+}
+
+static bool create_split(GError **error)
+{
+    struct kvm_enable_cap c = {.cap = KVM_CAP_SPLIT_IRQCHIP, .args = {IOAPIC_PINS}};
+    int r;
+
+    if (!kvm_cap(KVM_CAP_SPLIT_IRQCHIP)) {
+        return error_set(error, "kernel-irqchip=split: the host kernel does not have it; use on or off");
+    }
+    r = kvm_ioctl(kvm_vm_fd, KVM_ENABLE_CAP, &c);
+    if (r < 0) {
+        return kvm_error(error, KVM_ENABLE_CAP, r);
+    }
+    kvm_routes_init(IOAPIC_PINS);
+    ioapic_route_hook = route_changed;
+    return true;
+}
+
+static bool create_all(GError **error)
+{
+    int r = kvm_cap(KVM_CAP_IRQCHIP) ? kvm_ioctl(kvm_vm_fd, KVM_CREATE_IRQCHIP, 0) : -ENXIO;
+
+    if (r < 0) {
+        return kvm_error(error, KVM_CREATE_IRQCHIP, r);
+    }
+    kvm_routes_init(PIC_GSI + PIC_LINES);
+    kvm_routes_begin();
+    for (unsigned pin = 0; pin < IOAPIC_PINS; pin++) {
+        kvm_route_irqchip(pin, KVM_IRQCHIP_IOAPIC, pin);
+    }
+    for (unsigned line = 0; line < PIC_LINES; line++) {
+        kvm_route_irqchip(PIC_GSI + line, line < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE, line % 8);
+    }
+    if (!kvm_routes_commit(error)) {
+        return false;
+    }
+    ioapic_line_hook = line_to_ioapic;
+    pic_line_hook = line_to_pic;
+    return true;
+}
+
+/* x2APIC IDs of 32 bits, and no broadcast meaning for 0xff of the old kind. */
+static void enable_x2apic(void)
+{
+    struct kvm_enable_cap c = {.cap = KVM_CAP_X2APIC_API,
+                               .args = {KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK}};
+
+    if ((kvm_cap(KVM_CAP_X2APIC_API) & c.args[0]) == c.args[0]) {
+        kvm_ioctl(kvm_vm_fd, KVM_ENABLE_CAP, &c);
+    }
+}
+
+static bool set_addresses(GError **error)
+{
+    uint64_t identity = IDENTITY_BASE;
+    int r = 0;
+
+    if (kvm_cap(KVM_CAP_SET_IDENTITY_MAP_ADDR)) {
+        r = kvm_ioctl(kvm_vm_fd, KVM_SET_IDENTITY_MAP_ADDR, &identity);
+        if (r < 0) {
+            return kvm_error(error, KVM_SET_IDENTITY_MAP_ADDR, r);
+        }
+    }
+    if (kvm_cap(KVM_CAP_SET_TSS_ADDR)) {
+        r = kvm_ioctl(kvm_vm_fd, KVM_SET_TSS_ADDR, IDENTITY_BASE + 0x1000);
+    }
+    return r >= 0 || kvm_error(error, KVM_SET_TSS_ADDR, r);
+}
+
+static bool fetch_msr_list(GError **error)
+{
+    g_autofree struct kvm_msr_list *list = g_malloc0(sizeof(*list));
+    int r = kvm_ioctl(kvm_fd, KVM_GET_MSR_INDEX_LIST, list);
+
+    if (r < 0 && r != -E2BIG) {
+        return kvm_error(error, KVM_GET_MSR_INDEX_LIST, r);
+    }
+    list = g_realloc(list, sizeof(*list) + list->nmsrs * sizeof(uint32_t));
+    r = kvm_ioctl(kvm_fd, KVM_GET_MSR_INDEX_LIST, list);
+    if (r < 0) {
+        return kvm_error(error, KVM_GET_MSR_INDEX_LIST, r);
+    }
+    g_free(x86_kvm.msrs);
+    x86_kvm.n_msrs = list->nmsrs;
+    x86_kvm.msrs = g_memdup2(list->indices, list->nmsrs * sizeof(uint32_t));
+    return true;
+}
+
+bool x86_kvm_has_msr(uint32_t index)
+{
+    for (unsigned i = 0; i < x86_kvm.n_msrs; i++) {
+        if (x86_kvm.msrs[i] == index) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void fetch_caps(void)
+{
+    int xsave2 = kvm_cap(KVM_CAP_XSAVE2);
+
+    x86_kvm.xsave = kvm_cap(KVM_CAP_XSAVE);
+    x86_kvm.xsave_size = MAX(xsave2, 4096);
+    x86_kvm.xcrs = kvm_cap(KVM_CAP_XCRS);
+    x86_kvm.sregs2 = kvm_cap(KVM_CAP_SREGS2);
+    x86_kvm.mce = kvm_cap(KVM_CAP_MCE) >= MCE_BANKS;
+}
+
+static bool vm_init(IrqchipMode wanted, bool pic, bool pit, GError **error)
+{
+    x86_kvm.irqchip = wanted != IRQCHIP_AUTO ? wanted : kvm_cap(KVM_CAP_IRQCHIP) ? IRQCHIP_ON : IRQCHIP_OFF;
+    fetch_caps();
+    apic_message_hook = NULL;
+    ioapic_line_hook = NULL;
+    ioapic_route_hook = NULL;
+    pic_line_hook = NULL;
+    clock_valid = false;
+    if (!fetch_msr_list(error) || !x86_kvm_cpuid_init(error) || !set_addresses(error)
+        || (x86_kvm.irqchip == IRQCHIP_ON && !create_all(error))
+        || (x86_kvm.irqchip == IRQCHIP_SPLIT && !create_split(error))) {
+        return false;
+    }
+    if (x86_kvm.irqchip != IRQCHIP_OFF) {
+        enable_x2apic();
+        apic_message_hook = message;
+    }
+    apic_set_in_kernel(x86_kvm.irqchip != IRQCHIP_OFF);
+    return true;
+}
+
+static bool in_kernel_halt(void)
+{
+    return x86_kvm.irqchip != IRQCHIP_OFF;
+}
+
+/* ---- vCPUs ---- */
+
+/* The kernel's local APICs know vCPUs by their APIC IDs. */
+static unsigned vcpu_id(Cpu *cpu)
+{
+    return X86_CPU(cpu)->apic_id;
+}
+
+static bool setup_tsc(KvmCpu *v, GError **error)
+{
+    uint64_t khz = x86_tsc_khz();
+    bool asked = khz != 1000000;
+    int r;
+
+    if (asked && (r = kvm_ioctl(v->fd, KVM_SET_TSC_KHZ, khz)) < 0 && kvm_ioctl(v->fd, KVM_GET_TSC_KHZ, 0) != (int)khz) {
+        return error_set(error, "-cpu tsc-frequency: the host cannot run the guest's TSC at %" PRIu64 " kHz: %s; leave it"
+                         " out", khz, g_strerror(-r));
+    }
+    r = kvm_ioctl(v->fd, KVM_GET_TSC_KHZ, 0);
+    if (r > 0) {
+        x86_tsc_set_khz(r);
+    }
+    return true;
+}
+
+static bool cpu_init(KvmCpu *v, GError **error)
+{
+    X86KvmCpu *k = g_new0(X86KvmCpu, 1);
+    uint64_t mcg_cap = MCE_BANKS | 1 << 8;
+
+    k->xsave = g_malloc0(x86_kvm.xsave_size);
+    v->arch = k;
+    if (x86_kvm.mce) {
+        kvm_ioctl(v->fd, KVM_X86_SETUP_MCE, &mcg_cap); /* without: no machine checks */
+    }
+    if (x86_kvm_set_cpuid(v, error) && setup_tsc(v, error)) {
+        return true;
+    }
+    g_free(k->xsave);
+    g_free(k);
+    v->arch = NULL;
+    return false;
+}
+
+static void cpu_destroy(KvmCpu *v)
+{
+    X86KvmCpu *k = x86_kvm_cpu(v);
+
+    if (k) {
+        g_free(k->xsave);
+        g_free(k);
+        v->arch = NULL;
+    }
+}
+
+/* ---- before and after running ---- */
+
+/* INIT and start-up IPIs, when the local APICs are ours. */
+static bool prepare(KvmCpu *v)
+{
+    Cpu *cpu = v->cpu;
+    X86State *env = &X86_CPU(cpu)->env;
+    uint32_t request = cpu_interrupt_pending(cpu);
+
+    if (x86_kvm.irqchip != IRQCHIP_OFF) {
+        return true;
+    }
+    if (request & X86_INTERRUPT_INIT) {
+        cpu_interrupt_clear(cpu, X86_INTERRUPT_INIT);
+        kvm_sync_out(cpu);
+        x86_cpu_init_reset(cpu);
+        x86_kvm_cpu(v)->events_valid = false;
+        request = cpu_interrupt_pending(cpu);
+    }
+    if (request & X86_INTERRUPT_SIPI) {
+        cpu_interrupt_clear(cpu, X86_INTERRUPT_SIPI);
+        kvm_sync_out(cpu);
+        x86_cpu_start_up(cpu);
+    }
+    if (env->halted_by_init) {
+        return false;
+    }
+    if (cpu->halted && !cpu->cc->has_work(cpu)) {
+        return false;
+    }
+    cpu->halted = false;
+    return true;
+}
+
+static int acknowledge(X86Cpu *x)
+{
+    return x86_kvm.irqchip == IRQCHIP_SPLIT || !x->apic ? pic_get_interrupt() : apic_get_interrupt(x->apic);
+}
+
+static void inject(KvmCpu *v, uint32_t request)
+{
+    Cpu *cpu = v->cpu;
+    struct kvm_run *run = v->run;
+
+    if (request & X86_INTERRUPT_NMI) {
+        cpu_interrupt_clear(cpu, X86_INTERRUPT_NMI);
+        kvm_ioctl(v->fd, KVM_NMI, 0);
+    }
+    if (request & X86_INTERRUPT_SMI) {
+        cpu_interrupt_clear(cpu, X86_INTERRUPT_SMI);
+        log_mask(LOG_UNIMP, "x86: system management interrupt ignored: SMM is not supported\n");
+    }
+    if (x86_kvm.irqchip == IRQCHIP_ON) {
+        return;
+    }
+    if ((request & CPU_INTERRUPT_HARD) && run->ready_for_interrupt_injection && run->if_flag) {
+        struct kvm_interrupt i = {.irq = acknowledge(X86_CPU(cpu))};
+
+        if ((int)i.irq < 0) {
+            cpu_interrupt_clear(cpu, CPU_INTERRUPT_HARD);
+        } else {
+            int r = kvm_ioctl(v->fd, KVM_INTERRUPT, &i);
+
+            if (r < 0) {
+                report_error("vCPU %u: KVM_INTERRUPT %u: %s", cpu->index, i.irq, g_strerror(-r));
+            }
+            run->ready_for_interrupt_injection = 0;
+        }
+    }
+}
+
+static bool pre_run(KvmCpu *v)
+{
+    Cpu *cpu = v->cpu;
+    X86Cpu *x = X86_CPU(cpu);
+    uint32_t request = cpu_interrupt_pending(cpu);
+
+    v->run->request_interrupt_window = 0;
+    if (unlikely(request)) {
+        bql_lock();
+        inject(v, request);
+        bql_unlock();
+        request = cpu_interrupt_pending(cpu);
+        v->run->request_interrupt_window = x86_kvm.irqchip != IRQCHIP_ON && (request & CPU_INTERRUPT_HARD);
+    }
+    if (x86_kvm.irqchip == IRQCHIP_OFF) {
+        if (request & (X86_INTERRUPT_INIT | X86_INTERRUPT_SIPI)) {
+            return false;
+        }
+        v->run->cr8 = x->apic ? apic_get_tpr(x->apic) : 0;
+    }
+    return true;
+}
+
+static void post_run(KvmCpu *v)
+{
+    X86Cpu *x = X86_CPU(v->cpu);
+    struct kvm_run *run = v->run;
+
+    /* what wakes a halted vCPU looks at IF */
+    x->env.eflags = run->if_flag ? x->env.eflags | IF_MASK : x->env.eflags & ~IF_MASK;
+    if (x86_kvm.irqchip != IRQCHIP_OFF || !x->apic) {
+        return;
+    }
+    if (run->cr8 != apic_get_tpr(x->apic)) {
+        apic_set_tpr(x->apic, run->cr8);
+    }
+    if (run->apic_base != apic_get_base(x->apic)) {
+        bql_lock();
+        apic_set_base(x->apic, run->apic_base);
+        bql_unlock();
+    }
+}
+
+static KvmExit handle_exit(KvmCpu *v)
+{
+    switch (v->run->exit_reason) {
+    case KVM_EXIT_SET_TPR:
+        return KVM_CONTINUE;
+    case KVM_EXIT_IOAPIC_EOI:
+        bql_lock();
+        ioapic_eoi_broadcast(v->run->eoi.vector);
+        bql_unlock();
+        return KVM_CONTINUE;
+    case KVM_EXIT_HLT: {
+        /* an interrupt that came meanwhile goes on at once */
+        bool wake = false;
+
+        bql_lock();
+        v->cpu->halted = true;
+        X86_CPU(v->cpu)->env.nmi_masked = false;
+        if (v->cpu->cc->has_work(v->cpu)) {
+            v->cpu->halted = false;
+            wake = true;
+        }
+        bql_unlock();
+        return wake ? KVM_CONTINUE : KVM_LEAVE;
+    }
+    default:
+        return KVM_NOT_MINE;
+    }
+}
+
+/* ---- controllers and clock of the VM ---- */
+
+static void get_pic(unsigned chip)
+{
+    struct kvm_irqchip c = {.chip_id = chip};
+    PicRegs r;
+    const struct kvm_pic_state *p = &c.chip.pic;
+
+    if (!pic_export(chip, &r) || kvm_ioctl(kvm_vm_fd, KVM_GET_IRQCHIP, &c) < 0) {
+        return;
+    }
+    r.irr = p->irr, r.imr = p->imr, r.isr = p->isr, r.lowest = p->priority_add, r.base = p->irq_base, r.elcr = p->elcr;
+    r.init_step = p->init_state ? p->init_state + 1 : 0;
+    r.read_isr = p->read_reg_select, r.poll = p->poll, r.special_mask = p->special_mask, r.auto_eoi = p->auto_eoi;
+    r.rotate_auto_eoi = p->rotate_on_auto_eoi, r.special_nested = p->special_fully_nested_mode, r.want_icw4 = p->init4;
+    pic_import(chip, &r);
+}
+
+static void put_pic(unsigned chip)
+{
+    struct kvm_irqchip c = {.chip_id = chip};
+    PicRegs r;
+
+    if (!pic_export(chip, &r)) {
+        return;
+    }
+    c.chip.pic = (struct kvm_pic_state){
+        .last_irr = r.lines, .irr = r.irr, .imr = r.imr, .isr = r.isr, .priority_add = r.lowest, .irq_base = r.base,
+        .read_reg_select = r.read_isr, .poll = r.poll, .special_mask = r.special_mask,
+        .init_state = r.init_step ? r.init_step - 1 : 0, .auto_eoi = r.auto_eoi, .rotate_on_auto_eoi = r.rotate_auto_eoi,
+        .special_fully_nested_mode = r.special_nested, .init4 = r.want_icw4, .elcr = r.elcr,
+        .elcr_mask = chip ? 0xde : 0xf8,
+    };
+    if (kvm_ioctl(kvm_vm_fd, KVM_SET_IRQCHIP, &c) < 0) {
+        report_error("kvm: the PIC's state is not taken");
+    }
+}
+
+static void get_ioapic(void)
+{
+    struct kvm_irqchip c = {.chip_id = KVM_IRQCHIP_IOAPIC};
+    IoApicRegs r;
+
+    if (!ioapic_export(&r) || kvm_ioctl(kvm_vm_fd, KVM_GET_IRQCHIP, &c) < 0) {
+        return;
+    }
+    r.id = (c.chip.ioapic.id & 15) << 24;
+    r.select = c.chip.ioapic.ioregsel;
+    for (unsigned i = 0; i < IOAPIC_PINS; i++) {
+        r.rte[i] = c.chip.ioapic.redirtbl[i].bits;
+    }
+    ioapic_import(&r);
+}
+
+/* An edge that was taken must not count again: only level pins show their lines. */
+static void put_ioapic(void)
+{
+    struct kvm_irqchip c = {.chip_id = KVM_IRQCHIP_IOAPIC};
+    IoApicRegs r;
+
+    if (!ioapic_export(&r)) {
+        return;
+    }
+    c.chip.ioapic.base_address = 0xfec00000;
+    c.chip.ioapic.id = r.id >> 24;
+    c.chip.ioapic.ioregsel = r.select;
+    for (unsigned i = 0; i < IOAPIC_PINS; i++) {
+        c.chip.ioapic.redirtbl[i].bits = r.rte[i];
+        c.chip.ioapic.irr |= r.rte[i] & 1 << 15 ? r.lines & 1u << i : 0;
+    }
+    if (kvm_ioctl(kvm_vm_fd, KVM_SET_IRQCHIP, &c) < 0) {
+        report_error("kvm: the IOAPIC's state is not taken");
+    }
+}
+
+static void vm_stopped(void)
+{
+    if (x86_kvm.irqchip == IRQCHIP_ON) {
+        get_pic(0);
+        get_pic(1);
+        get_ioapic();
+    }
+    if (x86_kvm.paravirt_clock && kvm_ioctl(kvm_vm_fd, KVM_GET_CLOCK, &clock_data) >= 0) {
+        clock_data.flags = 0;
+        clock_valid = true;
+    }
+}
+
+static void vm_resuming(void)
+{
+    if (x86_kvm.irqchip == IRQCHIP_ON) {
+        put_pic(0);
+        put_pic(1);
+        put_ioapic();
+    }
+    if (clock_valid) {
+        kvm_ioctl(kvm_vm_fd, KVM_SET_CLOCK, &clock_data);
+        for (guint i = 0; cpus && i < cpus->len; i++) {
+            kvm_ioctl(kvm_cpu(cpus->pdata[i])->fd, KVM_KVMCLOCK_CTRL, 0); /* fails for who has no clock page */
+        }
+    }
+}
+
+const KvmCpuOps x86_kvm_ops = {
+    .vm_init = vm_init,
+    .vcpu_id = vcpu_id,
+    .cpu_init = cpu_init,
+    .cpu_destroy = cpu_destroy,
+    .get = x86_kvm_get,
+    .put = x86_kvm_put,
+    .vm_stopped = vm_stopped,
+    .vm_resuming = vm_resuming,
+    .prepare = prepare,
+    .pre_run = pre_run,
+    .post_run = post_run,
+    .handle_exit = handle_exit,
+    .in_kernel_halt = in_kernel_halt,
+};

@@ -1,0 +1,38 @@
+/*
+ * target/x86/kvm.h: x86 vCPUs in the kernel: what kvm.c, kvm_state.c and kvm_cpuid.c share.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#pragma once
+#include "accel/kvm/kvm.h"
+#include "target/x86/cpu.h"
+
+#define KVM_X86_MSRS_MAX 128
+
+typedef struct {
+    struct kvm_vcpu_events events;   /* what env has no place for: injected and not yet delivered */
+    bool events_valid;
+    struct kvm_xsave *xsave;         /* xsave_size bytes */
+} X86KvmCpu;
+
+typedef struct {
+    IrqchipMode irqchip;             /* never AUTO */
+    bool xsave, xcrs, sregs2, mce, paravirt_clock;
+    unsigned xsave_size;
+    unsigned pkru_offset;            /* in the XSAVE area, as the host lays it out; 0: none */
+    uint64_t xcr0;                   /* components that KVM knows */
+    uint32_t *msrs;                  /* KVM_GET_MSR_INDEX_LIST */
+    unsigned n_msrs;
+    struct kvm_cpuid2 *cpuid;        /* KVM_GET_SUPPORTED_CPUID */
+} X86Kvm;
+extern X86Kvm x86_kvm;
+
+static inline X86KvmCpu *x86_kvm_cpu(KvmCpu *v) { return v->arch; }
+bool x86_kvm_has_msr(uint32_t index);
+/* kvm_cpuid.c */
+bool x86_kvm_cpuid_init(GError **error) WARN_UNUSED;
+const struct kvm_cpuid_entry2 *x86_kvm_cpuid_find(uint32_t leaf, uint32_t subleaf);
+bool x86_kvm_set_cpuid(KvmCpu *v, GError **error) WARN_UNUSED;
+/* kvm_state.c */
+bool x86_kvm_get(KvmCpu *v, GError **error) WARN_UNUSED;
+bool x86_kvm_put(KvmCpu *v, GError **error) WARN_UNUSED;

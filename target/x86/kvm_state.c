@@ -1,0 +1,626 @@
+/*
+ * target/x86/kvm_state.c: an x86 vCPU's state between the kernel and env, where it has the same form as
+ * under the translator: saved state, resets and loaders do not know who ran the guest.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "hw/core/clock.h"
+#include "hw/intc/apic.h"
+#include "target/x86/fpu.h"
+#include "target/x86/kvm.h"
+#include "target/x86/system.h"
+#include "target/x86/xsave.h"
+#include "util/report.h"
+
+#define XSAVE_HEADER 512u
+#define MSR_TSC 0x10u
+#define MSR_TSC_DEADLINE 0x6e0u
+
+static bool call(KvmCpu *v, unsigned long request, void *arg, GError **error)
+{
+    int r = kvm_ioctl(v->fd, request, arg);
+
+    return r >= 0 || kvm_error(error, request, r);
+}
+
+/* ---- general registers ---- */
+
+static bool get_regs(KvmCpu *v, X86State *env, GError **error)
+{
+    struct kvm_regs r;
+
+    if (!call(v, KVM_GET_REGS, &r, error)) {
+        return false;
+    }
+    const uint64_t in[16] = {r.rax, r.rcx, r.rdx, r.rbx, r.rsp, r.rbp, r.rsi, r.rdi, r.r8, r.r9, r.r10, r.r11, r.r12, r.r13, r.r14, r.r15};
+    memcpy(env->regs, in, sizeof(in));
+    env->eip = r.rip;
+    env->cc_op = CC_OP_EFLAGS;
+    env->cc_src = r.rflags & CC_ALL;
+    env->df = r.rflags & DF_MASK ? -1 : 1;
+    env->eflags = (r.rflags & ~(CC_ALL | DF_MASK)) | 2;
+    return true;
+}
+
+static bool put_regs(KvmCpu *v, X86State *env, GError **error)
+{
+    const uint64_t *g = env->regs;
+    struct kvm_regs r = {
+        .rax = g[0], .rcx = g[1], .rdx = g[2], .rbx = g[3], .rsp = g[4], .rbp = g[5], .rsi = g[6], .rdi = g[7],
+        .r8 = g[8], .r9 = g[9], .r10 = g[10], .r11 = g[11], .r12 = g[12], .r13 = g[13], .r14 = g[14], .r15 = g[15],
+        .rip = env->eip, .rflags = x86_get_eflags(env),
+    };
+
+    return call(v, KVM_SET_REGS, &r, error);
+}
+
+/* ---- segments and control registers ---- */
+
+static void put_segment(struct kvm_segment *k, const X86Segment *s)
+{
+    *k = (struct kvm_segment){
+        .base = s->base, .limit = s->limit, .selector = s->selector, .type = s->flags >> DESC_TYPE_SHIFT & 15,
+        .present = !!(s->flags & DESC_P_MASK), .dpl = s->flags >> DESC_DPL_SHIFT & 3, .db = !!(s->flags & DESC_B_MASK),
+        .s = !!(s->flags & DESC_S_MASK), .l = !!(s->flags & DESC_L_MASK), .g = !!(s->flags & DESC_G_MASK),
+        .avl = !!(s->flags & DESC_AVL_MASK), .unusable = !(s->flags & DESC_P_MASK),
+    };
+}
+
+static void get_segment(X86Segment *s, const struct kvm_segment *k)
+{
+    uint32_t f = k->type << DESC_TYPE_SHIFT | (uint32_t)k->dpl << DESC_DPL_SHIFT;
+
+    f |= k->present && !k->unusable ? DESC_P_MASK : 0;
+    f |= (k->db ? DESC_B_MASK : 0) | (k->s ? DESC_S_MASK : 0) | (k->l ? DESC_L_MASK : 0) | (k->g ? DESC_G_MASK : 0)
+         | (k->avl ? DESC_AVL_MASK : 0);
+    *s = (X86Segment){.selector = k->selector, .limit = k->limit, .base = k->base, .flags = k->unusable ? 0 : f};
+}
+
+/* In virtual-8086 mode the processor takes only one form. */
+static void vm86_segment(struct kvm_segment *k)
+{
+    k->type = 3;
+    k->present = k->s = 1;
+    k->dpl = 3;
+    k->db = k->l = k->g = k->avl = k->unusable = 0;
+    k->limit = 0xffff;
+    k->base = (uint64_t)k->selector << 4;
+}
+
+static const uint8_t segment_order[6] = {R_CS, R_DS, R_ES, R_FS, R_GS, R_SS};
+
+static bool get_sregs(KvmCpu *v, X86State *env, Device *apic, uint64_t *apic_base, GError **error)
+{
+    struct kvm_sregs2 s2;
+    struct kvm_sregs s;
+
+    /* the two have the same layout as far as we look */
+    if (!call(v, KVM_GET_SREGS, &s, error)) {
+        return false;
+    }
+    const struct kvm_segment *in[6] = {&s.cs, &s.ds, &s.es, &s.fs, &s.gs, &s.ss};
+    for (unsigned i = 0; i < 6; i++) {
+        get_segment(&env->segs[segment_order[i]], in[i]);
+    }
+    get_segment(&env->tr, &s.tr);
+    get_segment(&env->ldt, &s.ldt);
+    env->gdt.base = s.gdt.base, env->gdt.limit = s.gdt.limit;
+    env->idt.base = s.idt.base, env->idt.limit = s.idt.limit;
+    env->cr[0] = s.cr0, env->cr[2] = s.cr2, env->cr[3] = s.cr3, env->cr[4] = s.cr4;
+    env->efer = s.efer;
+    *apic_base = s.apic_base;
+    if (apic && x86_kvm.irqchip == IRQCHIP_OFF) {
+        apic_set_tpr(apic, s.cr8);
+    }
+    x86_set_cpl(env, env->eflags & VM_MASK ? 3 : env->cr[0] & CR0_PE ? s.ss.dpl : 0);
+    if (x86_kvm.sregs2 && kvm_ioctl(v->fd, KVM_GET_SREGS2, &s2) >= 0 && (s2.flags & KVM_SREGS2_FLAGS_PDPTRS_VALID)) {
+        memcpy(env->pdpte, s2.pdptrs, sizeof(env->pdpte));
+    }
+    return true;
+}
+
+static bool put_sregs(KvmCpu *v, X86State *env, Device *apic, GError **error)
+{
+    struct kvm_sregs2 s = {
+        .cr0 = env->cr[0], .cr2 = env->cr[2], .cr3 = env->cr[3], .cr4 = env->cr[4], .efer = env->efer,
+        .cr8 = apic ? apic_get_tpr(apic) : 0, .apic_base = apic ? apic_get_base(apic) : APIC_DEFAULT_BASE | MSR_APIC_BASE_BSP,
+        .gdt = {.base = env->gdt.base, .limit = env->gdt.limit}, .idt = {.base = env->idt.base, .limit = env->idt.limit},
+    };
+    struct kvm_segment *out[6] = {&s.cs, &s.ds, &s.es, &s.fs, &s.gs, &s.ss};
+    bool pae = (env->cr[0] & CR0_PG) && (env->cr[4] & CR4_PAE) && !(env->efer & EFER_LMA);
+    struct kvm_sregs old;
+
+    for (unsigned i = 0; i < 6; i++) {
+        put_segment(out[i], &env->segs[segment_order[i]]);
+        if (env->eflags & VM_MASK) {
+            vm86_segment(out[i]);
+        }
+    }
+    s.ss.dpl = x86_cpl(env);
+    put_segment(&s.tr, &env->tr);
+    put_segment(&s.ldt, &env->ldt);
+    if (x86_kvm.sregs2 && pae) {
+        s.flags = KVM_SREGS2_FLAGS_PDPTRS_VALID;
+        memcpy(s.pdptrs, env->pdpte, sizeof(s.pdptrs));
+        return call(v, KVM_SET_SREGS2, &s, error);
+    }
+    memset(&old, 0, sizeof(old));
+    old.cs = s.cs, old.ds = s.ds, old.es = s.es, old.fs = s.fs, old.gs = s.gs, old.ss = s.ss, old.tr = s.tr, old.ldt = s.ldt;
+    old.gdt = s.gdt, old.idt = s.idt;
+    old.cr0 = s.cr0, old.cr2 = s.cr2, old.cr3 = s.cr3, old.cr4 = s.cr4, old.cr8 = s.cr8;
+    old.efer = s.efer, old.apic_base = s.apic_base;
+    return call(v, KVM_SET_SREGS, &old, error);
+}
+
+/* ---- x87, SSE, AVX, protection keys: the XSAVE area, standard form ---- */
+
+typedef struct {
+    uint16_t fcw, fsw;
+    uint8_t ftw, reserved;
+    uint16_t fop;
+    uint64_t fip, fdp;
+    uint32_t mxcsr, mxcsr_mask;
+    uint8_t st[8][16];
+    uint8_t xmm[16][16];
+} Legacy;
+
+static void legacy_to_env(X86State *env, const Legacy *l)
+{
+    unsigned top = l->fsw >> 11 & 7;
+
+    env->fpuc = l->fcw;
+    env->fpus = l->fsw & ~FPUS_TOP;
+    env->fpstt = top;
+    for (unsigned i = 0; i < 8; i++) {
+        X86Fpreg *r = &env->fpregs[(top + i) & 7];
+
+        env->fptags[(top + i) & 7] = !(l->ftw >> ((top + i) & 7) & 1);
+        memcpy(&r->mant, l->st[i], 8);
+        memcpy(&r->exp, l->st[i] + 8, 2);
+    }
+    env->fpop = l->fop & 0x7ff;
+    env->fpip = l->fip;
+    env->fpdp = l->fdp;
+    env->fpcs = env->fpds = 0;
+    env->mxcsr = l->mxcsr & MXCSR_MASK;
+    for (unsigned i = 0; i < 16; i++) {
+        memcpy(&env->xmm[i], l->xmm[i], 16);
+    }
+}
+
+static void env_to_legacy(const X86State *env, Legacy *l)
+{
+    unsigned top = env->fpstt & 7;
+
+    memset(l, 0, sizeof(*l));
+    l->fcw = env->fpuc;
+    l->fsw = x86_fpu_sw(env);
+    for (unsigned i = 0; i < 8; i++) {
+        l->ftw |= (env->fptags[i] ? 0 : 1) << i;
+        memcpy(l->st[i], &env->fpregs[(top + i) & 7], 10);
+    }
+    l->fop = env->fpop;
+    l->fip = env->fpip;
+    l->fdp = env->fpdp;
+    l->mxcsr = env->mxcsr;
+    l->mxcsr_mask = MXCSR_MASK;
+    for (unsigned i = 0; i < 16; i++) {
+        memcpy(l->xmm[i], &env->xmm[i], 16);
+    }
+}
+
+/* XSTATE_BV lacks what is in its initial configuration; the area's bytes then mean nothing. */
+static bool get_xsave(KvmCpu *v, X86State *env, GError **error)
+{
+    uint8_t *a = (uint8_t *)x86_kvm_cpu(v)->xsave;
+    static const Legacy zero = {.fcw = 0x37f, .mxcsr = 0x1f80};
+    Legacy l;
+    uint64_t bv;
+
+    if (!call(v, x86_kvm.xsave_size > 4096 ? KVM_GET_XSAVE2 : KVM_GET_XSAVE, a, error)) {
+        return false;
+    }
+    memcpy(&l, a, sizeof(l));
+    memcpy(&bv, a + XSAVE_HEADER, 8);
+    if (!(bv & XFEATURE_X87)) {
+        memcpy(&l, &zero, offsetof(Legacy, mxcsr));
+        memset(l.st, 0, sizeof(l.st));
+    }
+    if (!(bv & XFEATURE_SSE)) {
+        memset(l.xmm, 0, sizeof(l.xmm));
+        l.mxcsr = bv & XFEATURE_AVX ? l.mxcsr : 0x1f80;
+    }
+    legacy_to_env(env, &l);
+    for (unsigned i = 0; i < 16; i++) {
+        if (bv & XFEATURE_AVX) {
+            memcpy(env->xmm[i].b + 16, a + XSAVE_AVX_OFFSET + i * 16, 16);
+        } else {
+            memset(env->xmm[i].b + 16, 0, 16);
+        }
+    }
+    env->pkru = (bv & XFEATURE_PKRU) && x86_kvm.pkru_offset ? ldl_le(a + x86_kvm.pkru_offset) : 0;
+    return true;
+}
+
+static bool put_xsave(KvmCpu *v, X86State *env, GError **error)
+{
+    uint8_t *a = (uint8_t *)x86_kvm_cpu(v)->xsave;
+    uint64_t bv = (XFEATURE_X87 | XFEATURE_SSE | XFEATURE_AVX | XFEATURE_PKRU) & (x86_kvm.xcr0 | 3);
+    Legacy l;
+
+    memset(a, 0, x86_kvm.xsave_size);
+    env_to_legacy(env, &l);
+    memcpy(a, &l, sizeof(l));
+    for (unsigned i = 0; i < 16; i++) {
+        memcpy(a + XSAVE_AVX_OFFSET + i * 16, env->xmm[i].b + 16, 16);
+    }
+    if (x86_kvm.pkru_offset) {
+        stl_le(a + x86_kvm.pkru_offset, env->pkru);
+    } else {
+        bv &= ~(uint64_t)XFEATURE_PKRU;
+    }
+    memcpy(a + XSAVE_HEADER, &bv, 8);
+    return call(v, KVM_SET_XSAVE, a, error);
+}
+
+/* Kernels and processors without XSAVE. */
+static bool get_fpu(KvmCpu *v, X86State *env, GError **error)
+{
+    struct kvm_fpu f;
+    Legacy l = {0};
+
+    if (!call(v, KVM_GET_FPU, &f, error)) {
+        return false;
+    }
+    l.fcw = f.fcw, l.fsw = f.fsw, l.ftw = f.ftwx, l.fop = f.last_opcode, l.fip = f.last_ip, l.fdp = f.last_dp, l.mxcsr = f.mxcsr;
+    memcpy(l.st, f.fpr, sizeof(l.st));
+    memcpy(l.xmm, f.xmm, sizeof(l.xmm));
+    legacy_to_env(env, &l);
+    return true;
+}
+
+static bool put_fpu(KvmCpu *v, X86State *env, GError **error)
+{
+    struct kvm_fpu f = {0};
+    Legacy l;
+
+    env_to_legacy(env, &l);
+    f.fcw = l.fcw, f.fsw = l.fsw, f.ftwx = l.ftw, f.last_opcode = l.fop, f.last_ip = l.fip, f.last_dp = l.fdp, f.mxcsr = l.mxcsr;
+    memcpy(f.fpr, l.st, sizeof(l.st));
+    memcpy(f.xmm, l.xmm, sizeof(l.xmm));
+    return call(v, KVM_SET_FPU, &f, error);
+}
+
+static bool get_xcrs(KvmCpu *v, X86State *env, GError **error)
+{
+    struct kvm_xcrs x = {0};
+
+    if (!x86_kvm.xcrs) {
+        return true;
+    }
+    if (!call(v, KVM_GET_XCRS, &x, error)) {
+        return false;
+    }
+    for (unsigned i = 0; i < MIN(x.nr_xcrs, ARRAY_SIZE(x.xcrs)); i++) {
+        if (x.xcrs[i].xcr == 0) {
+            env->xcr0 = x.xcrs[i].value;
+        }
+    }
+    return true;
+}
+
+static bool put_xcrs(KvmCpu *v, X86State *env, GError **error)
+{
+    struct kvm_xcrs x = {.nr_xcrs = 1};
+
+    x.xcrs[0].value = env->xcr0 | 1;
+    return !x86_kvm.xcrs || !x86_has(env, FEAT_1_ECX, BIT(26)) || call(v, KVM_SET_XCRS, &x, error);
+}
+
+/* ---- model-specific registers ---- */
+
+typedef struct {
+    uint32_t index;
+    uint16_t offset; /* in X86State */
+    uint8_t word, bit; /* needs the feature; FEAT_WORDS: always */
+    bool listed;     /* only if the kernel's list names it */
+} MsrRow;
+#define ALWAYS FEAT_WORDS, 0
+#define R(i, f, listed) { i, offsetof(X86State, f), ALWAYS, listed }
+#define RF(i, f, w, b, listed) { i, offsetof(X86State, f), w, b, listed }
+static const MsrRow rows[] = {
+    R(0x174, sysenter_cs, false), R(0x175, sysenter_esp, false), R(0x176, sysenter_eip, false),
+    R(0x277, pat, true), R(0x1a0, misc_enable, true), R(0x1d9, debugctl, true),
+    R(0xc0000081, star, true), RF(0xc0000082, lstar, FEAT_8000_0001_EDX, 29, true), RF(0xc0000083, cstar, FEAT_8000_0001_EDX, 29, true),
+    RF(0xc0000084, fmask, FEAT_8000_0001_EDX, 29, true), RF(0xc0000102, kernel_gs_base, FEAT_8000_0001_EDX, 29, true),
+    RF(0xc0000103, tsc_aux, FEAT_8000_0001_EDX, 27, true), RF(0x3b, tsc_adjust, FEAT_7_0_EBX, 1, true),
+    RF(0x48, spec_ctrl, FEAT_7_0_EDX, 26, true),
+    R(0x17a, mcg_status, true), R(0x17b, mcg_ctl, true),
+    RF(0x4b564d01, kvm_system_time, FEAT_KVM, 3, true), RF(0x4b564d00, kvm_wall_clock, FEAT_KVM, 3, true),
+    RF(0x4b564d02, kvm_async_pf, FEAT_KVM, 4, true), RF(0x4b564d03, kvm_steal_time, FEAT_KVM, 5, true),
+    RF(0x4b564d04, kvm_pv_eoi, FEAT_KVM, 6, true), RF(0x4b564d05, kvm_poll_control, FEAT_KVM, 12, true),
+    RF(0x4b564d06, kvm_async_pf_int, FEAT_KVM, 14, true),
+};
+
+typedef struct {
+    struct kvm_msrs head;
+    struct kvm_msr_entry entries[KVM_X86_MSRS_MAX];
+    uint64_t *field[KVM_X86_MSRS_MAX];
+} MsrBatch;
+
+static void batch_add(MsrBatch *b, uint32_t index, uint64_t *field)
+{
+    assert(b->head.nmsrs < KVM_X86_MSRS_MAX);
+    b->field[b->head.nmsrs] = field;
+    b->entries[b->head.nmsrs++] = (struct kvm_msr_entry){.index = index, .data = *field};
+}
+
+static void batch_mtrrs(MsrBatch *b, X86State *env)
+{
+    static const uint16_t fixed[11] = {0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f};
+
+    for (unsigned i = 0; i < 11; i++) {
+        batch_add(b, fixed[i], &env->mtrr_fixed[i]);
+    }
+    for (unsigned i = 0; i < 8; i++) {
+        batch_add(b, 0x200 + 2 * i, &env->mtrr_var[i].base);
+        batch_add(b, 0x201 + 2 * i, &env->mtrr_var[i].mask);
+    }
+    batch_add(b, 0x2ff, &env->mtrr_deftype);
+}
+
+static void batch_fill(MsrBatch *b, X86State *env)
+{
+    memset(b, 0, sizeof(b->head));
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        const MsrRow *r = &rows[i];
+
+        if ((r->listed && !x86_kvm_has_msr(r->index)) || (r->word != FEAT_WORDS && !x86_has(env, r->word, 1u << r->bit))) {
+            continue;
+        }
+        batch_add(b, r->index, (uint64_t *)((char *)env + r->offset));
+    }
+    if (x86_has(env, FEAT_1_EDX, BIT(12))) {
+        batch_mtrrs(b, env);
+    }
+    if (x86_kvm.mce && x86_has(env, FEAT_1_EDX, BIT(14))) {
+        for (unsigned i = 0; i < ARRAY_SIZE(env->mce_banks); i++) {
+            batch_add(b, 0x400 + i, &env->mce_banks[i]);
+        }
+    }
+}
+
+/* The kernel stops at the first register it refuses: that one is left out from there on. */
+static bool batch_transfer(KvmCpu *v, MsrBatch *b, unsigned long request, GError **error)
+{
+    static GHashTable *told;
+    unsigned done = 0;
+
+    while (done < b->head.nmsrs) {
+        MsrBatch part = {.head = {.nmsrs = b->head.nmsrs - done}};
+        int r;
+
+        memcpy(part.entries, b->entries + done, part.head.nmsrs * sizeof(part.entries[0]));
+        r = kvm_ioctl(v->fd, request, &part.head);
+        if (r < 0) {
+            return kvm_error(error, request, r);
+        }
+        memcpy(b->entries + done, part.entries, r * sizeof(part.entries[0]));
+        done += r;
+        if (done < b->head.nmsrs) {
+            if (!told) {
+                told = g_hash_table_new(NULL, NULL);
+            }
+            if (g_hash_table_add(told, GUINT_TO_POINTER(b->entries[done].index))) {
+                log_mask(LOG_UNIMP, "kvm: MSR %#x is not taken by the kernel\n", b->entries[done].index);
+            }
+            b->field[done++] = NULL;
+        }
+    }
+    return true;
+}
+
+static bool get_msrs(KvmCpu *v, X86State *env, uint64_t *tsc, uint64_t *deadline, GError **error)
+{
+    MsrBatch b;
+
+    batch_fill(&b, env);
+    *tsc = *deadline = 0;
+    batch_add(&b, MSR_TSC, tsc);
+    if (x86_has(env, FEAT_1_ECX, BIT(24))) {
+        batch_add(&b, MSR_TSC_DEADLINE, deadline);
+    }
+    if (!batch_transfer(v, &b, KVM_GET_MSRS, error)) {
+        return false;
+    }
+    for (unsigned i = 0; i < b.head.nmsrs; i++) {
+        if (b.field[i]) {
+            *b.field[i] = b.entries[i].data;
+        }
+    }
+    return true;
+}
+
+static bool put_msrs(KvmCpu *v, X86State *env, uint64_t deadline, GError **error)
+{
+    uint64_t tsc = x86_tsc_read(env);
+    MsrBatch b;
+
+    batch_fill(&b, env);
+    batch_add(&b, MSR_TSC, &tsc);
+    if (x86_has(env, FEAT_1_ECX, BIT(24))) {
+        batch_add(&b, MSR_TSC_DEADLINE, &deadline);
+    }
+    return batch_transfer(v, &b, KVM_SET_MSRS, error);
+}
+
+/* ---- events, debug registers, run state ---- */
+
+static bool get_events(KvmCpu *v, X86State *env, GError **error)
+{
+    X86KvmCpu *k = x86_kvm_cpu(v);
+
+    if (!call(v, KVM_GET_VCPU_EVENTS, &k->events, error)) {
+        return false;
+    }
+    k->events_valid = true;
+    env->nmi_masked = k->events.nmi.masked;
+    if (k->events.nmi.pending || k->events.nmi.injected) {
+        cpu_interrupt_set(v->cpu, X86_INTERRUPT_NMI);
+    }
+    env->sipi_vector = k->events.sipi_vector;
+    env->hflags = k->events.interrupt.shadow ? env->hflags | HF_INHIBIT_IRQ : env->hflags & ~HF_INHIBIT_IRQ;
+    env->kvm_injected = k->events.interrupt.injected ? k->events.interrupt.nr | (k->events.interrupt.soft ? 0x200 : 0x100) : 0;
+    env->kvm_exception = k->events.exception.injected || k->events.exception.pending
+                             ? k->events.exception.nr | 0x100 | (k->events.exception.has_error_code ? 0x200 : 0)
+                                   | (k->events.exception.injected ? 0x400 : 0) | (uint64_t)k->events.exception.error_code << 32
+                             : 0;
+    return true;
+}
+
+static bool put_events(KvmCpu *v, X86State *env, GError **error)
+{
+    struct kvm_vcpu_events e = {
+        .flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW,
+        .nmi.masked = env->nmi_masked,
+        .interrupt.shadow = env->hflags & HF_INHIBIT_IRQ ? KVM_X86_SHADOW_INT_STI | KVM_X86_SHADOW_INT_MOV_SS : 0,
+    };
+    X86KvmCpu *k = x86_kvm_cpu(v);
+
+    if (env->kvm_injected) {
+        e.interrupt.injected = 1;
+        e.interrupt.nr = env->kvm_injected;
+        e.interrupt.soft = !!(env->kvm_injected & 0x200);
+    }
+    if (env->kvm_exception) {
+        e.exception.injected = 1;
+        e.exception.nr = env->kvm_exception;
+        e.exception.has_error_code = !!(env->kvm_exception & 0x200);
+        e.exception.error_code = env->kvm_exception >> 32;
+    }
+    if (k->events_valid && k->events.interrupt.shadow) {
+        e.interrupt.shadow &= k->events.interrupt.shadow;
+    }
+    if (x86_kvm.irqchip != IRQCHIP_OFF) {
+        e.flags |= KVM_VCPUEVENT_VALID_SIPI_VECTOR;
+        e.sipi_vector = env->sipi_vector;
+    }
+    return call(v, KVM_SET_VCPU_EVENTS, &e, error);
+}
+
+static bool get_debugregs(KvmCpu *v, X86State *env, GError **error)
+{
+    struct kvm_debugregs d;
+
+    if (!call(v, KVM_GET_DEBUGREGS, &d, error)) {
+        return false;
+    }
+    memcpy(env->dr, d.db, sizeof(d.db));
+    env->dr[6] = d.dr6;
+    env->dr[7] = d.dr7;
+    return true;
+}
+
+static bool put_debugregs(KvmCpu *v, X86State *env, GError **error)
+{
+    struct kvm_debugregs d = {.dr6 = env->dr[6], .dr7 = env->dr[7]};
+
+    memcpy(d.db, env->dr, sizeof(d.db));
+    return call(v, KVM_SET_DEBUGREGS, &d, error);
+}
+
+/* Without local APICs in the kernel every vCPU is always runnable there; halting is ours. */
+static bool get_mp_state(KvmCpu *v, X86State *env, GError **error)
+{
+    struct kvm_mp_state m;
+
+    if (x86_kvm.irqchip == IRQCHIP_OFF) {
+        return true;
+    }
+    if (!call(v, KVM_GET_MP_STATE, &m, error)) {
+        return false;
+    }
+    env->halted_by_init = m.mp_state == KVM_MP_STATE_UNINITIALIZED || m.mp_state == KVM_MP_STATE_INIT_RECEIVED;
+    v->cpu->halted = m.mp_state == KVM_MP_STATE_HALTED || env->halted_by_init;
+    return true;
+}
+
+static bool put_mp_state(KvmCpu *v, X86State *env, GError **error)
+{
+    struct kvm_mp_state m = {.mp_state = KVM_MP_STATE_RUNNABLE};
+
+    if (x86_kvm.irqchip == IRQCHIP_OFF) {
+        return true;
+    }
+    if (env->halted_by_init) {
+        m.mp_state = v->cpu->index ? KVM_MP_STATE_INIT_RECEIVED : KVM_MP_STATE_UNINITIALIZED;
+    } else if (v->cpu->halted) {
+        m.mp_state = KVM_MP_STATE_HALTED;
+    }
+    v->cpu->halted = false;
+    return call(v, KVM_SET_MP_STATE, &m, error);
+}
+
+static bool get_apic(KvmCpu *v, Device *apic, uint64_t base, uint64_t deadline, GError **error)
+{
+    struct kvm_lapic_state s;
+
+    if (!apic) {
+        return true;
+    }
+    if (x86_kvm.irqchip == IRQCHIP_OFF) {
+        return true;
+    }
+    if (!call(v, KVM_GET_LAPIC, &s, error)) {
+        return false;
+    }
+    apic_import_page(apic, (const uint8_t *)s.regs, base, deadline);
+    return true;
+}
+
+static bool put_apic(KvmCpu *v, Device *apic, uint64_t *deadline, GError **error)
+{
+    struct kvm_lapic_state s;
+
+    *deadline = 0;
+    if (!apic || x86_kvm.irqchip == IRQCHIP_OFF) {
+        return true;
+    }
+    apic_export_page(apic, (uint8_t *)s.regs, deadline);
+    return call(v, KVM_SET_LAPIC, &s, error);
+}
+
+/* ---- all of it ---- */
+
+bool x86_kvm_get(KvmCpu *v, GError **error)
+{
+    X86Cpu *x = X86_CPU(v->cpu);
+    X86State *env = &x->env;
+    uint64_t apic_base = 0, tsc = 0, deadline = 0;
+
+    if (!get_regs(v, env, error) || !get_sregs(v, env, x->apic, &apic_base, error)
+        || !(x86_kvm.xsave ? get_xsave : get_fpu)(v, env, error) || !get_xcrs(v, env, error)
+        || !get_msrs(v, env, &tsc, &deadline, error) || !get_debugregs(v, env, error) || !get_events(v, env, error)
+        || !get_mp_state(v, env, error)) {
+        return false;
+    }
+    env->tsc_offset += tsc - x86_tsc_read(env);
+    if (!get_apic(v, x->apic, apic_base, deadline, error)) {
+        return false;
+    }
+    env->exception = env->old_exception = -1;
+    x86_update_hflags(env);
+    return true;
+}
+
+bool x86_kvm_put(KvmCpu *v, GError **error)
+{
+    X86Cpu *x = X86_CPU(v->cpu);
+    X86State *env = &x->env;
+    uint64_t deadline;
+
+    return put_sregs(v, env, x->apic, error) && put_regs(v, env, error)
+           && (x86_kvm.xsave ? put_xsave : put_fpu)(v, env, error) && put_xcrs(v, env, error)
+           && put_apic(v, x->apic, &deadline, error) && put_msrs(v, env, deadline, error) && put_debugregs(v, env, error)
+           && put_mp_state(v, env, error) && put_events(v, env, error);
+}
