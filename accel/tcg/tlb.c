@@ -33,7 +33,7 @@ static RamMap *ram_map; /* published by pointer; old maps stay alive (few, small
 static const RamRange *ram_find(uint64_t pa, unsigned size)
 {
     RamMap *m = __atomic_load_n(&ram_map, __ATOMIC_ACQUIRE);
-    for (unsigned i = 0; i < m->n; i++) {
+    for (unsigned i = 0; m && i < m->n; i++) { /* no map: another accelerator runs */
         if (pa - m->r[i].start < m->r[i].size && m->r[i].size - (pa - m->r[i].start) >= size) {
             return &m->r[i];
         }
