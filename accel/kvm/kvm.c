@@ -635,12 +635,22 @@ static void kvm_kick(Cpu *cpu)
 
 /* ---- state ---- */
 
+static void sync_here(Cpu *cpu, void *unused)
+{
+    kvm_sync_out(cpu);
+}
+
+/* Of a running vCPU only its own thread may ask: anyone else would wait for it to leave the guest. */
 void kvm_sync_out(Cpu *cpu)
 {
     KvmCpu *v = kvm_cpu(cpu);
     g_autoptr(GError) error = NULL;
 
     if (!v || v->env_valid) {
+        return;
+    }
+    if (cpu != current_cpu && cpu->created && !cpu->stopped) {
+        cpu_run_on(cpu, sync_here, NULL, true);
         return;
     }
     if (!v->ops->get(v, &error)) {
