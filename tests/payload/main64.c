@@ -6,7 +6,7 @@
  */
 #include "lib64.h"
 
-extern u64 start_info;
+extern u32 start_info;
 
 static const struct { const char *name; void (*fn)(void); } groups[] = {
     {"exceptions", test_exceptions}, {"delivery", test_delivery}, {"debug", test_debug}, {"paging", test_paging},
@@ -17,7 +17,7 @@ static const struct { const char *name; void (*fn)(void); } groups[] = {
 /* The command line of the PVH start information: a physical address at offset 24. */
 static const char *command_line(void)
 {
-    return start_info ? (const char *)*(u64 *)(start_info + 24) : NULL;
+    return start_info ? (const char *)*(u64 *)((u64)start_info + 24) : NULL;
 }
 
 /* Is `name` a word of `line`? Nothing said: yes. */

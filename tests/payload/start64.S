@@ -18,7 +18,6 @@ _start:
     cld
     mov %ebx, start_info    /* hvm_start_info */
     mov $boot_stack_top, %esp
-    mov %ebx, start_info
     mov $boot_pml4, %edi
     mov %edi, %cr3
     /* PML4[0] → PDPT, PDPT[0..3] → 1 GiB worth of 2 MiB pages each */
@@ -221,10 +220,6 @@ start_info:
     .global guard_rsp
 guard_rsp:
     .quad 0
-
-    .data
-    .global start_info      /* struct hvm_start_info */
-start_info: .quad 0
 
     .bss
     .align 4096

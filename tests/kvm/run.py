@@ -1,0 +1,129 @@
+#!/usr/bin/env python3
+# tests/kvm/run.py: guests under -accel kvm in the three interrupt controller modes, next to TCG.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""run.py EMULATOR IRQ-PROGRAM SYSTEM64-PROGRAM. Prints TAP; skips with the reason where KVM is not usable."""
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+MODES = ['off', 'split', 'on']
+PAUSES, RESETS = 60, 10
+number = failures = 0
+
+
+def report(ok, name, text=''):
+    global number, failures
+    number += 1
+    failures += not ok
+    print(f'{"ok" if ok else "not ok"} {number} - {name}', flush=True)
+    if not ok:
+        for line in text.split('\n')[-40:]:
+            print('# ' + line[:100])
+
+
+def argv(emulator, accel, program, *options):
+    return [emulator, '-M', 'pc', '-accel', accel, '-m', '128', '-nodefaults', '-display', 'none', '-cpu', 'qemu64,check=off',
+            '-device', 'isa-debug-exit,iobase=0xf4,iosize=4', '-kernel', program, *options]
+
+
+def run(command, timeout=60):
+    try:
+        r = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout)
+        return r.returncode, r.stdout.decode(errors='replace').replace('\r', '')
+    except subprocess.TimeoutExpired as e:
+        return -1, (e.stdout or b'').decode(errors='replace') + '\n# timed out'
+
+
+class Monitor:
+    def __init__(self, path):
+        self.s = socket.socket(socket.AF_UNIX)
+        for _ in range(200):
+            try:
+                self.s.connect(path)
+                break
+            except OSError:
+                time.sleep(0.05)
+        self.s.settimeout(20)
+        self.f = self.s.makefile('rw')
+        self.f.readline()
+        self.call('qmp_capabilities')
+
+    def call(self, name):
+        self.f.write(json.dumps({'execute': name}) + '\n')
+        self.f.flush()
+        while True:
+            answer = json.loads(self.f.readline())
+            if 'return' in answer or 'error' in answer:
+                return answer
+
+
+def disturbed(emulator, program, mode):
+    """Stopped, continued and reset while it runs; afterwards it still prints, and a reset one starts again."""
+    with tempfile.TemporaryDirectory() as d:
+        out, sock = os.path.join(d, 'out'), os.path.join(d, 'qmp')
+        p = subprocess.Popen(argv(emulator, f'kvm,kernel-irqchip={mode}', program, '-append', 'l', '-smp', '2', '-serial',
+                                  f'file:{out}', '-qmp', f'unix:{sock},server=on,wait=off'), stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        text = lambda: open(out, errors='replace').read() if os.path.exists(out) else ''
+
+        def until(what, count):
+            for _ in range(400):
+                if text().count(what) >= count:
+                    return True
+                time.sleep(0.05)
+            return False
+        try:
+            m = Monitor(sock)
+            ok = until('cpus 2', 1)
+            for _ in range(PAUSES):
+                m.call('stop')
+                m.call('cont')
+            ok = ok and until('.', text().count('.') + 2)
+            for i in range(RESETS):
+                m.call('system_reset')
+                ok = ok and until('start', i + 2)
+            ok = ok and until('cpus 2', 2)
+            m.call('stop')
+            ok = ok and m.call('query-status')['return']['status'] == 'paused'
+            m.call('quit')
+            p.wait(20)
+            return ok, text()
+        except (OSError, ValueError, KeyError, subprocess.TimeoutExpired) as e:
+            return False, text() + f'\n{e!r}'
+        finally:
+            p.kill()
+            p.wait()
+
+
+def main():
+    emulator, irq, system64 = sys.argv[1:4]
+    rc, text = run(argv(emulator, 'kvm', irq, '-serial', 'stdio'))
+    reason = re.search(r'/dev/kvm: .*|the host kernel lacks .*', text)
+    if reason:
+        print(f'1..0 # SKIP {reason[0]}')
+        return
+    for cpus in (1, 2):
+        want = run(argv(emulator, 'tcg', irq, '-serial', 'stdio', '-smp', str(cpus)))
+        report(want == (33, f'start\ntimer ok\npit ok\ncpus {cpus}\ndone\n'), f'interrupts, tcg, {cpus} processors', want[1])
+        for mode in MODES:
+            got = run(argv(emulator, f'kvm,kernel-irqchip={mode}', irq, '-serial', 'stdio', '-smp', str(cpus)))
+            report(got == want, f'interrupts, kernel-irqchip={mode}, {cpus} processors', got[1])
+    rc, text = run(argv(emulator, 'kvm:tcg', irq, '-serial', 'stdio'))
+    report(rc == 33 and 'done' in text, 'kvm:tcg', text)
+    for mode in MODES:
+        rc, text = run(argv(emulator, f'kvm,kernel-irqchip={mode}', system64, '-serial', 'stdio', '-append', 'code-writes'))
+        done = re.search(r'^done: (\d+) checks, 0 failed', text, re.M)
+        report(bool(done) and int(done[1]) >= 10, f'system64 code-writes, kernel-irqchip={mode}', text)
+    for mode in MODES:
+        ok, text = disturbed(emulator, irq, mode)
+        report(ok, f'{PAUSES} pauses and {RESETS} resets, kernel-irqchip={mode}', text)
+    print(f'1..{number}')
+    sys.exit(1 if failures else 0)
+
+
+main()
