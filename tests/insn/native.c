@@ -266,7 +266,7 @@ static bool run_rest(void)
     struct pollfd p = {.fd = from_child, .events = POLLIN};
     char c = 1;
 
-    return write(to_child, &c, 1) == 1 && poll(&p, 1, 2000) == 1 && (p.revents & POLLIN) && read(from_child, &c, 1) == 1;
+    return write(to_child, &c, 1) == 1 && poll(&p, 1, 500) == 1 && (p.revents & POLLIN) && read(from_child, &c, 1) == 1;
 }
 
 void native_run(const Stream *const *streams, State **state, bool *ok, unsigned n)
