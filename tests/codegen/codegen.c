@@ -115,7 +115,7 @@ int main(void)
     g_assert_no_error(error);
     uint8_t *code = mmap(NULL, CODE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     g_assert(code != MAP_FAILED);
-    cpu->cpu.env = &cpu->env;
+    cpu->cpu.env = (struct CpuArchState *)&cpu->env;
     size_t common = ALIGN_UP(tcg_backend_emit_common(code, code, 65536, &x86_tcg_ops.vars), 4096);
     IrBlock *b = ir_block_new();
     for (unsigned i = 0; i < G_N_ELEMENTS(idioms); i++) {
