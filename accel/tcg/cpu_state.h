@@ -14,7 +14,7 @@
  * Jump cache: jc points to JC_SIZE entries. For a target address pc (the PC variable) in a block whose
  * mode constant is jc_xor:  i = (uint32_t)(pc * JC_HASH) >> (32 - JC_BITS);
  *   hit: entry.key == (pc ^ jc_xor)   then jump to entry.code
- * Empty: key = 0 with code = the miss stub.
+ * Empty: key = JC_EMPTY, which no canonical pc gives, with code = the miss stub.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -32,6 +32,7 @@ typedef struct {
 
 #define JC_BITS 12
 #define JC_SIZE (1u << JC_BITS)
+#define JC_EMPTY UINT64_C(0x5aa5c33c6996f00f)
 typedef struct {
     uint64_t key;
     const void *code;

@@ -155,7 +155,7 @@ static void jc_reset(JumpCache *jc)
 {
     const void *miss = tcg_backend_jc_miss();
     for (unsigned i = 0; i < JC_SIZE; i++) {
-        jc->entry[i].key = 0;
+        jc->entry[i].key = JC_EMPTY;
         jc->entry[i].code = miss;
         jc->page[i] = UINT32_MAX; /* in no list */
     }
@@ -239,7 +239,7 @@ void jc_insert(TcgCpu *t, bool user, bool global, const Tb *tb, uint64_t jc_xor)
     unsigned i = jc_index(key_pc_var(&tb->key));
     JumpCacheEntry *e = &jc->entry[i];
 
-    e->key = 0;
+    e->key = JC_EMPTY;
     e->code = tb_entry(tb);
     __atomic_store_n(&e->key, key_pc_var(&tb->key) ^ jc_xor, __ATOMIC_RELEASE);
     jc_unlink(jc, i);
@@ -254,11 +254,11 @@ void jc_remove(TcgCpu *t, const Tb *tb)
     unsigned i = jc_index(key_pc_var(&tb->key));
     const void *code = tb_entry(tb);
     if (t->kernel_jc.entry[i].code == code) {
-        __atomic_store_n(&t->kernel_jc.entry[i].key, 0, __ATOMIC_RELAXED);
+        __atomic_store_n(&t->kernel_jc.entry[i].key, JC_EMPTY, __ATOMIC_RELAXED);
     }
     for (unsigned s = 0; s < TLB_SLOTS; s++) {
         if (t->slots[s].jc.entry && t->slots[s].jc.entry[i].code == code) {
-            __atomic_store_n(&t->slots[s].jc.entry[i].key, 0, __ATOMIC_RELAXED);
+            __atomic_store_n(&t->slots[s].jc.entry[i].key, JC_EMPTY, __ATOMIC_RELAXED);
         }
     }
 }
@@ -270,7 +270,7 @@ static void jc_clear_page(JumpCache *jc, uint64_t va)
     for (unsigned i = *jc_list(jc, page), next; i != JC_END; i = next) {
         next = jc->next[i];
         if (jc->page[i] == page) {
-            __atomic_store_n(&jc->entry[i].key, 0, __ATOMIC_RELAXED);
+            __atomic_store_n(&jc->entry[i].key, JC_EMPTY, __ATOMIC_RELAXED);
             jc_unlink(jc, i);
         }
     }
