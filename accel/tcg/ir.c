@@ -54,7 +54,9 @@ void ir_block_free(IrBlock *b)
         g_free(b->k);
         g_free(b->pool);
         g_free(b->label);
-        g_free(b->backend);
+        if (b->backend) {
+            b->backend_free(b->backend);
+        }
         g_free(b);
     }
 }

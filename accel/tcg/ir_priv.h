@@ -72,7 +72,8 @@ struct IrBlock {
     int32_t touched[IR_MAX_VARS]; /* last GET or PUT */
     uint32_t kgen, khash_gen[64];
     int32_t khash[64];
-    void *backend;        /* scratch of the back end; freed by g_free */
+    void *backend;        /* scratch of the back end … */
+    GDestroyNotify backend_free; /* … and what frees it */
 };
 
 static inline bool ir_id_const(int32_t id) { return id < 0; }

@@ -1165,12 +1165,27 @@ static void be_init(Gen *g, TbCompile *c)
     c->jump_pc[0] = c->jump_pc[1] = 0;
 }
 
+static void gen_free(void *p)
+{
+    Gen *g = p;
+
+    g_free(g->val);
+    g_free(g->label);
+    g_free(g->snap);
+    g_free(g->out);
+    g_free(g->map);
+    g_free(g->obs);
+    g_free(g->lab_end);
+    g_free(g);
+}
+
 bool tcg_backend_compile(TbCompile *c)
 {
     IrBlock *b = c->ir;
 
     if (!b->backend) {
         b->backend = g_new0(Gen, 1);
+        b->backend_free = gen_free;
     }
     Gen *g = b->backend;
     be_init(g, c);

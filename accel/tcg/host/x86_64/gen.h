@@ -63,7 +63,7 @@ typedef struct {
     int8_t reg;                   /* or NO_REG */
     uint8_t mmu, shift;
     int32_t a, b;                 /* address: a + (b << shift) + disp */
-    int64_t disp;
+    uint64_t disp;
 } TlbKeep;
 enum { N_TLB_KEEP = 2 };
 

@@ -62,10 +62,10 @@ static TlbKeep address_parts(Gen *g, int32_t id, unsigned mmu)
     for (unsigned steps = 0; steps < 8 && k.a > 0 && !ir_id_view(k.a); steps++) {
         const IrOp *op = &g->b->op[ir_id_op(k.a)];
         if (op->opc == IR_ADD && op->b < 0) {
-            k.disp += ir_id_value(g->b, op->b);
+            k.disp += (uint64_t)ir_id_value(g->b, op->b);
             k.a = op->a;
         } else if (op->opc == IR_ADD || op->opc == IR_LEA) {
-            k.disp += op->opc == IR_LEA ? op->imm : 0;
+            k.disp += op->opc == IR_LEA ? (uint64_t)op->imm : 0;
             k.b = op->b;
             k.shift = op->opc == IR_LEA ? op->aux : 0;
             k.a = op->a;
@@ -83,7 +83,7 @@ static TlbKeep *find_kept(Gen *g, const TlbKeep *k)
     for (unsigned i = 0; i < N_TLB_KEEP; i++) {
         TlbKeep *t = &g->tlb_keep[i];
         if (t->reg != NO_REG && t->mmu == k->mmu && t->a == k->a && t->b == k->b && t->shift == k->shift &&
-            t->disp - k->disp < 2048 && k->disp - t->disp < 2048) {
+            t->disp - k->disp + 2048 < 4096) {
             return t;
         }
     }
