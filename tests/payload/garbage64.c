@@ -10,6 +10,7 @@
 #include "lib64.h"
 
 #define CODE_SIZE 16384u
+#define CODE16 (FREE_SEL | 3) /* 16-bit code segment over the random bytes */
 static u8 code[CODE_SIZE + 64] __attribute__((aligned(4096), section(".user.bss")));
 static u64 state;
 static unsigned events;
@@ -42,9 +43,12 @@ static bool on_fault(Frame *f)
     u64 at = (u64)code + next() % CODE_SIZE;
     bool inside = f->rip >= (u64)code && f->rip < (u64)code + CODE_SIZE && f->vector < 32;
     f->rip = inside && (next() & 3) ? f->rip + 1 : at;
-    bool kernel = next() & 1;
-    f->cs = kernel ? KCS : UCS;
-    f->ss = kernel ? KDS : UDS;
+    static const u16 cs[] = {KCS, KCS, KCS, UCS, UCS, UCS32, UCS32, CODE16};
+    f->cs = cs[next() & 7];
+    f->ss = f->cs == KCS ? KDS : UDS;
+    if (f->cs == CODE16) {
+        f->rip = at - (u64)code;
+    }
     f->rflags = (f->rflags & 0xcd5) | 2 | (next() & 0x40400 & (f->rflags ^ 0x40000)) | 0x200;
     f->rsp = (u64)code + CODE_SIZE / 2 + (next() & 0xff8);
     u64 *regs = &f->r15;
@@ -74,6 +78,7 @@ int main(void)
     }
     setup();
     fill();
+    set_desc(FREE_SEL, descriptor((u64)code, 0x3fff, 0xfa, 0), 0);
     for (unsigned i = 0; i < 256; i++) {
         hooks[i] = on_fault;
         set_gate(i, stubs + i * 16, KCS, 14, 3, 1 + i % 7);
