@@ -29,7 +29,6 @@ static void on_terminate(int signo, siginfo_t *info, void *context)
     errno = saved_errno;
 }
 
-#ifndef __SANITIZE_ADDRESS__ /* which reports crashes itself */
 /* A crash: leave the terminal usable, then die of the signal as if there were no handler. */
 static void on_fatal(int signo, siginfo_t *info, void *context)
 {
@@ -41,17 +40,16 @@ static void on_fatal(int signo, siginfo_t *info, void *context)
 
 static void catch_fatal(void)
 {
-    static const int fatal[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
+    static const int fatal[] = {
+#ifndef __SANITIZE_ADDRESS__ /* which reports these itself */
+        SIGSEGV, SIGBUS, SIGILL, SIGFPE,
+#endif
+        SIGABRT};
     struct sigaction act = {.sa_sigaction = on_fatal, .sa_flags = SA_SIGINFO | SA_RESETHAND | SA_NODEFER};
     for (unsigned i = 0; i < G_N_ELEMENTS(fatal); i++) {
         sigaction(fatal[i], &act, NULL);
     }
 }
-#else
-static void catch_fatal(void)
-{
-}
-#endif
 
 static void on_continue(int signo)
 {

@@ -270,19 +270,27 @@ void gen_maskmovdqu(DisasContext *s, X86Insn *i)
     x86_call(s, x86_h_maskmovdqu, va, ir_i32(s->b, i->op[0].reg), ir_i32(s->b, i->op[1].reg));
 }
 
-/* arg: bytes per element */
+/* arg: bytes per element. With 32-bit addresses and no segment base, elements wrap at 4 GiB (bit 16). */
+static IrVal maskmov_desc(DisasContext *s, X86Insn *i)
+{
+    int seg = x86_ea_segment(i);
+    bool wrap = s->code64 && i->addrsize == 4 && seg != R_FS && seg != R_GS;
+
+    return ir_i32(s->b, i->arg | i->op[0].size << 8 | wrap << 16);
+}
+
 void gen_maskmov_load(DisasContext *s, X86Insn *i)
 {
     IrVal va = x86_ea(s, i, i->op[2].size, false);
 
-    x86_call(s, x86_h_maskmov_load, va, ir_i32(s->b, i->op[0].reg), ir_i32(s->b, i->op[1].reg), ir_i32(s->b, i->arg | i->op[0].size << 8));
+    x86_call(s, x86_h_maskmov_load, va, ir_i32(s->b, i->op[0].reg), ir_i32(s->b, i->op[1].reg), maskmov_desc(s, i));
 }
 
 void gen_maskmov_store(DisasContext *s, X86Insn *i)
 {
     IrVal va = x86_ea(s, i, i->op[0].size, true);
 
-    x86_call(s, x86_h_maskmov_store, va, ir_i32(s->b, i->op[2].reg), ir_i32(s->b, i->op[1].reg), ir_i32(s->b, i->arg | i->op[0].size << 8));
+    x86_call(s, x86_h_maskmov_store, va, ir_i32(s->b, i->op[2].reg), ir_i32(s->b, i->op[1].reg), maskmov_desc(s, i));
 }
 
 /* arg, arg2: bytes per element and per index. Registers must differ. */

@@ -94,6 +94,9 @@ void x86_helper_probe_store(X86State *env, uint64_t va, uint32_t size)
 }
 
 /* ---- masked stores and loads: elements that are not selected do not fault ---- */
+/* desc: bytes per element, operand size << 8, MASKMOV_ADDR32: element addresses wrap at 4 GiB. */
+#define MASKMOV_ADDR32 BIT(16)
+
 /* `select`: bit per byte, in groups of `es` bytes. All pages are checked before the first store. */
 static void store_selected(X86State *env, uint64_t va, const uint8_t *data, uint32_t select, unsigned es, unsigned size,
                            uintptr_t ra)
@@ -152,20 +155,40 @@ void x86_helper_maskmovq(X86State *env, uint64_t va, uint32_t src, uint32_t mask
 
 void x86_helper_maskmov_store(X86State *env, uint64_t va, uint32_t src, uint32_t mask, uint32_t desc)
 {
-    unsigned es = desc & 0xff, size = desc >> 8;
+    unsigned es = desc & 0xff, size = desc >> 8 & 0xff;
+    uint32_t select = select_by_sign(env->xmm[mask].b, es, size);
+    uint64_t below = (UINT64_C(1) << 32) - va; /* bytes below the wrap */
 
-    store_selected(env, va, env->xmm[src].b, select_by_sign(env->xmm[mask].b, es, size), es, size, TCG_RA());
+    if (!(desc & MASKMOV_ADDR32) || below >= size) {
+        store_selected(env, va, env->xmm[src].b, select, es, size, TCG_RA());
+        return;
+    }
+    for (unsigned pass = 0; pass < 2; pass++) { /* no store before every element was found writable */
+        for (unsigned k = 0; k < size; k += es) {
+            if (select >> k & 1) {
+                uint64_t v = 0, at = (uint32_t)(va + k);
+
+                memcpy(&v, env->xmm[src].b + k, es);
+                if (pass == 0) {
+                    probe_store(env, at, es, TCG_RA());
+                } else {
+                    tcg_st(x86_cs(env), at, v, es, data_mmu(env), TCG_RA());
+                }
+            }
+        }
+    }
 }
 
 void x86_helper_maskmov_load(X86State *env, uint64_t va, uint32_t dst, uint32_t mask, uint32_t desc)
 {
-    unsigned es = desc & 0xff, size = desc >> 8, mmu = data_mmu(env);
+    unsigned es = desc & 0xff, size = desc >> 8 & 0xff, mmu = data_mmu(env);
     uint32_t select = select_by_sign(env->xmm[mask].b, es, size);
     X86Ymm r = {0};
 
     for (unsigned k = 0; k < size; k += es) {
         if (select >> k & 1) {
-            uint64_t v = tcg_ld(x86_cs(env), va + k, es, mmu, TCG_RA());
+            uint64_t at = desc & MASKMOV_ADDR32 ? (uint32_t)(va + k) : va + k;
+            uint64_t v = tcg_ld(x86_cs(env), at, es, mmu, TCG_RA());
 
             memcpy(r.b + k, &v, es);
         }

@@ -548,7 +548,7 @@ def human_commands():
                              ('p /c 65', "'A'"), ('p $pc', str(0x10000c)), ('print 7 % -1', '0'), ('xp /2xw 0x100000', '0000000000100000: 0x1badb002 0x00000000'),
                              ('x /1i $pc', '0x0010000c: jmp 0x10000c'), ('xp/1db 0x100001', '0000000000100001: -80'),
                              ('info uuid', '965214bc-8f5c-4d2c-8b5f-0d2ac4fdd8cd'), ('info name', 'n'), ('qom-get /machine type', '"pc-machine"'),
-                             ('ringbuf_write r "a b"', ''), ('ringbuf_read r 1+1', 'a '), ('info kvm', 'kvm support: not compiled')):
+                             ('ringbuf_write r "a b"', ''), ('ringbuf_read r 1+1', 'a '), ('info kvm', 'kvm support: disabled')):
             assert hmp(c, line).rstrip('\n') == answer, (line, hmp(c, line))
         for line, part in (('print 1/0', 'zero'), ('print (1', "')'"), ('print nosuch', 'number'), ('p 1 2', 'unexpected'), ('p ' + '(' * 500, 'brackets'),
                            ('x /0x 0', 'count'), ('x /z 0', 'format'), ('log nosuch', 'nosuch'), ('cpu 7', '7'), ('ringbuf_read', "'device' is missing"),
