@@ -52,8 +52,8 @@ static void fp_leave(TcgCpu *t)
 static void after_jump(TcgCpu *t)
 {
     /* generated code was left by a jump: its MXCSR is still the guest's */
-    if (t->in_code_lock) {
-        t->in_code_lock = false;
+    if (t->translating) {
+        tb_translation_end(t);
         tb_lock_drop();
     }
     t->fill_ra = 0;
@@ -75,9 +75,9 @@ static void run_one(TcgCpu *t, const TbKey *key)
     /* outside the cache: translated, run once, forgotten */
     t->one_insn = false;
     tb_lock_take();
-    t->in_code_lock = true;
+    tb_translation_begin(t);
     Tb *tb = tb_translate(t->cpu, key, 1, false);
-    t->in_code_lock = false;
+    tb_translation_end(t);
     tb_lock_drop();
     if (!tb) {
         t->need_evict = true;

@@ -17,11 +17,13 @@
 #define PAGE_BITS TARGET_PAGE_BITS_MIN
 #define PAGE_SIZE (UINT64_C(1) << PAGE_BITS)
 #define PAGE_MASK (~(PAGE_SIZE - 1))
+#define MAX_INSN_BYTES 16 /* of any target */
 /* MMU index 1 is the user mode of every target: its jump cache is per address space, the others'
  * is shared by all address spaces as long as only global pages are in it. */
 #define USER_MMU_IDX 1
 
 /* ---- translation blocks ---- */
+typedef struct TcgCpu TcgCpu;
 typedef struct Tb Tb;
 struct Tb {
     TbKey key;
@@ -51,10 +53,14 @@ static inline uint64_t key_pc_var(const TbKey *key)
     return key->cs_base ? (uint32_t)(key->pc - key->cs_base) : key->pc;
 }
 
-/* Code in one guest RAM page. Granules of 64 bytes: bit g is set when a block covers one of them. */
+/*
+ * Code in one guest RAM page. Granules of 64 bytes: bit g is set when a block covers one of them. A claimed page holds
+ * blocks, or is about to: stores to it take the slow path on every vCPU, and none is under way past its soft TLB check.
+ */
 typedef struct CodePage {
     Tb *first;
     uint8_t first_slot;
+    bool claimed;          /* written with tb_lock; set before code is read, cleared when no block is left */
     uint64_t granules;
 } CodePage;
 
@@ -93,7 +99,13 @@ Tb *tb_from_host_pc(uintptr_t pc);
 bool tb_invalidate_ram(uint64_t ram_addr, uint64_t len, const Tb *current);
 /* Would a write there hit `current`? */
 bool tb_write_hits(uint64_t ram_addr, uint64_t len, const Tb *current);
+/* Or is about to: without tb_lock, a false is certain only as far as allow_stores() makes it. */
 bool tb_page_has_code(uint64_t ram_addr);
+/* After a store to these bytes, within one claimed page, and a full fence: false if no block covers them. Without tb_lock. */
+bool tb_maybe_code(uint64_t ram_addr, unsigned len);
+/* Around a translation, with tb_lock; the jump out of one ends it as well. */
+void tb_translation_begin(TcgCpu *t);
+void tb_translation_end(TcgCpu *t);
 static inline void tb_lock_take(void) { g_rec_mutex_lock(&tb_lock); }
 static inline void tb_lock_drop(void) { g_rec_mutex_unlock(&tb_lock); }
 /* Mode constant for jump cache keys; false if the table is full. */
@@ -161,7 +173,7 @@ typedef struct {
     unsigned n_used[TLB_MODES];
 } TlbSlot;
 
-typedef struct TcgCpu {
+struct TcgCpu {
     Cpu *cpu;
     const TcgCpuOps *ops;
     TcgCpuState *state;
@@ -169,7 +181,7 @@ typedef struct TcgCpu {
     uintptr_t fill_ra;      /* retaddr of the access whose page walk is under way */
     bool one_insn;          /* run the next instruction alone, outside the cache */
     bool in_code;           /* inside tcg_backend_enter: the host's MXCSR is the guest's */
-    bool in_code_lock;      /* holds tb_lock while translating */
+    bool translating;       /* and holds tb_lock */
     bool need_evict;
     uint32_t flush_pending; /* atomic: flush everything at the next block boundary */
     TlbSlot slots[TLB_SLOTS];
@@ -185,7 +197,7 @@ typedef struct TcgCpu {
         uint64_t va;
     } hit;
     uint64_t n_exits, n_lookups, n_tlb_fills, n_slow_ld, n_slow_st, n_flush, n_flush_page, n_switch, n_smc;
-} TcgCpu;
+};
 static inline TcgCpu *tcg_cpu(Cpu *cpu) { return cpu->accel_data; }
 static inline Cpu *env_cpu(void *env)
 {
@@ -198,9 +210,11 @@ void tlb_listener_init(void);
 /* Entry for va, filled if need be (faults through retaddr). */
 TlbFull *tlb_get(TcgCpu *t, uint64_t va, MmuAccess access, unsigned mmu_idx, uintptr_t ra);
 TlbFull *tlb_get_nofault(TcgCpu *t, uint64_t va, MmuAccess access, unsigned mmu_idx);
-/* Make stores to this RAM page take the slow path on every vCPU. tb_lock is held. */
-void tlb_protect_code(uint64_t ram_page);
-bool tlb_others_write(uint64_t ram_page);
+/* Make stores to this RAM page take the slow path: those of t, its own thread's vCPU, or if alone, in an exclusive
+ * section, everybody's. */
+void tlb_protect_code(TcgCpu *t, uint64_t ram_page, bool alone);
+/* Another vCPU may have a fast entry for stores to this page, or be between its check and its store. */
+bool tlb_others_write(const TcgCpu *t, uint64_t ram_page);
 /* Note a debugger's hit; the vCPU leaves the execution loop at the next opportunity. */
 void tcg_debug_hit(TcgCpu *t, unsigned kind, uint64_t va);
 void tcg_helper_breakpoint(void *env);

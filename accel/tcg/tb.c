@@ -79,16 +79,62 @@ static CodePage *code_page(uint64_t ram_addr, bool create)
     if (n >= CODE_PAGES) {
         return NULL;
     }
-    if (!code_pages[n] && create) {
-        code_pages[n] = g_new0(CodePage, 1);
+    CodePage *p = __atomic_load_n(&code_pages[n], __ATOMIC_ACQUIRE);
+    if (!p && create) {
+        p = g_new0(CodePage, 1);
+        __atomic_store_n(&code_pages[n], p, __ATOMIC_RELEASE);
     }
-    return code_pages[n];
+    return p;
 }
 
 bool tb_page_has_code(uint64_t ram_addr)
 {
     CodePage *p = code_page(ram_addr, false);
-    return p && __atomic_load_n(&p->granules, __ATOMIC_RELAXED);
+    return p && __atomic_load_n(&p->claimed, __ATOMIC_SEQ_CST);
+}
+
+static void set_claimed(CodePage *p, bool claimed)
+{
+    (void)__atomic_exchange_n(&p->claimed, claimed, __ATOMIC_SEQ_CST); /* before writers and code are read */
+}
+
+/* Before code of a page is read, with tb_lock. False: others may be storing to it; see claim_alone. */
+static bool claim(TcgCpu *t, uint64_t ram_addr)
+{
+    CodePage *p = code_page(ram_addr, true);
+    if (p->claimed) {
+        return true;
+    }
+    set_claimed(p, true);
+    if (tlb_others_write(t, ram_addr)) {
+        set_claimed(p, false);
+        return false;
+    }
+    tlb_protect_code(t, ram_addr, false);
+    return true;
+}
+
+/* In an exclusive section: everybody's entries for stores go, and nobody is past their check. */
+static void claim_alone(void *ram_addr)
+{
+    tb_lock_take();
+    tlb_protect_code(NULL, *(uint64_t *)ram_addr, true);
+    set_claimed(code_page(*(uint64_t *)ram_addr, true), true);
+    tb_lock_drop();
+}
+
+static bool translating; /* some vCPU is; it may have read code that no granule tells of yet */
+
+void tb_translation_begin(TcgCpu *t)
+{
+    t->translating = true;
+    (void)__atomic_exchange_n(&translating, true, __ATOMIC_SEQ_CST); /* before code is read */
+}
+
+void tb_translation_end(TcgCpu *t)
+{
+    __atomic_store_n(&translating, false, __ATOMIC_RELEASE); /* after the granules are set */
+    t->translating = false;
 }
 
 /* Byte range of the block in its page i: [*lo, *hi). */
@@ -107,6 +153,13 @@ static void tb_page_range(const Tb *tb, unsigned i, unsigned *lo, unsigned *hi)
 static uint64_t granule_mask(unsigned lo, unsigned hi)
 {
     return MASK_ULL((hi - 1) >> 6, lo >> 6);
+}
+
+bool tb_maybe_code(uint64_t ram_addr, unsigned len)
+{
+    unsigned lo = ram_addr & (PAGE_SIZE - 1);
+    return __atomic_load_n(&translating, __ATOMIC_ACQUIRE) ||
+           (__atomic_load_n(&code_page(ram_addr, false)->granules, __ATOMIC_RELAXED) & granule_mask(lo, lo + len));
 }
 
 static void page_link(Tb *tb, unsigned i)
@@ -142,6 +195,9 @@ static void page_unlink(Tb *tb, unsigned i)
         slot = &t->page_slot[s];
     }
     __atomic_store_n(&p->granules, granules, __ATOMIC_RELEASE);
+    if (!p->first) {
+        set_claimed(p, false);
+    }
 }
 
 /* ---- chaining ---- */
@@ -260,6 +316,9 @@ static void invalidate_in_page(uint64_t ram_addr, unsigned len)
 {
     CodePage *p = code_page(ram_addr, false);
     unsigned lo = ram_addr & (PAGE_SIZE - 1), hi = lo + len;
+    if (p && !p->first && p->claimed) { /* by a translation that came to nothing */
+        set_claimed(p, false);
+    }
     if (!p || !(p->granules & granule_mask(lo, hi))) {
         return;
     }
@@ -312,6 +371,7 @@ void tb_invalidate_va(uint64_t va)
 static void device_wrote(RamBlock *block, uint64_t offset, uint64_t length)
 {
     uint64_t a = block->ram_addr + offset, end = a + length;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* the stores, then this look */
     for (uint64_t page = a & PAGE_MASK; page < end; page += PAGE_SIZE) {
         if (tb_page_has_code(page)) {
             uint64_t lo = MAX(a, page), hi = MIN(end, page + PAGE_SIZE);
@@ -417,10 +477,8 @@ static bool code_page_open(TranslateCtx *tc, unsigned i, uint64_t va, bool may_f
     tc->page_host[i] = f->host;
     if (!f->host || f->ram_addr >> PAGE_BITS >= CODE_PAGES) {
         tc->mmio = true;
-    } else if (!tb_page_has_code(f->ram_addr)) {
-        tlb_protect_code(f->ram_addr);
     }
-    return true;
+    return tc->mmio || !tc->cached || claim(t, f->ram_addr);
 }
 
 bool tcg_code_fetch(TranslateCtx *tc, uint64_t va, unsigned n, uint8_t *buf)
@@ -494,7 +552,7 @@ Tb *tb_translate(Cpu *cpu, const TbKey *key, unsigned max_insns, bool cached)
     TcgCpu *t = tcg_cpu(cpu);
     CodeGeneration *g = &code_cache.gen[code_cache.current];
     TranslateCtx tc = {.cpu = cpu, .ir = ir_block, .key = *key, .max_insns = max_insns,
-                       .page_va = {UINT64_MAX, UINT64_MAX}};
+                       .cached = cached, .page_va = {UINT64_MAX, UINT64_MAX}};
     if (g->end - code_cache.used < 64 * KiB) {
         return NULL;
     }
@@ -575,20 +633,35 @@ static bool second_page_ok(TcgCpu *t, const Tb *tb)
     return f && f->host && f->ram_addr == tb->phys[1];
 }
 
-static void nothing(void *unused)
+static Tb *tb_lookup(TcgCpu *t, const TlbFull *f, const TbKey *key)
 {
+    if (!f->host) {
+        return NULL;
+    }
+    uint64_t phys = f->ram_addr + (key->pc & (PAGE_SIZE - 1));
+    Tb *tb = tb_hash[hash_key(phys, key)];
+    while (tb && !(tb_matches(tb, phys, key) && second_page_ok(t, tb))) {
+        tb = tb->hash_next;
+    }
+    return tb;
 }
 
-/* Before code of a page is read for the first time: no vCPU may still be about to store to it past
- * its soft TLB check. Their entries go, then each leaves generated code once. */
-static void settle_writers(Cpu *cpu, const TlbFull *f)
+/* The page of f, as code to be translated: *page is it if that has to be done in an exclusive section. */
+static bool claim_for(TcgCpu *t, const TlbFull *f, uint64_t *page)
 {
-    if (f->host && !tb_page_has_code(f->ram_addr) && tlb_others_write(f->ram_addr)) {
-        tlb_protect_code(f->ram_addr);
-        cpu_exec_end(cpu);
-        cpu_run_exclusive(nothing, NULL);
-        cpu_exec_start(cpu);
+    *page = f && f->host && f->ram_addr >> PAGE_BITS < CODE_PAGES ? f->ram_addr : NO_PAGE;
+    return *page == NO_PAGE || claim(t, *page);
+}
+
+/* Both pages that the first instruction may be in. */
+static bool claim_first(TcgCpu *t, const TlbFull *f, uint64_t pc, uint64_t *page)
+{
+    if (!claim_for(t, f, page)) {
+        return false;
     }
+    uint64_t next = (pc & PAGE_MASK) + PAGE_SIZE;
+    return next - pc >= MAX_INSN_BYTES ||
+           claim_for(t, tlb_get_nofault(t, next, MMU_INST_FETCH, t->ops->mmu_index(t->cpu, true)), page);
 }
 
 Tb *tb_find(Cpu *cpu, const TbKey *key)
@@ -598,29 +671,28 @@ Tb *tb_find(Cpu *cpu, const TbKey *key)
     TlbFull *f = tlb_get(t, key->pc, MMU_INST_FETCH, t->ops->mmu_index(cpu, true), 0);
     bool user = t->ops->mmu_index(cpu, true) == USER_MMU_IDX;
     bool global = f->global;
+    uint64_t page;
     t->n_lookups++;
-    settle_writers(cpu, f);
     tb_lock_take();
-    t->in_code_lock = true;
-    Tb *tb = NULL;
-    if (f->host) {
-        uint64_t phys = f->ram_addr + (key->pc & (PAGE_SIZE - 1));
-        for (tb = tb_hash[hash_key(phys, key)]; tb; tb = tb->hash_next) {
-            if (tb_matches(tb, phys, key) && second_page_ok(t, tb)) {
-                break;
-            }
-        }
+    Tb *tb = tb_lookup(t, f, key);
+    while (!tb && !claim_first(t, f, key->pc, &page)) {
+        tb_lock_drop();
+        cpu_run_exclusive(claim_alone, &page);
+        f = tlb_get(t, key->pc, MMU_INST_FETCH, t->ops->mmu_index(cpu, true), 0);
+        tb_lock_take();
+        tb = tb_lookup(t, f, key);
     }
     if (!tb) {
         int64_t begin = clock_now(CLOCK_REALTIME_NS);
+        tb_translation_begin(t);
         tb = tb_translate(cpu, key, 256, true);
+        tb_translation_end(t);
         stat_translate_ns += clock_now(CLOCK_REALTIME_NS) - begin;
     }
     uint64_t jc_xor;
     if (tb && !tb->invalid && tb_mode_xor(key, &jc_xor)) {
         jc_insert(t, user, global, tb, jc_xor);
     }
-    t->in_code_lock = false;
     tb_lock_drop();
     return tb;
 }

@@ -29,6 +29,7 @@ typedef struct {
     uint64_t pc_next;     /* out: address after the last instruction */
     bool single;          /* the instruction runs alone, for a debugger: a repeated one does one iteration */
     bool breaks;          /* there are breakpoints */
+    bool cached;          /* the block is kept, and must see later stores to its code */
     /* internal: fetch state */
     uint64_t page_va[2];
     const uint8_t *page_host[2]; /* NULL: not mapped yet */
@@ -105,9 +106,11 @@ void tcg_st(Cpu *cpu, uint64_t va, uint64_t value, unsigned size, unsigned mmu_i
 void tcg_ld_bytes(Cpu *cpu, uint64_t va, void *buf, unsigned len, unsigned mmu_idx, uintptr_t retaddr);
 void tcg_st_bytes(Cpu *cpu, uint64_t va, const void *buf, unsigned len, unsigned mmu_idx, uintptr_t retaddr);
 /* Make sure [va, va+len), within one page, can be accessed; faults otherwise. Returns the host
- * address, or NULL if it is not plain RAM (device, or watched page: use tcg_ld/tcg_st). For stores
- * the page's code was invalidated and dirty bits set as if all len bytes were written. */
+ * address, or NULL if it is not plain RAM (device, or watched page: use tcg_ld/tcg_st). Whoever stores
+ * through the address calls tcg_stored afterwards, which invalidates code; at the latest before the
+ * next access to guest memory. */
 void *tcg_probe(Cpu *cpu, uint64_t va, unsigned len, MmuAccess access, unsigned mmu_idx, uintptr_t retaddr);
+void tcg_stored(Cpu *cpu, uint64_t va, unsigned len, unsigned mmu_idx);
 /* Same without faulting: false if it would fault. */
 bool tcg_probe_nofault(Cpu *cpu, uint64_t va, MmuAccess access, unsigned mmu_idx, void **host);
 /* Guest-physical loads and stores for page walks and such; RAM fast path. */

@@ -109,6 +109,7 @@ uint64_t tcg_ld_phys(Cpu *cpu, hwaddr pa, unsigned size)
 static void ram_written(const RamRange *r, uint64_t pa, unsigned size)
 {
     uint64_t ram_addr = r->ram_addr + (pa - r->start);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* as in after_code_store */
     if (tb_page_has_code(ram_addr)) {
         tb_invalidate_ram(ram_addr, size, NULL);
     }
@@ -600,23 +601,48 @@ static uint8_t *ram_host(uint64_t ram_addr)
     return NULL;
 }
 
+static uint8_t *writers_of(uint64_t ram_addr) { return &writers[ram_addr >> PAGE_BITS]; }
+static uint8_t writer_bit(const TcgCpu *t) { return 1u << (t->cpu->index & 7); }
+
 /* The way back is a slow-path store: it makes its entry writable again. */
-void tlb_protect_code(uint64_t ram_page)
+void tlb_protect_code(TcgCpu *t, uint64_t ram_page, bool alone)
 {
-    uint8_t mask = writers[ram_page >> PAGE_BITS];
-    if (!mask) {
+    if (!__atomic_exchange_n(writers_of(ram_page), 0, __ATOMIC_SEQ_CST)) {
         return;
     }
-    writers[ram_page >> PAGE_BITS] = 0;
     uint8_t *host = ram_host(ram_page);
-    protect_all(host);
+    if (alone) {
+        protect_all(host);
+    } else {
+        protect_on(t, host);
+    }
 }
 
-/* Some other vCPU may be between its check and its store to this page. */
-bool tlb_others_write(uint64_t ram_page)
+bool tlb_others_write(const TcgCpu *t, uint64_t ram_page)
 {
-    uint8_t mask = writers[ram_page >> PAGE_BITS];
-    return cpus->len > 1 && (mask & ~(cpus->len <= 8 ? 1u << (current_cpu->index & 7) : 0));
+    uint8_t mask = __atomic_load_n(writers_of(ram_page), __ATOMIC_SEQ_CST);
+    return cpus->len > 1 && (mask & ~(cpus->len <= 8 ? writer_bit(t) : 0));
+}
+
+/*
+ * A fast entry for stores, unless the page holds code. Whoever is going to read code there claims the page and then
+ * looks at writers (tb.c); here it is the other way round, so that one of both sees the other.
+ */
+static void allow_stores(TcgCpu *t, TlbSlot *s, unsigned m, unsigned i)
+{
+    const TlbFull *f = &s->full[m][i];
+    uint8_t *w = writers_of(f->ram_addr), bit = writer_bit(t);
+    if (f->readonly || f->watched || tb_page_has_code(f->ram_addr)) {
+        return;
+    }
+    if (!(__atomic_load_n(w, __ATOMIC_RELAXED) & bit)) {
+        __atomic_fetch_or(w, bit, __ATOMIC_SEQ_CST);
+        if (tb_page_has_code(f->ram_addr)) {
+            return;
+        }
+    }
+    s->fast[m][TLB_SIZE + i].addend = (uintptr_t)f->host - f->page;
+    s->fast[m][TLB_SIZE + i].page = f->page;
 }
 
 /* ---- fill ---- */
@@ -662,10 +688,8 @@ static void fill_entry(TcgCpu *t, unsigned m, uint64_t va, const MmuResult *r)
         s->fast[m][i].addend = addend;
         s->fast[m][i].page = page;
     }
-    if ((r->prot & MMU_PAGE_WRITE) && !f->readonly && !tb_page_has_code(f->ram_addr)) {
-        writers[f->ram_addr >> PAGE_BITS] |= 1u << (t->cpu->index & 7);
-        s->fast[m][TLB_SIZE + i].addend = addend;
-        s->fast[m][TLB_SIZE + i].page = page;
+    if (r->prot & MMU_PAGE_WRITE) {
+        allow_stores(t, s, m, i);
     }
 }
 
@@ -779,28 +803,30 @@ static void mmio_write(TcgCpu *t, TlbFull *f, uint64_t va, uint64_t v, unsigned 
 }
 
 /* ---- stores that may hit code ----
- * Called before the store. When the running block itself is hit, the instruction is started over
- * alone, so that the rest of the old block is not executed. */
-static void before_code_store(TcgCpu *t, TlbFull *f, uint64_t va, unsigned len, unsigned m, uintptr_t ra)
+ * Before the store: when the running block itself is going to be hit, the instruction is started over
+ * alone, so that the rest of the old block is not executed. After the store, not before, blocks are
+ * invalidated: another vCPU may translate the old bytes again until the very moment of the store. */
+static void before_code_store(TcgCpu *t, const TlbFull *f, uint64_t va, unsigned len, uintptr_t ra)
+{
+    if (ra && tb_page_has_code(f->ram_addr)) {
+        Tb *current = tb_from_host_pc(ra);
+        if (current && current != t->temp && tb_write_hits(f->ram_addr | (va & (PAGE_SIZE - 1)), len, current)) {
+            restart_alone(t, ra);
+        }
+    }
+}
+
+static void after_code_store(TcgCpu *t, const TlbFull *f, uint64_t va, unsigned len, unsigned m)
 {
     uint64_t ram_addr = f->ram_addr | (va & (PAGE_SIZE - 1));
-    if (tb_page_has_code(f->ram_addr)) {
-        Tb *current = ra ? tb_from_host_pc(ra) : NULL;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (tb_page_has_code(ram_addr)) {
         t->n_smc++;
-        if (current && current != t->temp && tb_write_hits(ram_addr, len, current)) {
-            tcg_restore_state(t->cpu, ra);
+        if (tb_maybe_code(ram_addr, len)) {
             tb_invalidate_ram(ram_addr, len, NULL);
-            t->one_insn = true;
-            siglongjmp(t->jump, 1);
         }
-        tb_invalidate_ram(ram_addr, len, NULL);
     }
-    if (!tb_page_has_code(f->ram_addr) && !f->readonly && !f->watched) {
-        unsigned i = (va >> PAGE_BITS) & (TLB_SIZE - 1);
-        writers[f->ram_addr >> PAGE_BITS] |= 1u << (t->cpu->index & 7);
-        t->slot->fast[m][TLB_SIZE + i].addend = (uintptr_t)f->host - f->page;
-        t->slot->fast[m][TLB_SIZE + i].page = f->page;
-    }
+    allow_stores(t, t->slot, m, (va >> PAGE_BITS) & (TLB_SIZE - 1));
 }
 
 /* ---- scalar slow paths ---- */
@@ -850,8 +876,9 @@ static void st_one(TcgCpu *t, uint64_t va, uint64_t v, unsigned size, unsigned m
     if (f->readonly) {
         return; /* ROM ignores stores */
     }
-    before_code_store(t, f, va, size, m, ra);
+    before_code_store(t, f, va, size, ra);
     st_host(f->host + (va & (PAGE_SIZE - 1)), v, size);
+    after_code_store(t, f, va, size, m);
 }
 
 uint64_t tcg_ld(Cpu *cpu, uint64_t va, unsigned size, unsigned m, uintptr_t ra)
@@ -927,7 +954,7 @@ void tcg_st_bytes(Cpu *cpu, uint64_t va, const void *buf, unsigned len, unsigned
         unsigned n = MIN(va + len, a + PAGE_SIZE) - lo;
         watch_maybe(t, f, lo, n, true, ra);
         if (f->host && !f->readonly) {
-            before_code_store(t, f, lo, n, m, ra);
+            before_code_store(t, f, lo, n, ra);
         }
     }
     while (len) {
@@ -936,6 +963,7 @@ void tcg_st_bytes(Cpu *cpu, uint64_t va, const void *buf, unsigned len, unsigned
         if (f->host) {
             if (!f->readonly) {
                 memcpy(f->host + (va & (PAGE_SIZE - 1)), p, n);
+                after_code_store(t, f, va, n, m);
             }
         } else {
             for (unsigned i = 0; i < n;) {
@@ -970,9 +998,18 @@ void *tcg_probe(Cpu *cpu, uint64_t va, unsigned len, MmuAccess access, unsigned 
         return NULL;
     }
     if (access == MMU_DATA_STORE && len) {
-        before_code_store(t, f, va, len, m, ra);
+        before_code_store(t, f, va, len, ra);
     }
     return f->host + off;
+}
+
+void tcg_stored(Cpu *cpu, uint64_t va, unsigned len, unsigned m)
+{
+    TcgCpu *t = tcg_cpu(cpu);
+    unsigned i = (va >> PAGE_BITS) & (TLB_SIZE - 1);
+    if (unlikely(t->slot->fast[m][TLB_SIZE + i].page != (va & PAGE_MASK))) {
+        after_code_store(t, &t->slot->full[m][i], va, len, m);
+    }
 }
 
 bool tcg_probe_nofault(Cpu *cpu, uint64_t va, MmuAccess access, unsigned m, void **host)
@@ -1105,8 +1142,10 @@ uint64_t tcg_slow_rmw(void *env, uint64_t va, uint64_t v, uint64_t cmp, uint32_t
         TlbFull *f = tlb_get(t, va, MMU_DATA_STORE, m, ra);
         if (f->host && !f->readonly) {
             watch_rmw(t, f, va, size, ra);
-            before_code_store(t, f, va, size, m, ra);
-            return rmw_host(f->host + (va & (PAGE_SIZE - 1)), size, rmw, v, cmp);
+            before_code_store(t, f, va, size, ra);
+            uint64_t old = rmw_host(f->host + (va & (PAGE_SIZE - 1)), size, rmw, v, cmp);
+            after_code_store(t, f, va, size, m);
+            return old;
         }
     } else {
         uint64_t next = (va | (PAGE_SIZE - 1)) + 1;

@@ -388,6 +388,7 @@ static void write_frame64(X86State *env, uint64_t rsp, const uint64_t *frame, un
         void *host = tcg_probe(cpu, rsp, words * 8, MMU_DATA_STORE, mmu_idx, 0);
         if (host) {
             memcpy(host, frame, words * 8);
+            tcg_stored(cpu, rsp, words * 8, mmu_idx);
             return;
         }
     }

@@ -185,6 +185,7 @@ void x86_helper_cmpxchg16b(X86State *env, uint64_t va)
     p = tcg_probe(cpu, va, 16, MMU_DATA_STORE, idx, 0);
     if (p) {
         done = cmpxchg16(p, &lo, &hi, env->regs[R_EBX], env->regs[R_ECX]);
+        tcg_stored(cpu, va, 16, idx);
     } else {
         /* a device or a watched page: not atomic with respect to other vCPUs */
         uint64_t old_lo = tcg_ld(cpu, va, 8, idx, 0), old_hi = tcg_ld(cpu, va + 8, 8, idx, 0);

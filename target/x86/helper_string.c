@@ -120,15 +120,26 @@ static void store(const Str *s, uint64_t va, uint64_t v)
     tcg_st(s->cpu, va, v, s->size, s->mmu_idx, s->ra);
 }
 
+/* From the first of n elements back to the lowest, in bytes. */
+static uint64_t run_back(const Str *s, uint64_t n)
+{
+    return s->env->df < 0 ? (n - 1) << s->log2 : 0;
+}
+
 /* The host's view of n elements from va on, in the direction of DF: of the lowest one. Faults as the first would. */
 static uint8_t *probe_run(const Str *s, uint64_t va, uint64_t n, MmuAccess access)
 {
-    uint64_t back = s->env->df < 0 ? (n - 1) << s->log2 : 0;
+    uint64_t back = run_back(s, n);
 
     if (back) {
         tcg_probe(s->cpu, va, s->size, access, s->mmu_idx, s->ra);
     }
     return tcg_probe(s->cpu, va - back, n << s->log2, access, s->mmu_idx, s->ra);
+}
+
+static void stored_run(const Str *s, uint64_t va, uint64_t n)
+{
+    tcg_stored(s->cpu, va - run_back(s, n), n << s->log2, s->mmu_idx);
 }
 
 /* ---- one run of MOVS: returns the elements done, at most n ---- */
@@ -170,12 +181,13 @@ static uint64_t movs_run(Str *s, uint64_t n)
 
     n = MIN(n, MIN(run_length(s, si, src), run_length(s, di, dst)));
     if (n > 1) {
-        uint64_t back = s->env->df < 0 ? (n - 1) << s->log2 : 0;
+        uint64_t back = run_back(s, n);
         uint8_t *from = probe_run(s, src, n, MMU_DATA_LOAD);
         uint8_t *to = probe_run(s, dst, n, MMU_DATA_STORE);
 
         if (from && to && !(s->env->hflags & HF_DB)) {
             copy_run(s, to + back, from + back, n);
+            stored_run(s, dst, n);
             return n;
         }
     }
@@ -220,6 +232,7 @@ static uint64_t stos_run(Str *s, uint64_t n)
 
         if (to && !(s->env->hflags & HF_DB)) {
             fill(s, to, v, n);
+            stored_run(s, dst, n);
             return n;
         }
     }

@@ -34,7 +34,7 @@ static void self_ipi(unsigned vector) { apic_write(APIC_ICR, 0x40000 | vector); 
 static void delay(unsigned n) { for (volatile unsigned i = 0; i < n; i++) { } }
 static bool wait_for(volatile unsigned *what, unsigned value)
 {
-    u64 end = rdtsc() + 4000000000ull; /* some seconds */
+    u64 end = rdtsc() + 40000000000ull; /* some seconds, also on a busy host */
     while (*what < value && rdtsc() < end) {
         __asm__ volatile("pause");
     }
@@ -126,6 +126,7 @@ static void timers(void)
     check(wait_for(&irq_count[0x61], 3), "apic timer periodic");
     apic_write(APIC_LVT_TIMER, 0x10061);
     apic_write(APIC_TIMER_INIT, 0);
+    delay(1000); /* one may be on its way */
     unsigned n = irq_count[0x61];
     delay(300000);
     check_eq(irq_count[0x61], n, "masked timer is silent");
@@ -147,11 +148,11 @@ static void timers(void)
     /* the timer through hlt */
     irq_count[0x61] = 0;
     apic_write(APIC_LVT_TIMER, 0x61);
+    cli();
     apic_write(APIC_TIMER_INIT, 1000000);
     while (!irq_count[0x61]) {
-        __asm__ volatile("hlt");
+        __asm__ volatile("sti; hlt; cli"); /* none in between */
     }
-    cli();
     check(true, "timer wakes hlt");
 }
 
@@ -214,7 +215,9 @@ static bool on_ap_nmi(Frame *f)
 }
 
 typedef unsigned (*Patched)(void);
-static u8 patched_code[64] __attribute__((aligned(64))) = {0xb8, 1, 0, 0, 0, 0xc3}; /* mov $1, %eax; ret */
+enum { PATCHES = 100 };
+static volatile unsigned ap_at, ap_patched;
+static u8 patched_code[PATCHES][4096] __attribute__((aligned(4096)));
 
 static void ap_work(unsigned me)
 {
@@ -239,10 +242,16 @@ static void ap_work(unsigned me)
                 __atomic_store_n(&lock_word, 0, __ATOMIC_RELEASE);
             }
             break;
-        case 3: /* sees another processor's new code */
-            while (((Patched)patched_code)() != 2) {
-                u32 r[4];
-                cpuid(0, 0, r);
+        case 3: /* sees another processor's new code, however early it looked */
+            for (unsigned n = 0; me == 0 && n < PATCHES; n++) {
+                ap_at = 2 * n + 1;
+                while (((Patched)patched_code[n])() != 2) {
+                    u32 r[4];
+                    cpuid(0, 0, r);
+                }
+                ap_patched = n + 1;
+                while (ap_at == 2 * n + 1) {
+                }
             }
             break;
         case 5: /* reads a page until it changes; the IPI's handler drops the translation */
@@ -377,9 +386,19 @@ static void more_processors(void)
     check(all(2), "spin lock");
     check_eq(shared, 5000 * aps_up, "spin lock excludes");
     ap_done = 0;
+    for (unsigned n = 0; n < PATCHES; n++) {
+        static const u8 code[] = {0xb8, 1, 0, 0, 0, 0xc3}; /* mov $1, %eax; ret */
+        memcpy(patched_code[n], code, sizeof(code));
+    }
     command = 3;
-    delay(100000);
-    patched_code[1] = 2;
+    for (unsigned n = 0; n < PATCHES && wait_for(&ap_at, 2 * n + 1); n++) {
+        delay(n * 20);
+        patched_code[n][1] = 2;
+        if (!wait_for(&ap_patched, n + 1)) {
+            break;
+        }
+        ap_at++;
+    }
     check(wait_for(&ap_done, aps_up), "code written by another processor is seen");
     ap_done = 0;
     command = 4;
