@@ -14,6 +14,7 @@
 #include "system/runstate.h"
 #include "system/signals.h"
 #include "system/startup.h"
+#include "system/subcommands.h"
 #include "util/report.h"
 
 static int run(bool stopped)
@@ -38,6 +39,16 @@ int main(int argc, char **argv)
     static CommandLine cl;
     int exit_code = 0;
     report_init(argv[0]);
+    const Subcommand *sub = subcommand_find(argc, argv);
+    if (sub) {
+        char **emulate = NULL;
+        exit_code = sub->run(argc - 1, argv + 1, &emulate);
+        if (!emulate) {
+            exit(exit_code);
+        }
+        argc = g_strv_length(emulate);
+        argv = emulate;
+    }
     signals_init();
     bql_lock();
     mainloop_init();

@@ -1,0 +1,336 @@
+/*
+ * system/check.c: `rhea check`: what this host offers to virtual machines, and how to get what it lacks.
+ * Something that is needed and missing makes the exit code 1; something that would be of use is a note.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "system/subcommands.h"
+#include <fcntl.h>
+#include <jansson.h>
+#include <linux/kvm.h>
+#include <linux/seccomp.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include "accel/accel.h"
+#include "util/report.h"
+
+typedef enum { CHECK_OK, CHECK_NOTE, CHECK_FAIL } CheckStatus;
+
+typedef struct Finding {
+    GString *detail;     /* what was found */
+    const char *remedy;  /* what to do about it; NULL: nothing */
+} Finding;
+
+typedef struct HostCheck {
+    const char *name;
+    CheckStatus (*look)(Finding *f);
+} HostCheck;
+
+static CheckStatus find(Finding *f, CheckStatus status, const char *remedy, const char *format, ...) PRINTF(4, 5);
+static CheckStatus find(Finding *f, CheckStatus status, const char *remedy, const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    g_string_vprintf(f->detail, format, ap);
+    va_end(ap);
+    f->remedy = remedy;
+    return status;
+}
+
+/* The number after "NAME:" in a file of /proc, in its own unit; 0: none. */
+static uint64_t proc_number(const char *path, const char *name)
+{
+    g_autofree char *text = NULL;
+    if (!g_file_get_contents(path, &text, NULL, NULL)) {
+        return 0;
+    }
+    const char *at = g_str_has_prefix(text, name) ? text : NULL;
+    g_autofree char *line_start = g_strconcat("\n", name, NULL);
+    at = at ? at : strstr(text, line_start);
+    return at ? g_ascii_strtoull(at + strcspn(at, ":") + 1, NULL, 10) : 0;
+}
+
+static bool cpu_flag(const char *flag)
+{
+    g_autofree char *text = NULL, *pattern = g_strdup_printf("^(flags|Features)\\s*:.*\\b%s\\b", flag);
+    return g_file_get_contents("/proc/cpuinfo", &text, NULL, NULL) && g_regex_match_simple(pattern, text, G_REGEX_MULTILINE, 0);
+}
+
+/* ---- the checks ---- */
+
+static CheckStatus check_host(Finding *f)
+{
+    struct utsname u;
+    uname(&u);
+    bool known = g_str_equal(u.machine, "x86_64");
+    return find(f, known ? CHECK_OK : CHECK_FAIL, known ? NULL : "the translator makes x86-64 code only; use an x86-64 host", "%s %s on %s, %u CPUs",
+                u.sysname, u.release, u.machine, g_get_num_processors());
+}
+
+/* What generated code uses: the level x86-64-v3, under the names of /proc/cpuinfo. */
+static CheckStatus check_cpu(Finding *f)
+{
+    static const char *const needed[] = {"avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "xsave"};
+    g_autoptr(GString) missing = g_string_new(NULL);
+    for (unsigned i = 0; i < ARRAY_SIZE(needed); i++) {
+        if (!cpu_flag(needed[i])) {
+            g_string_append_printf(missing, " %s", needed[i]);
+        }
+    }
+    return missing->len ? find(f, CHECK_FAIL, "use a CPU of the level x86-64-v3 (Haswell, Zen); in a virtual machine, pass the host's CPU on",
+                               "lacks%s", missing->str)
+                        : find(f, CHECK_OK, NULL, "x86-64-v3, as the translator needs");
+}
+
+bool host_kvm_works(GError **error)
+{
+    int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+    if (fd < 0) {
+        return error_set_errno(error, errno, "/dev/kvm");
+    }
+    int version = ioctl(fd, KVM_GET_API_VERSION, 0), vm = version == KVM_API_VERSION ? ioctl(fd, KVM_CREATE_VM, 0) : -1;
+    int reason = errno;
+    close(fd);
+    if (vm >= 0) {
+        close(vm);
+        return true;
+    }
+    return version != KVM_API_VERSION ? error_set(error, "/dev/kvm speaks version %d of its interface, not %d", version, KVM_API_VERSION)
+                                      : error_set_errno(error, reason, "KVM_CREATE_VM");
+}
+
+static const char *kvm_remedy(void)
+{
+    if (access("/dev/kvm", F_OK) == 0) {
+        return access("/dev/kvm", R_OK | W_OK) == 0 ? "see the kernel's log (dmesg) for what KVM says"
+                                                    : "join the group that owns it (usermod -aG kvm USER) and log in again";
+    }
+    return cpu_flag("vmx") || cpu_flag("svm") ? "load the module: modprobe kvm_intel, or kvm_amd"
+                                              : "switch virtualisation on in the firmware's setup; in a virtual machine, enable nesting";
+}
+
+typedef struct KvmSearch {
+    bool built_in, usable;
+    GError *reason;
+} KvmSearch;
+
+static void look_for_kvm(const Accel *accel, void *opaque)
+{
+    KvmSearch *s = opaque;
+    if (g_str_equal(accel->name, "kvm")) {
+        s->built_in = true;
+        s->usable = accel->available(&s->reason);
+    }
+}
+
+static CheckStatus check_kvm(Finding *f)
+{
+    KvmSearch s = {0};
+    accel_foreach(look_for_kvm, &s);
+    if (!s.built_in) {
+        return find(f, CHECK_NOTE, "guests are translated", "not in this build");
+    }
+    if (s.usable && host_kvm_works(&s.reason)) {
+        return find(f, CHECK_OK, NULL, "/dev/kvm works, all that is needed is there");
+    }
+    find(f, CHECK_NOTE, kvm_remedy(), "%s; guests are translated", s.reason->message);
+    g_error_free(s.reason);
+    return CHECK_NOTE;
+}
+
+static CheckStatus check_kvm_extras(Finding *f)
+{
+    static const struct { int cap; const char *name; } extras[] = {
+        {KVM_CAP_IRQCHIP, "interrupt controllers"}, {KVM_CAP_SPLIT_IRQCHIP, "split interrupt controllers"}, {KVM_CAP_IRQFD, "irqfd"},
+        {KVM_CAP_IOEVENTFD, "ioeventfd"}, {KVM_CAP_XSAVE, "XSAVE state"}, {KVM_CAP_NESTED_STATE, "nested state"},
+    };
+    int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+    if (fd < 0) {
+        return find(f, CHECK_NOTE, NULL, "unknown without KVM");
+    }
+    g_autoptr(GString) lacks = g_string_new(NULL);
+    for (unsigned i = 0; i < ARRAY_SIZE(extras); i++) {
+        if (ioctl(fd, KVM_CHECK_EXTENSION, extras[i].cap) <= 0) {
+            g_string_append_printf(lacks, "%s%s", lacks->len ? ", " : "", extras[i].name);
+        }
+    }
+    int most = ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS);
+    close(fd);
+    return find(f, lacks->len ? CHECK_NOTE : CHECK_OK, lacks->len ? "a newer kernel, or kvm_intel/kvm_amd with nested=1, has them" : NULL, "up to %d CPUs a machine%s%s", MAX(most, 1),
+                lacks->len ? "; lacks: " : "", lacks->str);
+}
+
+/* Guest memory and the translator's code are memfd; code is mapped twice, once executable. */
+static CheckStatus check_memfd(Finding *f)
+{
+    int fd = memfd_create("rhea-check", MFD_CLOEXEC);
+    if (fd < 0 || ftruncate(fd, 4096) < 0) {
+        find(f, CHECK_FAIL, "use Linux 3.17 or newer, and allow memfd_create in the container's seccomp profile", "memfd_create: %s", g_strerror(errno));
+        if (fd >= 0) {
+            close(fd);
+        }
+        return CHECK_FAIL;
+    }
+    void *code = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
+    int reason = errno;
+    close(fd);
+    if (code == MAP_FAILED) {
+        return find(f, CHECK_FAIL, "allow executable memfd: sysctl vm.memfd_noexec=0; SELinux: setsebool deny_execmem off", "executable mapping: %s",
+                    g_strerror(reason));
+    }
+    munmap(code, 4096);
+    return find(f, CHECK_OK, NULL, "works, executable mappings too");
+}
+
+static CheckStatus check_memory(Finding *f)
+{
+    uint64_t total = proc_number("/proc/meminfo", "MemTotal") / KiB, free_mib = proc_number("/proc/meminfo", "MemAvailable") / KiB;
+    bool small = free_mib < 512;
+    return find(f, small ? CHECK_NOTE : CHECK_OK, small ? "give guests little (-m 256M), or free some" : NULL,
+                "%" PRIu64 " MiB, of which %" PRIu64 " MiB are available", total, free_mib);
+}
+
+static CheckStatus check_hugepages(Finding *f)
+{
+    uint64_t reserved = proc_number("/proc/meminfo", "HugePages_Total"), size = proc_number("/proc/meminfo", "Hugepagesize") / KiB;
+    g_autofree char *thp = NULL;
+    bool transparent = g_file_get_contents("/sys/kernel/mm/transparent_hugepage/enabled", &thp, NULL, NULL) && !strstr(thp, "[never]");
+    const char *remedy = transparent || reserved ? NULL : "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled";
+    return find(f, remedy ? CHECK_NOTE : CHECK_OK, remedy, "transparent: %s; reserved: %" PRIu64 " of %" PRIu64 " MiB",
+                transparent ? "yes" : "no", reserved, size);
+}
+
+static void append_limit(GString *out, const char *name, rlim_t value, unsigned unit)
+{
+    g_string_append_printf(out, "%s%s ", out->len ? ", " : "", name);
+    if (value == RLIM_INFINITY) {
+        g_string_append(out, "unlimited");
+    } else {
+        g_string_append_printf(out, unit > 1 ? "%" PRIu64 " MiB" : "%" PRIu64, (uint64_t)value / unit);
+    }
+}
+
+static CheckStatus check_limits(Finding *f)
+{
+    struct rlimit files = {0}, locked = {0}, space = {0};
+    g_autoptr(GString) text = g_string_new(NULL);
+    getrlimit(RLIMIT_NOFILE, &files);
+    getrlimit(RLIMIT_MEMLOCK, &locked);
+    getrlimit(RLIMIT_AS, &space);
+    append_limit(text, "open files", files.rlim_cur, 1);
+    append_limit(text, "locked memory", locked.rlim_cur, MiB);
+    append_limit(text, "address space", space.rlim_cur, MiB);
+    if (space.rlim_cur != RLIM_INFINITY && space.rlim_cur < 4 * GiB) {
+        return find(f, CHECK_FAIL, "ulimit -v unlimited", "%s", text->str);
+    }
+    return find(f, files.rlim_cur < 256 ? CHECK_NOTE : CHECK_OK, files.rlim_cur < 256 ? "ulimit -n 1024" : NULL, "%s", text->str);
+}
+
+static CheckStatus check_seccomp(Finding *f)
+{
+    uint32_t action = SECCOMP_RET_ERRNO;
+    if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) != 0) {
+        return find(f, CHECK_NOTE, "a kernel with CONFIG_SECCOMP_FILTER is needed for -sandbox", "no filters: %s", g_strerror(errno));
+    }
+    return find(f, CHECK_OK, NULL, "filters, for -sandbox");
+}
+
+static CheckStatus check_privileges(Finding *f)
+{
+#ifdef HAVE_LIBCAP_NG
+    return find(f, CHECK_OK, NULL, "libcap-ng: -runas gives up all capabilities");
+#else
+    return find(f, CHECK_NOTE, "on Debian: apt-get install libcap-ng-dev, then build again", "built without libcap-ng: no -runas");
+#endif
+}
+
+static CheckStatus check_disassembly(Finding *f)
+{
+#ifdef HAVE_CAPSTONE
+    return find(f, CHECK_OK, NULL, "capstone: code as text in logs and monitors");
+#else
+    return find(f, CHECK_NOTE, "on Debian: apt-get install libcapstone-dev, then build again", "built without capstone: code is shown as bytes");
+#endif
+}
+
+/* Where Debian and Fedora put them; nothing of it boots yet. */
+static CheckStatus check_firmware(Finding *f)
+{
+    static const struct { const char *name, *path; } files[] = {
+        {"SeaBIOS", "/usr/share/seabios/bios-256k.bin"}, {"OVMF", "/usr/share/OVMF/OVMF_CODE.fd"}, {"OVMF", "/usr/share/OVMF/OVMF_CODE_4M.fd"},
+    };
+    g_autoptr(GString) found = g_string_new(NULL);
+    for (unsigned i = 0; i < ARRAY_SIZE(files); i++) {
+        if (access(files[i].path, R_OK) == 0) {
+            g_string_append_printf(found, "%s%s %s", found->len ? ", " : "", files[i].name, files[i].path);
+        }
+    }
+    return find(f, CHECK_NOTE, "machines do not start firmware yet: give a kernel", "%s", found->len ? found->str : "none found");
+}
+
+static const HostCheck checks[] = {
+    {"host", check_host}, {"cpu", check_cpu}, {"kvm", check_kvm}, {"kvm-features", check_kvm_extras}, {"memfd", check_memfd},
+    {"memory", check_memory}, {"hugepages", check_hugepages}, {"limits", check_limits}, {"seccomp", check_seccomp},
+    {"privileges", check_privileges}, {"disassembly", check_disassembly}, {"firmware", check_firmware},
+};
+
+/* ---- output ---- */
+
+static const char *const status_names[] = {"ok", "note", "fail"};
+
+static void print_row(const HostCheck *c, CheckStatus status, const Finding *f, bool colour)
+{
+    static const char *const colours[] = {"\033[32m", "\033[33m", "\033[31m"};
+    printf("%s%-4s%s  %-13s %s\n", colour ? colours[status] : "", status_names[status], colour ? "\033[0m" : "", c->name, f->detail->str);
+    if (f->remedy) {
+        printf("%-20s → %s\n", "", f->remedy);
+    }
+}
+
+static json_t *json_row(const HostCheck *c, CheckStatus status, const Finding *f)
+{
+    json_t *row = json_pack("{s:s, s:s, s:s}", "name", c->name, "status", status_names[status], "detail", f->detail->str);
+    if (f->remedy) {
+        json_object_set_new(row, "remedy", json_string(f->remedy));
+    }
+    return row;
+}
+
+int check_main(int argc, char **argv, char ***emulate)
+{
+    bool json = argc == 2 && g_str_equal(argv[1], "--json"), usable = true;
+    if (argc > 1 && !json) {
+        bool help = argc == 2 && (g_str_equal(argv[1], "--help") || g_str_equal(argv[1], "-h"));
+        if (!help) {
+            report_error("check: unknown option '%s'; usage: rhea check [--json]", argv[argc > 2 ? 2 : 1]);
+            return 1;
+        }
+        printf("usage: rhea check [--json]\nExit code 0: guests can run here; 1: something that is needed is missing.\n");
+        return 0;
+    }
+    json_t *rows = json_array();
+    for (unsigned i = 0; i < ARRAY_SIZE(checks); i++) {
+        Finding f = {.detail = g_string_new(NULL)};
+        CheckStatus status = checks[i].look(&f);
+        usable &= status != CHECK_FAIL;
+        if (json) {
+            json_array_append_new(rows, json_row(&checks[i], status, &f));
+        } else {
+            print_row(&checks[i], status, &f, isatty(STDOUT_FILENO));
+        }
+        g_string_free(f.detail, TRUE);
+    }
+    if (json) {
+        json_t *all = json_pack("{s:b, s:O}", "usable", usable, "checks", rows);
+        json_dumpf(all, stdout, JSON_INDENT(2));
+        putchar('\n');
+        json_decref(all);
+    } else {
+        printf("%s\n", usable ? "Guests can run here." : "Guests cannot run here: see 'fail' above.");
+    }
+    json_decref(rows);
+    return usable ? 0 : 1;
+}

@@ -1,0 +1,24 @@
+/*
+ * system/subcommands.c: see subcommands.h.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "system/subcommands.h"
+
+const Subcommand subcommands[] = {
+    {"run", "run IMAGE: start a machine with good defaults", run_main},
+    {"check", "check: what this host offers, and how to get the rest", check_main},
+    {"monitor", "monitor SOCKET: talk to a running machine", monitor_main},
+    {0},
+};
+
+const Subcommand *subcommand_find(int argc, char **argv)
+{
+    g_autofree char *program = g_path_get_basename(argv[0]);
+    for (const Subcommand *s = subcommands; argc > 1 && s->name && !g_str_has_prefix(program, "qemu-"); s++) {
+        if (g_str_equal(argv[1], s->name)) {
+            return s;
+        }
+    }
+    return NULL;
+}
