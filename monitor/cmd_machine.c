@@ -92,6 +92,7 @@ static QapiMachineInfo *describe_machine(const ObjectType *t, const MachineOps *
     info->has_is_default = info->is_default = ops->is_default;
     info->cpu_max = MAX(ops->max_cpus, 1);
     info->deprecated = ops->deprecated != NULL;
+    info->numa_mem_supported = ops->numa;
     if (ops->default_cpu) {
         info->default_cpu_type = g_strdup_printf("%s-%s-cpu", ops->default_cpu, ops->arch);
     }
@@ -143,6 +144,8 @@ static QapiCpuInstanceProperties *cpu_place(const Cpu *cpu)
     p->has_die_id = true;
     p->die_id = core / cores % dies;
     p->socket_id = core / cores / dies;
+    p->has_node_id = c->numa.count;
+    p->node_id = p->has_node_id ? c->numa.cpu_node[cpu->index] : 0;
     return p;
 }
 

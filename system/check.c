@@ -85,6 +85,16 @@ static CheckStatus check_cpu(Finding *f)
                         : find(f, CHECK_OK, NULL, "x86-64-v3, as the translator needs");
 }
 
+/* Some KVMs do without; ordinary kernels do not run on them. */
+static bool has_virtualisation(void)
+{
+#ifdef __x86_64__
+    return cpu_flag("vmx") || cpu_flag("svm");
+#else
+    return true;
+#endif
+}
+
 bool host_kvm_works(GError **error)
 {
     int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
@@ -96,7 +106,7 @@ bool host_kvm_works(GError **error)
     close(fd);
     if (vm >= 0) {
         close(vm);
-        return true;
+        return has_virtualisation() || error_set(error, "KVM works, but without the CPU's vmx or svm: only for guests made for that");
     }
     return version != KVM_API_VERSION ? error_set(error, "/dev/kvm speaks version %d of its interface, not %d", version, KVM_API_VERSION)
                                       : error_set_errno(error, reason, "KVM_CREATE_VM");
@@ -104,12 +114,14 @@ bool host_kvm_works(GError **error)
 
 static const char *kvm_remedy(void)
 {
+    if (!has_virtualisation()) {
+        return "switch virtualisation on in the firmware's setup; in a virtual machine, enable nesting";
+    }
     if (access("/dev/kvm", F_OK) == 0) {
         return access("/dev/kvm", R_OK | W_OK) == 0 ? "see the kernel's log (dmesg) for what KVM says"
                                                     : "join the group that owns it (usermod -aG kvm USER) and log in again";
     }
-    return cpu_flag("vmx") || cpu_flag("svm") ? "load the module: modprobe kvm_intel, or kvm_amd"
-                                              : "switch virtualisation on in the firmware's setup; in a virtual machine, enable nesting";
+    return "load the module: modprobe kvm_intel, or kvm_amd";
 }
 
 typedef struct KvmSearch {

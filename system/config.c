@@ -10,6 +10,7 @@
 #include "chardev/mux.h"
 #include "hw/nvram/fw_cfg.h"
 #include "hw/x86/smbios.h"
+#include "system/machine_file.h"
 #include "system/runstate.h"
 #include "util/fdset.h"
 #include "util/report.h"
@@ -174,6 +175,29 @@ OPTION_HANDLER(opt_pidfile)
     g_free(cl->pidfile);
     cl->pidfile = g_strdup(arg);
     return true;
+}
+
+OPTION_HANDLER(opt_chroot)
+{
+    cl->privileges.root = arg;
+    return true;
+}
+
+OPTION_HANDLER(opt_runas)
+{
+    return privileges_parse_user(&cl->privileges, arg, error);
+}
+
+/* options_parse does it: options stand where the file is named. */
+OPTION_HANDLER(opt_readconfig)
+{
+    return true;
+}
+
+OPTION_HANDLER(opt_writeconfig)
+{
+    cl->done = true;
+    return machine_file_write(cl, arg, error);
 }
 
 OPTION_HANDLER(opt_overcommit)

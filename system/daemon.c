@@ -9,7 +9,9 @@
 #include "util/report.h"
 
 static int ready_fd = -1; /* child's end of the pipe to the waiting parent */
-static char *pidfile;
+static int null_fd = -1;  /* opened before -chroot hides it */
+static int pidfile_folder = -1;
+static char *pidfile_name;
 
 /* The parent's only job left. */
 static G_NORETURN void wait_for_child(int fd)
@@ -47,7 +49,8 @@ bool daemon_fork(GError **error)
         _exit(0); /* not a session leader: never gets a controlling terminal */
     }
     umask(027);
-    return true;
+    null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    return null_fd >= 0 || error_set_errno(error, errno, "-daemonize: /dev/null");
 }
 
 void daemon_ready(void)
@@ -56,15 +59,14 @@ void daemon_ready(void)
         return;
     }
     char status = 0;
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (chdir("/") < 0 || null < 0) {
+    if (chdir("/") < 0) {
         report_warn("-daemonize: %s", g_strerror(errno));
     }
-    for (int fd = 0; fd < 3 && null >= 0; fd++) {
-        dup2(null, fd);
+    for (int fd = 0; fd < 3; fd++) {
+        dup2(null_fd, fd);
     }
-    if (null > 2) {
-        close(null);
+    if (null_fd > 2) {
+        close(null_fd);
     }
     if (write(ready_fd, &status, 1) != 1) {
         report_warn("-daemonize: the parent process has gone");
@@ -75,7 +77,7 @@ void daemon_ready(void)
 
 static void remove_pidfile(void)
 {
-    unlink(pidfile);
+    unlinkat(pidfile_folder, pidfile_name, 0);
 }
 
 bool daemon_write_pidfile(const char *path, GError **error)
@@ -94,7 +96,10 @@ bool daemon_write_pidfile(const char *path, GError **error)
         close(fd);
         return error_set_errno(error, errno, "-pidfile: cannot write '%s'", path);
     }
-    pidfile = realpath(path, NULL); /* the lock lives as long as the descriptor, that is, the process */
+    /* The lock lives as long as the descriptor, that is, the process. The folder's descriptor outlives -chroot. */
+    g_autofree char *folder = g_path_get_dirname(path);
+    pidfile_folder = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    pidfile_name = g_path_get_basename(path);
     atexit(remove_pidfile);
     return true;
 }

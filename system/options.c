@@ -6,6 +6,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "system/options.h"
+#include "system/machine_file.h"
+#include "system/subcommands.h"
 #include "system/version.h"
 #include "util/report.h"
 
@@ -29,6 +31,10 @@ static const OptionRow rows[] = {
      "[[cpus=]n][,maxcpus=maxcpus][,sockets=sockets][,dies=dies][,cores=cores][,threads=threads]",
      "set the number of initial CPUs to 'n' [default=1] and their topology; parts left out follow\n"
      "from the others, cores first", STAGE_MACHINE, opt_smp},
+    {"numa", NULL,
+     "node[,mem=size][,cpus=first[-last]][,nodeid=node] | dist,src=source,dst=destination,val=distance |\n"
+     "cpu,node-id=node[,socket-id=x][,die-id=x][,core-id=x][,thread-id=x]",
+     "a NUMA node, the distance of two, or a CPU's place; memory that no node mentions is shared out evenly", STAGE_MACHINE, opt_numa},
     {"m", NULL, "[size=]megs[,slots=n,maxmem=size]",
      "configure guest RAM; suffixes M and G are understood", STAGE_MACHINE, opt_memory},
     {"global", NULL, "driver.property=value",
@@ -89,8 +95,14 @@ static const OptionRow rows[] = {
     {"gdb", NULL, "dev", "accept gdb connection on 'dev' (tcp::1234, unix:PATH, chardev:ID, stdio; none: do not)",
      STAGE_FRONTEND, opt_gdb},
     {"s", NULL, NULL, "shorthand for -gdb tcp::1234", STAGE_FRONTEND, opt_gdb},
+    {"debugcon", NULL, "dev", "redirect the debug console (port 0xe9) to char device 'dev'", STAGE_FRONTEND, opt_debugcon},
+    {"readconfig", NULL, "file", "more options from a file: JSON ({\"option\": value, ...}) or [option] and key = \"value\"",
+     STAGE_INFO, opt_readconfig},
+    {"writeconfig", NULL, "file", "write all options to 'file' ('-': standard output) for -readconfig, and leave", STAGE_INFO, opt_writeconfig},
     {"pidfile", NULL, "file", "write PID to 'file'", STAGE_PROCESS, opt_pidfile},
     {"daemonize", NULL, NULL, "go on in the background once the machine is set up", STAGE_PROCESS, opt_daemonize},
+    {"chroot", NULL, "dir", "see nothing but 'dir' of the file system once the machine is set up", STAGE_PROCESS, opt_chroot},
+    {"runas", NULL, "user|uid:gid", "go on as this user once the machine is set up, without any privileges", STAGE_PROCESS, opt_runas},
     {"S", NULL, NULL, "freeze CPU at startup (use 'cont' to start execution)", STAGE_PROCESS, opt_stopped},
     {"overcommit", NULL, "[mem-lock=on|off][,cpu-pm=off]", "mem-lock=on locks all memory", STAGE_PROCESS, opt_overcommit},
     {"d", NULL, "item1,...", "enable logging of specified items ('-d help' for a list)", STAGE_PROCESS, opt_log_items},
@@ -105,25 +117,21 @@ static const OptionRow rows[] = {
     {"no-user-config", NULL, NULL, "don't load configuration files (none are ever loaded)", STAGE_PROCESS, opt_nothing},
     {"rtc", NULL, "[base=utc|localtime|<datetime>][,clock=host|rt|vm][,driftfix=none|slew]",
      "set the RTC base and clock", STAGE_MACHINE, opt_rtc},
-    {"sandbox", NULL, "on[,obsolete=allow|deny][,elevateprivileges=allow|deny][,spawn=allow|deny][,resourcecontrol=allow|deny]",
+    {"sandbox", NULL, "on[,obsolete=allow|deny][,elevateprivileges=allow|deny|children][,spawn=allow|deny][,resourcecontrol=allow|deny]",
      "give up system calls once the machine is set up", STAGE_PROCESS, opt_sandbox},
     {"msg", NULL, "[timestamp=on|off]", "control error message format", STAGE_PROCESS, opt_msg},
 };
 
-/* Options of QEMU that are not there yet, so that the message can say so; true: takes an argument. */
-static const struct { const char *name; bool has_arg; } missing[] = {
-    {"audio", true}, {"audiodev", true}, {"blockdev", true}, {"cdrom", true},
-    {"chroot", true}, {"compat", true}, {"dfilter", true}, {"drive", true}, {"fda", true},
-    {"fdb", true}, {"fsdev", true}, {"full-screen", false},
-    {"hda", true}, {"hdb", true}, {"hdc", true}, {"hdd", true}, {"icount", true},
-    {"incoming", true}, {"iscsi", true}, {"k", true}, {"loadvm", true}, {"mem-path", true},
-    {"mem-prealloc", false}, {"mtdblock", true}, {"netdev", true}, {"no-fd-bootchk", false},
-    {"numa", true}, {"pflash", true}, {"plugin", true}, {"prom-env", true},
-    {"readconfig", true}, {"run-with", true}, {"runas", true},
-    {"sd", true}, {"semihosting", false}, {"set", true}, {"singlestep", false},
-    {"snapshot", false}, {"spice", true}, {"tb-size", true}, {"tpmdev", true},
-    {"usb", false}, {"usbdevice", true}, {"virtfs", true}, {"vnc", true}, {"watchdog-action", true},
+/* Options of QEMU that are not there yet, so that the message can say so. */
+static const char *const missing[] = {
+    "L", "acpitable", "async-teardown", "audio", "audio-help", "audiodev", "blockdev", "cdrom", "compat", "drive", "dump-vmstate",
+    "enable-sync-profile", "fda", "fdb", "fsdev", "full-screen", "hda", "hdb", "hdc", "hdd", "icount", "incoming", "iscsi", "k",
+    "loadvm", "mem-path", "mem-prealloc", "mtdblock", "netdev", "no-fd-bootchk", "no-kvm", "only-migratable", "option-rom", "pflash",
+    "plugin", "portrait", "preconfig", "prom-env", "rotate", "run-with", "sd", "seed", "semihosting", "set", "singlestep",
+    "snapshot", "spice", "tb-size", "tpmdev", "usb", "usbdevice", "virtfs", "vnc", "watchdog-action", "win2k-hack", "xen-attach",
+    "xen-domid", "xen-domid-restrict",
 };
+
 
 static const OptionRow *row_find(const char *name)
 {
@@ -145,11 +153,12 @@ void options_foreach(void (*fn)(const char *name, const char *shape, void *opaqu
     }
 }
 
-static bool unknown_option(const char *given, const char *name, GError **error)
+static const OptionRow *unknown_option(const char *given, const char *name, GError **error)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(missing); i++) {
-        if (g_str_equal(missing[i].name, name)) {
-            return error_set(error, "%s: this option is not supported yet", given);
+        if (g_str_equal(missing[i], name)) {
+            error_set(error, "%s: this option is not supported yet", given);
+            return NULL;
         }
     }
     const char *names[2 * ARRAY_SIZE(rows) + 1];
@@ -164,8 +173,28 @@ static bool unknown_option(const char *given, const char *name, GError **error)
     }
     names[n] = NULL;
     const char *near = suggest_name(name, names);
-    return error_set(error, "%s: unknown option%s%s%s ('-h' lists all)", given,
-                     near ? "; did you mean '-" : "", near ? near : "", near ? "'?" : "");
+    error_set(error, "%s: unknown option%s%s%s ('-h' lists all)", given, near ? "; did you mean '-" : "", near ? near : "",
+              near ? "'?" : "");
+    return NULL;
+}
+
+const OptionRow *options_find(const char *name, GError **error)
+{
+    const OptionRow *row = row_find(name);
+    return row ? row : unknown_option(name, name, error);
+}
+
+bool options_add(CommandLine *cl, const char *name, const char *arg, GError **error)
+{
+    GivenOption g = {options_find(name, error), arg ? g_strdup(arg) : NULL};
+    if (!g.row) {
+        return false;
+    }
+    if (g.row->handle == opt_readconfig) {
+        return error_set(error, "'readconfig': a file cannot name another");
+    }
+    g_array_append_val(cl->given, g);
+    return true;
 }
 
 bool options_parse(CommandLine *cl, int argc, char **argv, GError **error)
@@ -180,7 +209,7 @@ bool options_parse(CommandLine *cl, int argc, char **argv, GError **error)
         const char *name = argv[i] + (argv[i][1] == '-' && argv[i][2] ? 2 : 1);
         GivenOption g = {.row = row_find(name)};
         if (!g.row) {
-            return unknown_option(argv[i], name, error);
+            return unknown_option(argv[i], name, error) != NULL;
         }
         if (g.row->shape) {
             if (i + 1 == argc) {
@@ -188,7 +217,11 @@ bool options_parse(CommandLine *cl, int argc, char **argv, GError **error)
             }
             g.arg = argv[++i];
         }
-        g_array_append_val(cl->given, g);
+        if (g.row->handle != opt_readconfig) {
+            g_array_append_val(cl->given, g);
+        } else if (!machine_file_read(cl, g.arg, error)) {
+            return false;
+        }
     }
     return true;
 }
@@ -233,6 +266,9 @@ void options_print_help(FILE *out, const char *argv0)
 {
     options_print_version(out);
     fprintf(out, "usage: %s [options]\n", argv0);
+    for (const Subcommand *sub = subcommands; sub->name; sub++) {
+        fprintf(out, "       rhea %s\n", sub->summary);
+    }
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
         if (rows[i].name) {
             print_row(out, &rows[i]);

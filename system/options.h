@@ -8,6 +8,7 @@
 #pragma once
 #include "util/osdep.h"
 #include "hw/core/machine.h"
+#include "system/privileges.h"
 #include "system/runstate.h"
 #include "system/sandbox.h"
 #include "util/keyval.h"
@@ -72,11 +73,16 @@ struct CommandLine {
     bool daemonize, mem_lock;
     char *pidfile;
     const char *gdb;             /* device, NULL: none */
+    Privileges privileges;
     Sandbox sandbox;
 };
 
 /* Find options and arguments in argv. Errors name the option and suggest a near one. */
 bool options_parse(CommandLine *cl, int argc, char **argv, GError **error) WARN_UNUSED;
+/* The row of an option, by its name without dash. */
+const OptionRow *options_find(const char *name, GError **error);
+/* As if it were given after those so far; arg is copied. */
+bool options_add(CommandLine *cl, const char *name, const char *arg, GError **error) WARN_UNUSED;
 /* Each option that takes an argument: its name and the argument's shape. */
 void options_foreach(void (*fn)(const char *name, const char *shape, void *opaque), void *opaque);
 /* Run the handlers of one stage. */
@@ -85,6 +91,8 @@ void options_print_help(FILE *out, const char *argv0);
 void options_print_version(FILE *out);
 /* Of a machine with `max` vCPUs at most: complete "-smp" text into config. */
 bool smp_parse(const char *text, unsigned max, const char *machine, MachineConfig *config, GError **error) WARN_UNUSED;
+/* -smp and -m are in config: share what -numa left open. */
+bool numa_complete(MachineConfig *config, GError **error) WARN_UNUSED;
 
 /* Handlers, by subject. */
 #define OPTION_HANDLER(name) bool name(CommandLine *cl, const char *arg, GError **error)
@@ -97,8 +105,10 @@ OPTION_HANDLER(opt_fw_cfg);
 OPTION_HANDLER(opt_smbios);
 OPTION_HANDLER(opt_boot);
 OPTION_HANDLER(opt_chardev);
+OPTION_HANDLER(opt_chroot);
 OPTION_HANDLER(opt_cpu);
 OPTION_HANDLER(opt_daemonize);
+OPTION_HANDLER(opt_debugcon);
 OPTION_HANDLER(opt_device);
 OPTION_HANDLER(opt_display);
 OPTION_HANDLER(opt_dtb);
@@ -127,12 +137,15 @@ OPTION_HANDLER(opt_nodefaults);
 OPTION_HANDLER(opt_nographic);
 OPTION_HANDLER(opt_nothing);
 OPTION_HANDLER(opt_none_only);
+OPTION_HANDLER(opt_numa);
 OPTION_HANDLER(opt_object);
 OPTION_HANDLER(opt_overcommit);
 OPTION_HANDLER(opt_pidfile);
 OPTION_HANDLER(opt_qmp);
 OPTION_HANDLER(opt_qmp_pretty);
+OPTION_HANDLER(opt_readconfig);
 OPTION_HANDLER(opt_rtc);
+OPTION_HANDLER(opt_runas);
 OPTION_HANDLER(opt_sandbox);
 OPTION_HANDLER(opt_serial);
 OPTION_HANDLER(opt_smp);
@@ -140,3 +153,4 @@ OPTION_HANDLER(opt_stopped);
 OPTION_HANDLER(opt_trace);
 OPTION_HANDLER(opt_uuid);
 OPTION_HANDLER(opt_version);
+OPTION_HANDLER(opt_writeconfig);

@@ -24,11 +24,21 @@
 enum { SET_ALWAYS = 1, SET_OBSOLETE = 2, SET_PRIVILEGES = 4, SET_SPAWN = 8, SET_RESOURCES = 16 };
 
 static const struct { uint16_t nr; uint8_t set; } denied[] = {
+    /* of no use to an emulator */
     {SYS_reboot, SET_ALWAYS}, {SYS_swapon, SET_ALWAYS}, {SYS_swapoff, SET_ALWAYS}, {SYS_syslog, SET_ALWAYS},
     {SYS_mount, SET_ALWAYS}, {SYS_umount2, SET_ALWAYS}, {SYS_kexec_load, SET_ALWAYS}, {SYS_init_module, SET_ALWAYS},
     {SYS_finit_module, SET_ALWAYS}, {SYS_delete_module, SET_ALWAYS}, {SYS_pivot_root, SET_ALWAYS},
     {SYS_acct, SET_ALWAYS}, {SYS_quotactl, SET_ALWAYS}, {SYS_settimeofday, SET_ALWAYS}, {SYS_clock_settime, SET_ALWAYS},
-    {SYS_ptrace, SET_ALWAYS}, {SYS_bpf, SET_ALWAYS},
+    {SYS_ptrace, SET_ALWAYS}, {SYS_bpf, SET_ALWAYS}, {SYS_process_vm_readv, SET_ALWAYS}, {SYS_process_vm_writev, SET_ALWAYS},
+    {SYS_perf_event_open, SET_ALWAYS}, {SYS_kexec_file_load, SET_ALWAYS}, {SYS_open_by_handle_at, SET_ALWAYS},
+    {SYS_setns, SET_ALWAYS}, {SYS_unshare, SET_ALWAYS}, {SYS_chroot, SET_ALWAYS}, {SYS_add_key, SET_ALWAYS}, {SYS_request_key, SET_ALWAYS},
+    {SYS_keyctl, SET_ALWAYS}, {SYS_adjtimex, SET_ALWAYS}, {SYS_clock_adjtime, SET_ALWAYS}, {SYS_sethostname, SET_ALWAYS},
+    {SYS_setdomainname, SET_ALWAYS}, {SYS_vhangup, SET_ALWAYS}, {SYS_nfsservctl, SET_ALWAYS}, {SYS_open_tree, SET_ALWAYS},
+    {SYS_move_mount, SET_ALWAYS}, {SYS_fsopen, SET_ALWAYS}, {SYS_fsconfig, SET_ALWAYS}, {SYS_fsmount, SET_ALWAYS}, {SYS_fspick, SET_ALWAYS},
+    {SYS_pidfd_getfd, SET_ALWAYS},
+#ifdef SYS_iopl
+    {SYS_iopl, SET_ALWAYS}, {SYS_ioperm, SET_ALWAYS},
+#endif
     {SYS_personality, SET_OBSOLETE},
 #ifdef SYS_uselib
     {SYS_uselib, SET_OBSOLETE}, {SYS_ustat, SET_OBSOLETE}, {SYS_sysfs, SET_OBSOLETE}, {SYS__sysctl, SET_OBSOLETE},
@@ -37,7 +47,7 @@ static const struct { uint16_t nr; uint8_t set; } denied[] = {
 #endif
     {SYS_setuid, SET_PRIVILEGES}, {SYS_setgid, SET_PRIVILEGES}, {SYS_setreuid, SET_PRIVILEGES}, {SYS_setregid, SET_PRIVILEGES},
     {SYS_setresuid, SET_PRIVILEGES}, {SYS_setresgid, SET_PRIVILEGES}, {SYS_setfsuid, SET_PRIVILEGES}, {SYS_setfsgid, SET_PRIVILEGES},
-    {SYS_setgroups, SET_PRIVILEGES}, {SYS_capset, SET_PRIVILEGES},
+    {SYS_setgroups, SET_PRIVILEGES}, {SYS_capset, SET_PRIVILEGES}, {SYS_setpgid, SET_PRIVILEGES}, {SYS_setsid, SET_PRIVILEGES},
 #ifdef SYS_fork
     {SYS_fork, SET_SPAWN}, {SYS_vfork, SET_SPAWN},
 #endif
@@ -55,13 +65,19 @@ static bool allow_or_deny(KeyValues *kv, const char *key, bool *deny, GError **e
            error_set(error, "parameter '%s=%s': valid: allow, deny", key, text);
 }
 
+/* "children": what is executed must not gain privileges. That is so always, by PR_SET_NO_NEW_PRIVS. */
+static bool elevation(KeyValues *kv, bool *deny, GError **error)
+{
+    return !g_strcmp0(keyvals_get(kv, "elevateprivileges"), "children") || allow_or_deny(kv, "elevateprivileges", deny, error);
+}
+
 /* obsolete= is the other way round: denied unless allowed. */
 bool sandbox_parse(Sandbox *sandbox, const char *text, GError **error)
 {
     g_autoptr(KeyValues) kv = keyvals_parse(text, "enable", error);
     if (!kv || !keyvals_bool(kv, "enable", &sandbox->enabled, error) ||
         !allow_or_deny(kv, "obsolete", &sandbox->obsolete, error) ||
-        !allow_or_deny(kv, "elevateprivileges", &sandbox->elevate_privileges, error) ||
+        !elevation(kv, &sandbox->elevate_privileges, error) ||
         !allow_or_deny(kv, "spawn", &sandbox->spawn, error) ||
         !allow_or_deny(kv, "resourcecontrol", &sandbox->resource_control, error)) {
         return false;
@@ -116,9 +132,18 @@ static GArray *make_program(const Sandbox *s)
     }
     if (s->spawn) {
         emit_case(program, SYS_clone3, SECCOMP_RET_ERRNO | ENOSYS);
-        emit(program, BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 3);
+        emit(program, BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 4);
         emit_load(program, offsetof(struct seccomp_data, args[0])); /* low half: hosts are little-endian */
         emit(program, BPF_JMP | BPF_JSET | BPF_K, CLONE_THREAD, 1, 0);
+        emit_return(program, eperm);
+        emit_return(program, SECCOMP_RET_ALLOW);
+    }
+    if (s->resource_control) { /* prlimit64 with a new limit: args[2], a pointer, is not NULL */
+        emit(program, BPF_JMP | BPF_JEQ | BPF_K, SYS_prlimit64, 0, 5);
+        emit_load(program, offsetof(struct seccomp_data, args[2]));
+        emit(program, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 2);
+        emit_load(program, offsetof(struct seccomp_data, args[2]) + 4);
+        emit(program, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0);
         emit_return(program, eperm);
     }
     emit_return(program, SECCOMP_RET_ALLOW);

@@ -76,6 +76,18 @@ OPTION_HANDLER(opt_monitor)
     return short_monitor(cl, arg, (GivenMonitor){0}, error);
 }
 
+OPTION_HANDLER(opt_debugcon)
+{
+    GError *local = NULL;
+    if (!chardev_parse_short(arg, "debugcon", &local)) {
+        if (local) {
+            g_propagate_error(error, local);
+        }
+        return !local; /* "none" */
+    }
+    return options_add(cl, "device", "isa-debugcon,chardev=debugcon", error);
+}
+
 OPTION_HANDLER(opt_qmp)
 {
     return short_monitor(cl, arg, (GivenMonitor){.qmp = true}, error);
@@ -378,7 +390,10 @@ static bool make_machine(CommandLine *cl, GError **error)
         g_prefix_error(error, "-smp %s: ", cl->smp ? cl->smp : "1");
         return false;
     }
-    return set_machine_properties(cl, m, error);
+    if (machine_config.numa.count && !m->ops->numa) {
+        return error_set(error, "-numa: machine '%s' has no NUMA nodes", name);
+    }
+    return numa_complete(&machine_config, error) && set_machine_properties(cl, m, error);
 }
 
 static bool check_boot_options(GError **error)
@@ -469,7 +484,7 @@ bool startup(CommandLine *cl, int argc, char **argv, GError **error)
     if (cl->daemonize && !daemon_fork(error)) {
         return false;
     }
-    if (!make_machine(cl, error)) {
+    if (!privileges_prepare(&cl->privileges, error) || !make_machine(cl, error)) {
         return false;
     }
     if (cl->done || !build(cl, error) || cl->done) {
@@ -479,6 +494,6 @@ bool startup(CommandLine *cl, int argc, char **argv, GError **error)
         cl->actions.panic = QAPI_PANIC_ACTION_PAUSE; /* who wants to look at a guest that is off wants that, too */
     }
     runstate_set_actions(cl->actions);
-    return (!cl->pidfile || daemon_write_pidfile(cl->pidfile, error)) &&
+    return (!cl->pidfile || daemon_write_pidfile(cl->pidfile, error)) && privileges_drop(&cl->privileges, error) &&
            (!cl->sandbox.enabled || sandbox_enter(&cl->sandbox, error));
 }

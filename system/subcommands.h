@@ -20,5 +20,5 @@ int run_main(int argc, char **argv, char ***emulate);
 int check_main(int argc, char **argv, char ***emulate);
 int monitor_main(int argc, char **argv, char ***emulate);
 
-/* /dev/kvm makes virtual machines for this user. */
+/* /dev/kvm makes virtual machines for this user, and they run any guest. */
 bool host_kvm_works(GError **error) WARN_UNUSED;

@@ -364,6 +364,18 @@ static uint32_t build_srat(AcpiTables *t, const AcpiConfig *c)
     return at;
 }
 
+static uint32_t build_slit(AcpiTables *t, const AcpiConfig *c)
+{
+    uint32_t at = table_begin(t, "SLIT", 1);
+
+    put(t->tables, c->nnodes, 8);
+    for (unsigned i = 0; i < c->nnodes; i++) {
+        put_bytes(t->tables, c->distances + i * c->distances_stride, c->nnodes);
+    }
+    table_end(t, at);
+    return at;
+}
+
 static uint32_t build_root(AcpiTables *t, const char *signature, unsigned entry_size, const uint32_t *list, unsigned n)
 {
     uint32_t at = table_begin(t, signature, 1);
@@ -404,6 +416,9 @@ AcpiTables *acpi_tables_build(const AcpiConfig *c)
     }
     if (c->nmemory) {
         list[n++] = build_srat(t, c);
+    }
+    if (c->distances) {
+        list[n++] = build_slit(t, c);
     }
     list[n++] = build_waet(t);
     rsdt = build_root(t, "RSDT", 4, list, n);

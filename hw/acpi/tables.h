@@ -25,6 +25,8 @@ typedef struct {
     unsigned ncpus;
     const AcpiMemory *memory; /* SRAT, if there is any */
     unsigned nmemory;
+    const uint8_t *distances;  /* SLIT, nnodes rows of nnodes; NULL: none */
+    unsigned nnodes, distances_stride; /* bytes from row to row */
     uint8_t ioapic_id;
     uint32_t ioapic_addr;
     bool pic;                 /* dual 8259 present: IRQ 0 is GSI 2 */

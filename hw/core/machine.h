@@ -15,12 +15,23 @@
 
 #define MAX_SERIAL_PORTS 4
 
+#define MAX_NUMA_NODES 128
+/* Memory and CPUs by NUMA node. */
+typedef struct NumaConfig {
+    unsigned count;                    /* of nodes; 0: the machine has none */
+    uint64_t mem[MAX_NUMA_NODES];      /* bytes; together ram_size */
+    uint8_t *cpu_node;                 /* of each of max_cpus CPUs */
+    bool has_distances;
+    uint8_t distance[MAX_NUMA_NODES][MAX_NUMA_NODES]; /* from, to; 10: itself */
+} NumaConfig;
+
 /* What the command line asked for; owned by system/, read by machines. */
 typedef struct MachineConfig {
     const char *arch;                  /* the guest's, by argv[0] */
     uint64_t ram_size;                 /* bytes; -m */
     unsigned cpus, max_cpus;           /* -smp */
     unsigned sockets, dies, cores, threads;
+    NumaConfig numa;
     const char *cpu_model;             /* "-cpu" text: "max,+avx2,-pku"; NULL: the machine's default */
     const char *kernel, *initrd, *append, *dtb, *bios; /* NULL if not given */
     Chardev *serial[MAX_SERIAL_PORTS]; /* NULL: port not present */
@@ -43,6 +54,7 @@ typedef struct MachineOps {
     const char *default_ram_id;        /* "pc.ram" */
     uint64_t default_ram_size;
     unsigned max_cpus;
+    bool numa;                         /* shows its guest the nodes of MachineConfig.numa */
     bool no_ram;                       /* has no memory, whatever -m says */
     bool is_default;                   /* of its arch */
     const char *deprecated;

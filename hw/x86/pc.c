@@ -364,7 +364,7 @@ static bool add_cpu(PcMachine *pc, unsigned index, GError **error)
     x86->dies = MAX(c->dies, 1);
     x86->cores = MAX(c->cores, 1);
     x86->threads = MAX(c->threads, 1);
-    pc->acpi_cpus[index] = (AcpiCpu){.apic_id = x86->apic_id, .enabled = true};
+    pc->acpi_cpus[index] = (AcpiCpu){.apic_id = x86->apic_id, .enabled = true, .node = c->numa.count ? c->numa.cpu_node[index] : 0};
     object_add_child(&pc->m.obj, name, &cpu->dev.obj);
     ok = (x86->apic || apic_create(cpu, x86->apic_id, error)) && cpu_realize(cpu, error);
     object_unref(&cpu->dev.obj);
@@ -481,11 +481,42 @@ static void dsdt_devices(Aml *aml, void *opaque)
     devices_foreach(&pc->m.obj, add_device_acpi, aml);
 }
 
+/* The nodes' shares of RAM, in order, by what the holes leave: at most three ranges each. */
+static GArray *numa_memory(const PcMachine *pc)
+{
+    const struct { uint64_t base, size; } ram[] = {{0, 0xa0000}, {MiB, pc->below_4g - MiB}, {4 * GiB, pc->above_4g}};
+    const NumaConfig *numa = &pc->m.config->numa;
+    GArray *list = g_array_new(FALSE, FALSE, sizeof(AcpiMemory));
+    uint64_t done = 0, hole = MiB - 0xa0000, end = numa->mem[0]; /* in RAM; the hole's RAM counts as the first node's */
+
+    for (unsigned r = 0, node = 0; r < ARRAY_SIZE(ram); r++) {
+        for (uint64_t at = 0; at < ram[r].size;) {
+            while (node + 1 < numa->count && done >= end) {
+                end += numa->mem[++node];
+            }
+            uint64_t piece = node + 1 < numa->count ? MIN(ram[r].size - at, end - done) : ram[r].size - at;
+            AcpiMemory m = {ram[r].base + at, piece, node};
+            g_array_append_val(list, m);
+            at += piece;
+            done += piece;
+        }
+        done += r == 0 ? hole : 0;
+    }
+    return list;
+}
+
 static bool add_acpi(PcMachine *pc, GError **error)
 {
+    const NumaConfig *numa = &pc->m.config->numa;
+    g_autoptr(GArray) memory = numa->count ? numa_memory(pc) : NULL;
     AcpiConfig c = {
         .cpus = pc->acpi_cpus,
         .ncpus = pc->m.config->cpus,
+        .memory = memory ? (AcpiMemory *)memory->data : NULL,
+        .nmemory = memory ? memory->len : 0,
+        .distances = numa->has_distances ? numa->distance[0] : NULL,
+        .nnodes = numa->count,
+        .distances_stride = MAX_NUMA_NODES,
         .ioapic_addr = IOAPIC_ADDR,
         .pic = pc->pic,
         .pm_timer = true,
@@ -656,6 +687,9 @@ static bool check_config(PcMachine *pc, GError **error)
     if (c->no_acpi) {
         pc->acpi = OFF;
     }
+    if (c->numa.count && pc->acpi == OFF) {
+        return error_set(error, "-numa: guests learn of NUMA nodes from ACPI; use -machine %s,acpi=on", name);
+    }
     pc->hpet &= !c->no_hpet;
     return true;
 }
@@ -808,6 +842,7 @@ static const MachineOps pc_ops = {
     .default_ram_id = "pc.ram",
     .default_ram_size = 128 * MiB,
     .max_cpus = PC_MAX_CPUS,
+    .numa = true,
     .is_default = true,
     .build = pc_build,
     .finish = pc_finish,
@@ -834,6 +869,7 @@ static const MachineOps microvm_ops = {
     .default_ram_id = "microvm.ram",
     .default_ram_size = 128 * MiB,
     .max_cpus = PC_MAX_CPUS,
+    .numa = true,
     .build = pc_build,
     .finish = pc_finish,
     .reset = pc_reset,
