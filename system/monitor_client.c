@@ -70,6 +70,7 @@ static void take_terminal(void)
     if (tcgetattr(STDIN_FILENO, &saved_terminal) == 0) {
         struct termios raw = saved_terminal;
         raw.c_iflag &= ~(BRKINT | ICRNL | INLCR | IGNCR | ISTRIP | IXON);
+        raw.c_oflag &= ~OPOST; /* monitors send "\r\n" */
         raw.c_lflag &= ~(ECHO | ICANON | IEXTEN | ISIG);
         terminal_is_raw = tcsetattr(STDIN_FILENO, TCSADRAIN, &raw) == 0;
         atexit(restore_terminal);
@@ -167,28 +168,58 @@ static void set_path(json_t *object, const char *path, json_t *value)
     set_path(inner, dot + 1, value);
 }
 
-/* "command key=value …"; values are JSON if they can be, else text. */
+/* One value at *text: an object, array or string of JSON, 'text', or all up to a blank: then a number, true, false, or
+ * text as it stands. */
+static json_t *take_value(const char **text, GError **error)
+{
+    const char *p = *text;
+    json_error_t end;
+    json_t *value = NULL;
+    if (*p && strchr("{[\"", *p)) {
+        value = json_loads(p, JSON_DECODE_ANY | JSON_DISABLE_EOF_CHECK, &end);
+        if (!value) {
+            error_set(error, "'%s': %s", p, end.text);
+            return NULL;
+        }
+        *text = p + end.position;
+        return value;
+    }
+    bool quoted = *p == '\'';
+    size_t len = quoted ? strcspn(p + 1, "'") : strcspn(p, " \t");
+    g_autofree char *raw = g_strndup(p + quoted, len), *word = g_utf8_make_valid(raw, -1);
+    *text = p + len + quoted;
+    *text += quoted && **text == '\'';
+    value = quoted ? NULL : json_loads(word, JSON_DECODE_ANY, NULL);
+    if (json_is_null(value)) { /* a name, such as that of a character device */
+        g_clear_pointer(&value, json_decref);
+    }
+    return value ? value : json_string(word);
+}
+
+/* "command key=value …" */
 static json_t *request_of_words(const char *line, GError **error)
 {
-    g_auto(GStrv) words = NULL;
-    if (!g_shell_parse_argv(line, NULL, &words, error)) {
-        return NULL;
-    }
+    size_t len = strcspn(line, " \t");
+    g_autofree char *raw = g_strndup(line, len), *command = g_utf8_make_valid(raw, -1);
     json_t *arguments = json_object();
-    for (char **w = words + 1; *w; w++) {
-        char *eq = strchr(*w, '=');
-        if (!eq || eq == *w) {
-            error_set(error, "'%s': expected name=value", *w);
+    line += len;
+    while (*(line += strspn(line, " \t"))) {
+        size_t n = strcspn(line, "= \t");
+        g_autofree char *name = g_strndup(line, n);
+        json_t *value = NULL;
+        if (!n || line[n] != '=' || !g_utf8_validate(name, -1, NULL)) {
+            error_set(error, "'%s': expected name=value", line);
+        } else {
+            line += n + 1;
+            value = take_value(&line, error);
+        }
+        if (!value) {
             json_decref(arguments);
             return NULL;
         }
-        *eq = 0;
-        json_t *value = json_loads(eq + 1, JSON_DECODE_ANY, NULL);
-        g_autofree char *text = g_utf8_make_valid(eq + 1, -1);
-        set_path(arguments, *w, value ? value : json_string(text));
+        set_path(arguments, name, value);
     }
-    g_autofree char *name = g_utf8_make_valid(words[0], -1);
-    return json_pack("{s:s, s:o}", "execute", name, "arguments", arguments);
+    return json_pack("{s:s, s:o}", "execute", command, "arguments", arguments);
 }
 
 /* NULL without error: more lines belong to it. */
@@ -395,6 +426,7 @@ static void greet(Client *c)
 {
     c->qmp = *c->from_server->str == '{';
     c->greeted = true;
+    c->busy = !c->qmp && !c->tty; /* the prompt is still to come */
     if (c->qmp) {
         c->handshake = 2;
         send_json(c, json_pack("{s:s}", "execute", "qmp_capabilities"));

@@ -19,9 +19,9 @@ SKIPPED = 77
 
 
 def case(kernel='cloud', smp=1, m=512, cpu='max', append='', end='poweroff', options=(), boots=1, selftest=True,
-         code=0, shell=(), machine='pc', console='pipe'):
+         code=0, shell=(), machine='pc', console='pipe', nodes=()):
     return dict(kernel=kernel, smp=smp, m=m, cpu=cpu, append=append, end=end, options=list(options), boots=boots,
-                selftest=selftest, code=code, shell=list(shell), machine=machine, console=console)
+                selftest=selftest, code=code, shell=list(shell), machine=machine, console=console, nodes=nodes)
 
 
 CASES = {
@@ -44,6 +44,11 @@ CASES = {
     'hpet-off': case(options=['-no-hpet'], selftest=False),
     'microvm': case(machine='microvm', smp=2, selftest=False),
     'console-socket': case(console='socket', selftest=False),
+    # nodes: CPUs, MiB and distances of each. The second one's memory begins below 4 GiB and ends above.
+    'numa': case(smp=4, m=4096, selftest=False, nodes=[('0,2', 2048, '10 15'), ('1,3', 2048, '15 10')],
+                 options=['-numa', 'node,cpus=0,cpus=2,mem=2G', '-numa', 'node,cpus=1', '-numa', 'cpu,node-id=1,core-id=3', '-numa', 'dist,src=0,dst=1,val=15']),
+    'numa-sockets': case(smp='4,sockets=2', m=600, selftest=False, nodes=[('0-1', 100, '10 20'), ('2-3', 500, '20 10')],
+                         options=['-numa', 'node,mem=100', '-numa', 'node']),
     'shell': case(end='shell', selftest=False, shell=['echo answer $((6*7))', 'exit']),
 }
 
@@ -146,9 +151,14 @@ def check_machine(guest, c):
     if not 0 <= missing < 80 * 1024 + c['m'] * 1024 // 20:
         raise Failed(f"MemTotal is {kib} KiB of {c['m']} MiB")
     cpus = int(guest.expect(r'RHEA: cpus (\d+)\n').group(1))
-    want = 1 if 'nosmp' in c['append'] else c['smp']
+    want = 1 if 'nosmp' in c['append'] else int(str(c['smp']).split(',', maxsplit=1)[0])
     if cpus != want:
         raise Failed(f'{cpus} CPUs, not {want}')
+    for i, (cpulist, mib, distance) in enumerate(c['nodes']):
+        m = guest.expect(rf'RHEA: node{i} cpus (\S*) memory (\d+) distance ([\d ]+)\n')
+        missing = mib * 1024 - int(m.group(2))
+        if m.group(1) != cpulist or m.group(3) != distance or not -2048 <= missing < 100 * 1024:
+            raise Failed(f'node {i}: {m.group()!r}, not CPUs {cpulist}, {mib} MiB, distance {distance}')
 
 
 def run(o, c):

@@ -1,0 +1,423 @@
+#!/usr/bin/env python3
+# tests/cli/doors.py: rhea run, check and monitor; machine files; -runas and -chroot. Prints TAP.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""doors.py RHEA"""
+import json
+import os
+import pty
+import select
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+import traceback
+
+RHEA = os.path.abspath(sys.argv[1])
+SCRATCH = tempfile.mkdtemp(prefix='rhea-doors-')
+PATIENCE = 60
+TESTS = []
+
+
+def test(f):
+    TESTS.append(f)
+    return f
+
+
+class Skip(Exception):
+    pass
+
+
+def scratch(name, content=b''):
+    path = os.path.join(SCRATCH, name)
+    with open(path, 'wb') as f:
+        f.write(content)
+    return path
+
+
+def halting_kernel():
+    """A multiboot kernel that halts at once: header with addresses, then cli; hlt; jmp."""
+    load = 0x100000
+    header = [0x1badb002, 0x10000, -(0x1badb002 + 0x10000) & 0xffffffff, load, load, load + 4096, load + 4096, load + 32]
+    return (b''.join(v.to_bytes(4, 'little') for v in header) + b'\xfa\xf4\xeb\xfd').ljust(4096, b'\0')
+
+
+def with_bytes(size, *places):
+    b = bytearray(size)
+    for offset, text in places:
+        b[offset:offset + len(text)] = text
+    return bytes(b)
+
+
+HALT = scratch('halt.bin', halting_kernel())
+BZIMAGE = with_bytes(4096, (0x1fe, b'\x55\xaa'), (0x202, b'HdrS'))
+
+
+def rhea(*args, stdin=b'', code=0):
+    """Its stdout and stderr."""
+    p = subprocess.run([RHEA, *args], input=stdin, capture_output=True, timeout=PATIENCE, check=False)
+    out, err = p.stdout.decode(errors='replace'), p.stderr.decode(errors='replace')
+    assert p.returncode == code, f'{args}: exit code {p.returncode}, not {code}\n{out}\n{err}'
+    return out, err
+
+
+def fails(*args, texts, stdin=b''):
+    _, err = rhea(*args, stdin=stdin, code=1)
+    for text in texts:
+        assert text in err, f'{args}: {text!r} is not in {err!r}'
+
+
+class Background:
+    """An emulator with a human monitor and a QMP socket."""
+
+    def __init__(self, *args, **kw):
+        self.hmp, self.qmp = os.path.join(SCRATCH, 'hmp'), os.path.join(SCRATCH, 'qmp')
+        self.p = subprocess.Popen([RHEA, '-nodefaults', '-display', 'none', *args, '-monitor', f'unix:{self.hmp},server=on,wait=off', '-qmp',
+                                   f'unix:{self.qmp},server=on,wait=off'], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **kw)
+        end = time.time() + PATIENCE
+        while not (os.path.exists(self.hmp) and os.path.exists(self.qmp)):
+            assert self.p.poll() is None and time.time() < end, self.p.stdout.read().decode()
+            time.sleep(0.01)
+        time.sleep(0.05)  # a socket exists a moment before it listens
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        if self.p.poll() is None:
+            self.p.kill()
+        self.p.wait()
+        self.p.stdout.close()
+        for path in (self.hmp, self.qmp):
+            if os.path.exists(path):
+                os.unlink(path)
+
+
+class Terminal:
+    def __init__(self, *args):
+        self.master, self.slave = pty.openpty()
+        self.before = termios.tcgetattr(self.slave)
+        self.p = subprocess.Popen([RHEA, *args], stdin=self.slave, stdout=self.slave, stderr=self.slave, start_new_session=True)
+        self.text = ''
+
+    def wait_for(self, text):
+        """Text up to and with it; it is forgotten then."""
+        end = time.time() + PATIENCE
+        while text not in self.text:
+            assert time.time() < end, f'{text!r} does not come; there is {self.text!r}'
+            if select.select([self.master], [], [], 0.1)[0]:
+                self.text += os.read(self.master, 65536).decode(errors='replace')
+            elif self.p.poll() is not None:
+                raise AssertionError(f'it ended without {text!r}: {self.text!r}')
+        before, self.text = self.text.split(text, 1)
+        return before + text
+
+    def type(self, keys):
+        os.write(self.master, keys)
+
+    def finish(self, code):
+        """Keep reading, so that nobody waits for us."""
+        end = time.time() + PATIENCE
+        while self.p.poll() is None:
+            assert time.time() < end, f'still running; {self.text!r}'
+            if select.select([self.master], [], [], 0.05)[0]:
+                self.text += os.read(self.master, 65536).decode(errors='replace')
+        after = termios.tcgetattr(self.slave)
+        os.close(self.master)
+        os.close(self.slave)
+        assert self.p.returncode == code, f'exit code {self.p.returncode}, not {code}: {self.text!r}'
+        assert after == self.before, 'the terminal did not get its settings back'
+
+
+# ---- rhea run ----
+
+@test
+def run_shows_its_command_line():
+    kernel, initrd = scratch('vmlinuz-1.2', BZIMAGE), scratch('initrd.img-1.2', b'x')
+    line = shlex.split(rhea('run', kernel, '--show')[0])
+    pairs = dict(zip(line[1::1], line[2::1]))
+    assert pairs['-kernel'] == kernel and pairs['-initrd'] == initrd and pairs['-append'] == 'console=ttyS0', line
+    assert pairs['-machine'] == 'pc' and pairs['-accel'] in ('tcg', 'kvm') and '-nographic' in line, line
+    assert 1 <= int(pairs['-smp']) <= 4 and 256 <= int(pairs['-m'].rstrip('M')) <= 2048, line
+    line = shlex.split(rhea('run', '--cpus=3', '--memory', '1G', '--initrd', 'none', '--append', 'a b', kernel, '--show', '--', '-accel', 'tcg', '-S')[0])
+    pairs = dict(zip(line, line[1:]))
+    assert pairs['-smp'] == '3' and pairs['-m'] == '1024M' and pairs['-append'] == 'console=ttyS0 a b' and '-initrd' not in line, line
+    assert line.count('-accel') == 1 and line[-3:] == ['-accel', 'tcg', '-S'], line
+    line = shlex.split(rhea('run', kernel, '--append', 'console=hvc0', '--show')[0])
+    assert line[line.index('-append') + 1] == 'console=hvc0', line
+    line = shlex.split(rhea('run', HALT, '--show')[0])
+    assert '-append' not in line, line  # no Linux
+
+
+@test
+def run_runs():
+    t = Terminal('run', HALT, '--memory', '64M', '--cpus', '1', '--', '-accel', 'tcg')
+    said = t.wait_for('Ctrl-A x leaves')
+    assert 'Multiboot kernel on pc (x86_64), 1 CPU, 64M RAM' in said, said
+    t.type(b'\x01c')
+    t.wait_for('(qemu) ')
+    t.type(b'info status\r')
+    t.wait_for('VM status: running')
+    t.type(b'\x01x')
+    t.finish(0)
+
+
+@test
+def run_says_what_is_not_there():
+    arm = bytearray(64)
+    arm[:4], arm[18:20] = b'\x7fELF', (183).to_bytes(2, 'little')
+    for content, texts in ((b'QFI\xfb' + bytes(600), ['qcow2', 'not supported yet: disks']), (with_bytes(600, (0x1fe, b'\x55\xaa')), ['raw disk image', 'disks']),
+                           (with_bytes(0x8100, (0x8001, b'CD001')), ['CD or DVD']), (bytes(arm), ['aarch64', 'not supported yet']),
+                           (with_bytes(100, (0x38, b'ARM\x64')), ['aarch64']), (b'\x1f\x8b' + bytes(50), ['gzip', 'unpack']),
+                           (b'', ['neither a kernel']), (b'hello', ['neither a kernel'])):
+        fails('run', scratch('image', content), texts=['image'] + texts)
+    for args, texts in ((['--ssh', '2222'], ['--ssh 2222', 'not supported yet', 'network']), (['--share', '/tmp'], ['--share', 'not supported yet', 'virtio']),
+                        (['--display', 'vnc'], ['--display vnc', 'not supported yet']), (['--display', 'gtk'], ['gtk', 'none']),
+                        (['--arch', 'aarch64'], ['--arch aarch64', 'x86_64']), (['--cpus', '0'], ['--cpus 0']), (['--cpus', 'many'], ['many']),
+                        (['--memory', '1K'], ['1K', '512M']), (['--memory'], ['--memory', 'missing']), (['--memroy', '1G'], ["did you mean '--memory'"]),
+                        (['--show=1'], ['--show', 'no value']), (['second'], ['second', 'one image'])):
+        fails('run', HALT, *args, texts=texts)
+    fails('run', texts=['image is missing'])
+    fails('run', '/no/such/image', texts=['/no/such/image', 'No such file'])
+    fails('run', SCRATCH, texts=[SCRATCH, 'directory'])
+
+
+@test
+def words_are_only_words_where_they_should():
+    fails('./run', texts=['./run'])
+    fails('-S', 'run', texts=['run', 'disk images'])
+    link = os.path.join(SCRATCH, 'qemu-system-x86_64')
+    os.symlink(RHEA, link)
+    p = subprocess.run([link, 'check'], capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert p.returncode == 1 and 'disk images' in p.stderr, p.stderr  # an image of that name
+    assert 'rhea run IMAGE' in rhea('-h')[0]
+    for word in ('run', 'check', 'monitor'):
+        assert f'usage: rhea {word}' in rhea(word, '--help')[0]
+
+
+# ---- rhea check ----
+
+@test
+def check_reports():
+    out, _ = rhea('check', '--json')
+    report = json.loads(out)
+    names = [c['name'] for c in report['checks']]
+    for name in ('cpu', 'kvm', 'memfd', 'memory', 'hugepages', 'limits', 'seccomp', 'firmware'):
+        assert name in names, names
+    assert report['usable'] is True and all(c['status'] in ('ok', 'note') and c['detail'] for c in report['checks']), report
+    out, _ = rhea('check')
+    assert 'Guests can run here.' in out and len(out.splitlines()) > len(names)
+    fails('check', '--jsno', texts=['--jsno', '--json'])
+
+
+@test
+def check_fails_where_guests_cannot_run():
+    p = subprocess.run(['sh', '-c', f'ulimit -v 3000000; exec {shlex.quote(RHEA)} check'], capture_output=True, text=True, timeout=PATIENCE, check=False)
+    if not p.stdout:
+        raise Skip('this build needs more address space than that')
+    assert p.returncode == 1 and 'ulimit -v unlimited' in p.stdout and 'cannot run' in p.stdout, p.stdout
+
+
+# ---- rhea monitor ----
+
+@test
+def monitor_on_a_pipe():
+    with Background('-M', 'none', '-S') as b:
+        out, err = rhea('monitor', b.hmp, stdin=b'info status\n# nothing\nprint 6*7\ninfo\tversion')
+        assert out.startswith('VM status: paused (prelaunch)\n42\n7.2.22') and '(qemu)' not in out and '\r' not in out and not err, (out, err)
+        out, err = rhea('monitor', f'unix:{b.qmp}', stdin=b'query-status\n\n# nothing\nqom-get path=/machine property=type\n{"execute":\n'
+                        b'"qom-list",\n"arguments": {"path": "/"}}\nhuman-monitor-command command-line="print 6 * 7"\n')
+        texts = json.JSONDecoder()
+        values, at = [], 0
+        while at < len(out):
+            value, at = texts.raw_decode(out, at)
+            values.append(value)
+            at += len(out[at:]) - len(out[at:].lstrip())
+        assert values[0]['status'] == 'prelaunch' and values[1] == 'none-machine' and {'name': 'machine', 'type': 'child<none-machine>'} in values[2], out
+        assert values[3] == '42\r\n', values
+        out, err = rhea('monitor', b.qmp, stdin=b'nosuch\nqom-get path\nquery-name bogus=1\n{"x"]\nquery-name\n', code=1)
+        assert all(t in err for t in ('CommandNotFound', 'name=value', "'bogus'", 'JSON')) and out == '{}\n', (out, err)
+        fails('monitor', b.qmp, stdin=b'{"execute":', texts=['amid'])
+        out, err = rhea('monitor', b.qmp, stdin=b'chardev-add id=c1 backend.type=null backend.data={}\nchardev-remove id=c1\nsystem_reset\nquery-status\n')
+        assert 'event RESET {' in err and '"prelaunch"' in out, (out, err)
+        out, _ = rhea('monitor', b.hmp, stdin=b'quit\n')
+        assert b.p.wait(PATIENCE) == 0
+    with Background('-M', 'none', '-S') as b:
+        fails('monitor', b.hmp, stdin=b'quit\ninfo status\n', texts=['closed the connection'])
+    fails('monitor', b.hmp, texts=[b.hmp, 'No such file'])
+    fails('monitor', 'x' * 200, texts=['longer'])
+    fails('monitor', 'tcp:nowhere', texts=['tcp:HOST:PORT'])
+    fails('monitor', texts=['SOCKET'])
+
+
+@test
+def monitor_on_a_terminal():
+    with Background('-M', 'none', '-S') as b:
+        t = Terminal('monitor', b.hmp)
+        t.wait_for('(qemu) ')
+        t.type(b'info sta\t')
+        t.wait_for('info status ')
+        t.type(b'\r')
+        t.wait_for('prelaunch')
+        t.wait_for('(qemu) ')
+        t.type(b'\x1b[A')  # recalls it
+        t.wait_for('info status')
+        t.type(b'\x03print 6*7\r')  # Ctrl-C: another line
+        t.wait_for('\r\n42\r\n(qemu) ')
+        t.type(b'abc\x04')  # amid a line: nothing
+        t.wait_for('abc')
+        t.type(b'\x03\x04')
+        t.finish(0)
+        t = Terminal('monitor', b.qmp)
+        t.wait_for('(qmp) ')
+        t.type(b'query-stat\t')
+        t.wait_for('query-status')
+        t.type(b'\r')
+        t.wait_for('"prelaunch"')
+        t.wait_for('(qmp) ')
+        t.type(b'nosuch\r')
+        t.wait_for('Error (CommandNotFound)')
+        t.wait_for('(qmp) ')
+        t.type(b'\x1b[A\x1b[A')
+        t.wait_for('query-status')
+        t.type(b'\x03{"execute":\r')
+        t.wait_for('...... ')
+        t.type(b'"query-name"}\r')
+        t.wait_for('{}')
+        t.wait_for('(qmp) ')
+        t.type(b'half a li')
+        t.wait_for('half a li')
+        rhea('monitor', b.hmp, stdin=b'system_reset\n')
+        t.wait_for('event RESET')
+        t.wait_for('(qmp) half a li')  # the line is still there
+        t.type(b'\x03exit\r')
+        t.finish(0)
+        t = Terminal('monitor', b.qmp)
+        t.wait_for('(qmp) ')
+        t.p.send_signal(signal.SIGTERM)
+        t.finish(0)
+        t = Terminal('monitor', b.hmp)
+        t.wait_for('(qemu) ')
+        t.type(b'quit\r')
+        t.wait_for('closed the connection')
+        t.finish(0)
+
+
+# ---- machine files ----
+
+@test
+def machine_files():
+    js = scratch('m.json', json.dumps({'machine': {'type': 'none'}, 'S': True, 'no-reboot': False, 'name': 'one', 'm': 64, 'smp': {'cpus': 1},
+                                       'object': [{'qom-type': 'secret', 'id': 's1', 'data': 'x,y'}, 'secret,id=s2,data=z']}).encode())
+    ini = scratch('m.ini', b'# comment\n[machine]\n  type = "none"\n\n[name]\nguest="a,b"\n[object "s3"]\n qom-type = "secret"\n data = "q"\n[memory]\n size = "64M"\n')
+    ask = b'info name\nqom-list /objects\nquit\n'
+    out, _ = rhea('-readconfig', js, '-display', 'none', '-monitor', 'stdio', stdin=ask)
+    assert 's1 (child<secret>)' in out and 's2 (' in out and '\r\none\r\n' in out, out
+    out, _ = rhea('-readconfig', ini, '-S', '-display', 'none', '-monitor', 'stdio', stdin=ask)
+    assert 'a,b' in out and 's3 (' in out, out
+    # what is written reads the same
+    written, _ = rhea('-readconfig', js, '-readconfig', ini, '-serial', 'null', '-serial', 'null', '-writeconfig', '-')
+    value = json.loads(written)
+    assert value['S'] is True and 'no-reboot' not in value and value['serial'] == ['null', 'null'], value
+    assert value['machine'] == [{'type': 'none'}, 'type=none'] and len(value['object']) == 3 and value['name'][1] == 'guest=a,,b', value
+    again = scratch('again.json', written.encode())
+    assert json.loads(rhea('-readconfig', again, '-writeconfig', '-')[0]) == value
+    path = os.path.join(SCRATCH, 'out.json')
+    rhea('-M', 'none', '-writeconfig', path)
+    assert json.load(open(path, encoding='utf-8')) == {'machine': 'none'}
+    fails('-M', 'none', '-writeconfig', '/no/such/folder/x', texts=['/no/such/folder'])
+    fails('-readconfig', '/no/such/file', texts=['-readconfig', '/no/such/file'])
+    for content, texts in (('{', ['line 1']), ('{"kernle": "x"}', ['kernle', "'-kernel'"]), ('{"S": 1}', ["'S'", 'true']), ('{"smp": true}', ["'smp'"]),
+                           ('{"kernel": {"a": 1}}', ["'kernel'"]), ('{"m": [[1]]}', ["'m'"]), ('{"readconfig": "x"}', ['readconfig']),
+                           ('{"S": true, "S": true}', ['uplicate']), ('{"vnc": ":0"}', ['not supported yet']), ('[x', ['line 1', '[x']),
+                           ('[kernel]', ['[kernel]', 'no keys']), ('\na="b"', ['line 2']), ('[machine]\ntype=none', ['line 2', 'key = "value"']),
+                           ('[nosuch]', ['nosuch']), ('[drive]\nfile="x"', ['drive', 'not supported yet']), ('\xff', ['UTF-8'])):
+        fails('-readconfig', scratch('bad', content.encode('latin1')), texts=['bad'] + texts)
+
+
+QEMU_OPTIONS = '''accel acpitable action add-fd append async-teardown audio audio-help audiodev bios blockdev boot cdrom chardev chroot compat cpu D d
+daemonize debugcon device dfilter display drive dtb dump-vmstate echr enable-kvm enable-sync-profile fda fdb fsdev full-screen fw_cfg gdb global
+h hda hdb hdc hdd help icount incoming initrd iscsi k kernel L loadvm M m machine mem-path mem-prealloc mon monitor msg mtdblock name net netdev nic
+no-acpi no-fd-bootchk no-hpet no-reboot no-shutdown no-user-config nodefaults nographic numa object only-migratable option-rom overcommit parallel
+pflash pidfile plugin portrait preconfig qmp qmp-pretty readconfig rotate rtc runas S s sandbox sd seed serial set singlestep smbios smp snapshot
+spice tb-size tpmdev trace usb usbdevice uuid version vga virtfs vnc watchdog-action win2k-hack xen-attach xen-domid xen-domid-restrict'''.split()
+
+
+@test
+def no_option_of_qemu_is_unknown():
+    for option in QEMU_OPTIONS:
+        p = subprocess.run([RHEA, '-' + option, '?', '-nosuch-option'], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        assert p.returncode == 1 and any(t in p.stderr for t in ('-nosuch-option', '?: disk', '-readconfig: cannot', f'-{option}: this option is not supported yet')), \
+            f'-{option}: {p.stderr}'
+
+
+# ---- privileges ----
+
+def status(pid, task):
+    with open(f'/proc/{pid}/task/{task}/status', encoding='ascii') as f:
+        return dict(line.rstrip('\n').split(':\t', 1) for line in f if ':\t' in line)
+
+
+@test
+def runas_and_chroot():
+    if os.geteuid() != 0:
+        fails('-M', 'none', '-display', 'none', '-S', '-runas', 'nobody', texts=['-runas', 'only root'])
+        fails('-M', 'none', '-display', 'none', '-S', '-chroot', SCRATCH, texts=['-chroot', 'only root'])
+        raise Skip('the rest is for root')
+    room = os.path.join(SCRATCH, 'room')
+    os.mkdir(room)
+    os.chmod(SCRATCH, 0o755)
+    built_with = '"libcap-ng' in rhea('check', '--json')[0]
+    with Background('-M', 'pc', '-m', '64', '-smp', '2', '-accel', 'tcg', '-kernel', HALT, '-chroot', room, '-runas', '65534:65533', '-sandbox',
+                    'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny') as b:
+        out, _ = rhea('monitor', b.hmp, stdin=b'stop\ncont\ninfo status\n')
+        assert 'running' in out, out  # it lives
+        tasks = os.listdir(f'/proc/{b.p.pid}/task')
+        assert len(tasks) >= 3, tasks
+        for task in tasks:
+            s = status(b.p.pid, task)
+            assert s['Uid'].split() == ['65534'] * 4 and s['Gid'].split() == ['65533'] * 4 and s['Groups'].split() == ['65533'], s
+            assert int(s['CapEff'], 16) == int(s['CapPrm'], 16) == int(s['CapInh'], 16) == 0 and s['Seccomp'] == '2', s
+            assert not built_with or int(s['CapBnd'], 16) == 0, s
+        assert os.readlink(f'/proc/{b.p.pid}/root') == room
+        _, err = rhea('monitor', b.qmp, stdin=b'chardev-add id=f backend={"type":"file","data":{"out":"/etc/x"}}\n', code=1)
+        assert '/etc/x' in err, err  # there is no /etc there
+    # by name, in the background: the standard streams are closed all the same, and the pid file goes in the end
+    pidfile = os.path.join(SCRATCH, 'pid')
+    rhea('-M', 'none', '-S', '-display', 'none', '-nodefaults', '-daemonize', '-pidfile', pidfile, '-chroot', room, '-runas', 'nobody', '-qmp',
+         f'unix:{SCRATCH}/d,server=on,wait=off')
+    with open(pidfile, encoding='ascii') as f:
+        pid = int(f.read())
+    try:
+        assert os.readlink(f'/proc/{pid}/fd/0') == os.readlink(f'/proc/{pid}/fd/2') == '/dev/null'
+        assert status(pid, pid)['Uid'].split()[0] == str(65534)
+    finally:
+        os.kill(pid, signal.SIGTERM)
+    fails('-M', 'none', '-runas', 'no-such-user', texts=['no-such-user', 'UID:GID'])
+    fails('-M', 'none', '-runas', '0:0', texts=['-runas 0:0'])
+    fails('-M', 'none', '-display', 'none', '-S', '-chroot', '/no/such/folder', texts=['-chroot /no/such/folder', 'No such file'])
+
+
+def main():
+    failed = False
+    print(f'1..{len(TESTS)}')
+    for n, t in enumerate(TESTS, 1):
+        name = t.__name__.replace('_', ' ')
+        try:
+            t()
+            print(f'ok {n} - {name}')
+        except Skip as e:
+            print(f'ok {n} - {name} # SKIP {e}')
+        except Exception:
+            failed = True
+            print(f'not ok {n} - {name}')
+            print('\n'.join('# ' + line for line in traceback.format_exc().splitlines()))
+        sys.stdout.flush()
+    shutil.rmtree(SCRATCH)
+    sys.exit(failed)
+
+
+main()
