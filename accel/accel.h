@@ -71,6 +71,8 @@ struct CpuClass {
     const StateDesc *state;                         /* of env */
     /* guest virtual → physical for debuggers; false if unmapped */
     bool (*debug_translate)(Cpu *cpu, uint64_t va, hwaddr *pa);
+    /* The page tables as text: each page, or ranges of equal rights. NULL: cannot. The vCPU stands still. */
+    void (*show_pages)(Cpu *cpu, GString *out, bool ranges);
     /* Append the instruction at `bytes` as text; its length. NULL: cannot. */
     unsigned (*disassemble)(Cpu *cpu, uint64_t pc, const uint8_t *bytes, unsigned len, GString *out);
     void (*nmi)(Cpu *cpu);                          /* non-maskable interrupt; NULL: has none */

@@ -9,11 +9,13 @@
 #include "hw/core/machine.h"
 #include "hw/core/user_object.h"
 #include "monitor/monitor.h"
+#include "monitor/qmp.h"
 #include "qapi/qapi.h"
 #include "util/keyval.h"
 #include "util/report.h"
 
 int hmp_chosen_cpu = -1;
+const GPtrArray *hmp_history;
 
 Cpu *hmp_cpu(void)
 {
@@ -73,6 +75,26 @@ static void cmd_chardev_add(GString *out, json_t *args)
     }
 }
 
+static void cmd_chardev_change(GString *out, json_t *args)
+{
+    const char *id = arg(args, "id"), *options = arg(args, "options");
+    g_autofree char *temporary = g_strdup_printf("%s.new", id), *text = g_strdup_printf("%s,id=%s", options, temporary);
+    Chardev *old = chardev_find(id), *chr = NULL;
+    GError *error = NULL;
+    if (!old) {
+        error_set(&error, "there is no chardev with id '%s'; 'info chardev' lists them", id);
+    } else if (monitor_is_on(old) || qmp_monitor_is_on(old)) {
+        error_set(&error, "chardev '%s' belongs to a monitor and cannot be changed", id);
+    } else if (strstr(options, "wait=on")) {
+        error_set(&error, "wait=on would stop everything until a client comes; use wait=off");
+    } else if ((chr = chardev_new(text, &error)) && !chardev_replace(old, chr, &error)) {
+        chardev_delete(chr);
+    }
+    if (error) {
+        say_error(out, error);
+    }
+}
+
 static void cmd_gdbserver(GString *out, json_t *args)
 {
     GError *error = NULL;
@@ -116,8 +138,9 @@ static void show_properties(GString *out, json_t *reply)
     }
 }
 
-static const HmpCommand commands[] = {
+const HmpCommand hmp_commands[] = {
     {"chardev-add", "options:S", "make a character device, as -chardev does", .run = cmd_chardev_add},
+    {"chardev-change", "id:c,options:S", "give a character device another back end, as -chardev without id=", .run = cmd_chardev_change},
     {"chardev-remove", "id:c", "remove a character device", "chardev-remove"},
     {"chardev-send-break", "id:c", "send a break on a character device", "chardev-send-break"},
     {"closefd", "fdname:s", "close a descriptor that was passed with getfd", "closefd"},
@@ -125,14 +148,17 @@ static const HmpCommand commands[] = {
     {"cpu", "index:i", "choose the CPU that other commands are about", .run = cmd_cpu},
     {"gdbserver", "device?:S", "start gdbserver on given device (default 'tcp::1234'), stop with 'none'", .run = cmd_gdbserver},
     {"getfd", "fdname:s", "keep a passed descriptor under a name", "getfd"},
+    {"gva2gpa", "address:i", "the guest-physical address that a virtual one leads to", .run = hmp_gva2gpa},
     {"help", "command?:S", "show the help", .run = cmd_help},
+    {"i", "expression:S", "read an I/O port: i [/SIZE] PORT (sizes b h w)", .run = hmp_port_in},
     {"info", "item?:S", "show various information about the system state", .run = cmd_info},
-    {"log", "items:s", "log these items ('none': stop)", .run = cmd_log},
+    {"log", "items:l", "log these items, separated by commas ('none': stop)", .run = cmd_log},
     {"logfile", "file:s", "log to this file", .run = cmd_logfile},
     {"memsave", "val:i,size:i,filename:s", "save virtual memory to a file", "memsave"},
     {"nmi", "", "inject an NMI", "inject-nmi"},
+    {"o", "expression:S", "write to an I/O port: o [/SIZE] PORT VALUE (sizes b h w)", .run = hmp_port_out},
     {"object_add", "options:S", "make an object, as -object does", .run = cmd_object_add},
-    {"object_del", "id:s", "remove an object", "object-del"},
+    {"object_del", "id:o", "remove an object", "object-del"},
     {"pmemsave", "val:i,size:i,filename:s", "save physical memory to a file", "pmemsave"},
     {"print", "expression:S", "print an expression: print [/FORMAT] EXPRESSION", .run = hmp_print},
     {"qom-get", "path:p,property:s", "show a property of an object", "qom-get", show_json},
@@ -142,19 +168,21 @@ static const HmpCommand commands[] = {
     {"ringbuf_read", "device:c,size:i", "read from a ring buffer character device", "ringbuf-read", show_text},
     {"ringbuf_write", "device:c,data:s", "write to a ring buffer character device", "ringbuf-write"},
     {"stop", "", "stop emulation", "stop"},
+    {"sum", "start:i,size:i", "the checksum (BSD's) of physical memory", .run = hmp_sum},
     {"system_powerdown", "", "press the power button", "system_powerdown"},
     {"system_reset", "", "reset the system", "system_reset"},
-    {"trace-event", "name:s,enable:b", "switch trace points by name or pattern", "trace-event-set-state"},
+    {"trace-event", "name:t,enable:b", "switch trace points by name or pattern", "trace-event-set-state"},
     {"x", "expression:S", "examine virtual memory: x [/COUNT FORMAT SIZE] ADDRESS (formats x d u o c i; sizes b h w g)", .run = hmp_examine},
     {"xp", "expression:S", "examine physical memory: xp [/COUNT FORMAT SIZE] ADDRESS", .run = hmp_examine_physical},
 };
+const unsigned hmp_command_count = ARRAY_SIZE(hmp_commands);
 static const struct { const char *alias, *name; } aliases[] = {
     {"?", "help"}, {"c", "cont"}, {"p", "print"}, {"q", "quit"}, {"s", "stop"},
 };
 
-static const HmpCommand *find(const HmpCommand *table, unsigned n, const char *name)
+const HmpCommand *hmp_find(const HmpCommand *table, unsigned n, const char *name)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(aliases) && table == commands; i++) {
+    for (unsigned i = 0; i < ARRAY_SIZE(aliases) && table == hmp_commands; i++) {
         if (g_str_equal(aliases[i].alias, name)) {
             name = aliases[i].name;
         }
@@ -168,6 +196,19 @@ static const HmpCommand *find(const HmpCommand *table, unsigned n, const char *n
 }
 
 /* ---- arguments ---- */
+
+bool hmp_next_argument(const char **args, HmpArgument *a)
+{
+    const char *p = *args, *colon = strchr(p, ':');
+    if (!*p) {
+        return false;
+    }
+    a->optional = colon[-1] == '?';
+    g_strlcpy(a->name, p, MIN(sizeof(a->name), (size_t)(colon - p) - a->optional + 1));
+    a->kind = colon[1];
+    *args = colon + (colon[2] ? 3 : 2);
+    return true;
+}
 
 /* The first word of *line, or quoted text; *line goes on to what follows it. */
 static char *take_word(const char **line)
@@ -217,6 +258,9 @@ static bool take_argument(const char *name, char kind, const char **line, const 
         *line += strlen(*line);
     } else {
         g_autofree char *word = take_word(line);
+        if (kind == '-' && !g_str_equal(word, name)) {
+            return error_set(error, "unexpected '%s'; the only switch is %s", word, name);
+        }
         if (kind == 'b' && !g_str_equal(word, "on") && !g_str_equal(word, "off")) {
             return error_set(error, "argument '%s': expected on or off, got '%s'", name, word);
         }
@@ -228,14 +272,12 @@ static bool take_argument(const char *name, char kind, const char **line, const 
 
 static json_t *parse_arguments(const HmpCommand *c, const char *line, GError **error)
 {
-    g_auto(GStrv) rows = g_strsplit(c->args, ",", -1);
+    const char *rest = c->args;
+    HmpArgument a;
     json_t *args = json_object();
-    for (char **r = rows; *r && **r; r++) {
-        char *colon = strchr(*r, ':');
-        bool optional = colon[-1] == '?';
-        colon[optional ? -1 : 0] = 0;
-        bool ok = *line ? take_argument(*r, colon[1], &line, c, args, error)
-                        : optional || error_set(error, "argument '%s' is missing; 'help %s'", *r, c->name);
+    while (hmp_next_argument(&rest, &a)) {
+        bool ok = *line ? take_argument(a.name, a.kind, &line, c, args, error)
+                        : a.optional || error_set(error, "argument '%s' is missing; 'help %s'", a.name, c->name);
         if (!ok) {
             json_decref(args);
             return NULL;
@@ -282,7 +324,7 @@ char *monitor_command(const char *line)
         size_t n = strcspn(line, " \t/"); /* "x/4i" */
         name = g_strndup(line, n);
         line += n + strspn(line + n, " \t");
-        const HmpCommand *c = find(commands, ARRAY_SIZE(commands), name);
+        const HmpCommand *c = hmp_find(hmp_commands, hmp_command_count, name);
         if (c) {
             run_command(out, c, line);
         } else if (*name || *line) {
@@ -305,12 +347,11 @@ char *monitor_command_on(const char *line, int cpu_index)
 
 static void list_row(GString *out, const HmpCommand *c, const char *prefix)
 {
-    g_auto(GStrv) rows = g_strsplit(c->args, ",", -1);
+    const char *rest = c->args;
+    HmpArgument a;
     g_string_append_printf(out, "%s%s", prefix, c->name);
-    for (char **r = rows; *r && **r; r++) {
-        char *colon = strchr(*r, ':');
-        bool optional = colon[-1] == '?';
-        g_string_append_printf(out, optional ? " [%.*s]" : " %.*s", (int)(colon - *r) - optional, *r);
+    while (hmp_next_argument(&rest, &a)) {
+        g_string_append_printf(out, a.optional ? " [%s]" : " %s", a.name);
     }
     g_string_append_printf(out, " -- %s\n", c->help);
 }
@@ -318,10 +359,10 @@ static void list_row(GString *out, const HmpCommand *c, const char *prefix)
 static void cmd_help(GString *out, json_t *args)
 {
     const char *name = arg(args, "command");
-    const HmpCommand *c = name ? find(commands, ARRAY_SIZE(commands), name) : NULL;
+    const HmpCommand *c = name ? hmp_find(hmp_commands, hmp_command_count, name) : NULL;
     bool info = name && g_str_has_prefix(name, "info");
-    const HmpCommand *table = info ? hmp_info_items : commands;
-    unsigned n = info ? hmp_info_count : ARRAY_SIZE(commands);
+    const HmpCommand *table = info ? hmp_info_items : hmp_commands;
+    unsigned n = info ? hmp_info_count : hmp_command_count;
     if (c && !info) {
         list_row(out, c, "");
     } else if (name && !info) {
@@ -336,7 +377,7 @@ static void cmd_info(GString *out, json_t *args)
 {
     const char *line = arg(args, "item");
     g_autofree char *name = take_word(line ? &line : &(const char *){""});
-    const HmpCommand *item = find(hmp_info_items, hmp_info_count, name);
+    const HmpCommand *item = hmp_find(hmp_info_items, hmp_info_count, name);
     if (item) {
         run_command(out, item, line);
         return;
@@ -347,76 +388,4 @@ static void cmd_info(GString *out, json_t *args)
     for (unsigned i = 0; i < hmp_info_count; i++) {
         list_row(out, &hmp_info_items[i], "info ");
     }
-}
-
-/* ---- completion ---- */
-
-static void add_match(GPtrArray *list, const char *name, const char *word)
-{
-    if (g_str_has_prefix(name, word)) {
-        g_ptr_array_add(list, g_strdup(name));
-    }
-}
-
-typedef struct {
-    GPtrArray *list;
-    const char *word;
-} Completion;
-
-static void add_chardev(const Chardev *chr, void *opaque)
-{
-    Completion *c = opaque;
-    add_match(c->list, chardev_id(chr), c->word);
-}
-
-static void add_paths(GPtrArray *list, const char *word)
-{
-    const char *slash = strrchr(word, '/');
-    g_autofree char *parent = slash ? g_strndup(word, MAX(slash - word, 1)) : g_strdup("/");
-    Object *obj = object_find(parent);
-    for (unsigned i = 0; obj && obj->child_order && i < obj->child_order->len; i++) {
-        const Object *child = obj->child_order->pdata[i];
-        g_autofree char *path = g_strconcat(g_str_equal(parent, "/") ? "" : parent, "/", child->name, NULL);
-        add_match(list, path, word);
-    }
-}
-
-/* The kind of the argument that the n-th word after the command is. */
-static char kind_of(const HmpCommand *c, unsigned n)
-{
-    g_auto(GStrv) rows = g_strsplit(c->args, ",", -1);
-    for (unsigned i = 0; rows[i] && *rows[i]; i++) {
-        if (i == n) {
-            return rows[i][strlen(rows[i]) - 1];
-        }
-    }
-    return 0;
-}
-
-char **hmp_complete(const char *line)
-{
-    GPtrArray *list = g_ptr_array_new();
-    const char *word = strrchr(line, ' ') ? strrchr(line, ' ') + 1 : line;
-    g_autofree char *first = g_strndup(line, strcspn(line, " "));
-    bool top = word == line, topic = g_str_equal(first, "info") || g_str_equal(first, "help") || g_str_equal(first, "?");
-    for (unsigned i = 0; (top || (topic && *first != 'i')) && i < ARRAY_SIZE(commands); i++) {
-        add_match(list, commands[i].name, word);
-    }
-    for (unsigned i = 0; !top && *first == 'i' && topic && i < hmp_info_count; i++) {
-        add_match(list, hmp_info_items[i].name, word);
-    }
-    const HmpCommand *c = find(commands, ARRAY_SIZE(commands), first);
-    if (c && !top) {
-        g_autofree char *before = g_strndup(line, word - line);
-        g_auto(GStrv) words = g_strsplit(g_strstrip(before), " ", -1);
-        char kind = kind_of(c, g_strv_length(words) - 1);
-        Completion completion = {list, word};
-        if (kind == 'c') {
-            chardev_foreach(add_chardev, &completion);
-        } else if (kind == 'p') {
-            add_paths(list, word);
-        }
-    }
-    g_ptr_array_add(list, NULL);
-    return (char **)g_ptr_array_free(list, FALSE);
 }

@@ -258,24 +258,126 @@ static void info_trace_events(GString *out, json_t *args)
     }
 }
 
+static void info_history(GString *out, json_t *args)
+{
+    for (unsigned i = 0; hmp_history && i < hmp_history->len; i++) {
+        g_string_append_printf(out, "%u: '%s'\n", i, (char *)hmp_history->pdata[i]);
+    }
+}
+
+/* ---- CPUs ---- */
+
+typedef struct Pages {
+    GString *out;
+    bool ranges;
+} Pages;
+
+static void pages_of(Cpu *cpu, void *opaque)
+{
+    Pages *p = opaque;
+    const Accel *accel = accel_current();
+    if (accel->cpu_sync_out) {
+        accel->cpu_sync_out(cpu);
+    }
+    cpu->cc->show_pages(cpu, p->out, p->ranges);
+}
+
+static void show_pages(GString *out, bool ranges)
+{
+    Cpu *cpu = hmp_cpu();
+    if (cpu && cpu->cc->show_pages) {
+        cpu_run_on(cpu, pages_of, &(Pages){out, ranges}, true);
+    } else {
+        g_string_append(out, cpu ? "Error: page tables of this CPU are not known\n" : "Error: there is no CPU\n");
+    }
+}
+
+static void info_tlb(GString *out, json_t *args)
+{
+    show_pages(out, false);
+}
+
+static void info_mem(GString *out, json_t *args)
+{
+    show_pages(out, true);
+}
+
+static void info_lapic(GString *out, json_t *args)
+{
+    Cpu *cpu = hmp_cpu();
+    g_autofree char *path = cpu ? object_path(&cpu->dev.obj) : NULL, *lapic = g_strconcat(path ? path : "", "/lapic", NULL);
+    Object *obj = cpu ? object_find(lapic) : NULL;
+    if (!obj || !object_type_is(obj->type, "device")) {
+        g_string_append(out, "Error: there is no local APIC\n");
+        return;
+    }
+    g_string_append_printf(out, "%s\n", lapic);
+    state_fields(out, &obj->type->state, obj, 2);
+}
+
+/* ---- memory ---- */
+
+static void info_ramblock(GString *out, json_t *args)
+{
+    g_string_append_printf(out, "%-24s %-18s %-18s fd\n", "Block Name", "Offset", "Used");
+    for (const RamBlock *b = ram_block_first(); b; b = b->next) {
+        g_string_append_printf(out, "%-24s 0x%016" PRIx64 " 0x%016" PRIx64 " %d\n", b->id, b->ram_addr, b->size, b->fd);
+    }
+}
+
+static void info_numa(GString *out, json_t *args)
+{
+    const NumaConfig *numa = &machine_config.numa;
+    g_string_append_printf(out, "%u nodes\n", numa->count);
+    for (unsigned i = 0; i < numa->count; i++) {
+        g_string_append_printf(out, "node %u cpus:", i);
+        for (unsigned cpu = 0; cpu < machine_config.cpus; cpu++) {
+            if (numa->cpu_node[cpu] == i) {
+                g_string_append_printf(out, " %u", cpu);
+            }
+        }
+        g_string_append_printf(out, "\nnode %u size: %" PRIu64 " MB\n", i, numa->mem[i] / MiB);
+    }
+}
+
+static void info_qdm(GString *out, json_t *args)
+{
+    g_autoptr(GPtrArray) types = object_types("device");
+    for (unsigned i = 0; i < types->len; i++) {
+        const ObjectType *t = types->pdata[i];
+        if (!t->abstract) {
+            g_string_append_printf(out, "name \"%s\"%s%s%s%s%s\n", t->name, t->bus ? ", bus " : "", t->bus ? t->bus : "",
+                                   t->summary ? ", desc \"" : "", t->summary ? t->summary : "", t->summary ? "\"" : "");
+        }
+    }
+}
+
 const HmpCommand hmp_info_items[] = {
     {"block", "", "show the virtual disks", "query-block", show_nothing_yet},
     {"chardev", "", "show the character devices", "query-chardev", show_chardevs},
     {"cpus", "", "show infos for each CPU", "query-cpus-fast", show_cpus},
     {"fdsets", "", "show the sets of descriptors", "query-fdsets", show_fdsets},
+    {"history", "", "show the command line history", .run = info_history},
     {"hotpluggable-cpus", "", "show the places for CPUs", "query-hotpluggable-cpus", show_places},
     {"iothreads", "", "show the I/O threads", "query-iothreads", show_nothing_yet},
+    {"irq", "", "show the interrupt controllers' state", .run = info_pic},
     {"jit", "", "show dynamic compiler info", .run = info_jit},
     {"kvm", "", "show KVM information", "query-kvm", show_kvm},
+    {"lapic", "", "show the state of the local APIC", .run = info_lapic},
+    {"mem", "", "show the active virtual memory mappings, by ranges", .run = info_mem},
     {"memory_size_summary", "", "show the size of memory", "query-memory-size-summary", show_memory},
-    {"mtree", "-f?:s", "show memory tree (-f: the flat view)", .run = info_mtree},
+    {"mtree", "-f?:-", "show memory tree (-f: the flat view)", .run = info_mtree},
     {"name", "", "show the current VM name", "query-name", show_name},
+    {"numa", "", "show NUMA information", .run = info_numa},
     {"pic", "", "show the interrupt controllers' state", .run = info_pic},
+    {"qdm", "", "show the types of devices", .run = info_qdm},
     {"qom-tree", "path?:p", "show the object tree", .run = info_qom_tree},
     {"qtree", "", "show devices and their properties", .run = info_qtree},
-    {"registers", "-a?:s", "show the cpu registers (-a: of all CPUs)", .run = info_registers},
+    {"ramblock", "", "show the pieces of guest RAM", .run = info_ramblock},
+    {"registers", "-a?:-", "show the cpu registers (-a: of all CPUs)", .run = info_registers},
     {"roms", "", "show what is placed in memory at each reset", .run = info_roms},
     {"status", "", "show the current VM status (running|paused)", "query-status", show_status},
+    {"tlb", "", "show the active virtual memory mappings, page by page", .run = info_tlb},
     {"trace-events", "", "show the trace points and whether they are on", .run = info_trace_events},
     {"uuid", "", "show the current VM UUID", "query-uuid", show_uuid},
     {"version", "", "show the version", "query-version", show_version},

@@ -1,9 +1,10 @@
 /*
- * monitor/hmp_mem.c: looking at memory and at numbers: x, xp, print.
+ * monitor/hmp_mem.c: looking at memory, ports and numbers: x, xp, i, o, sum, gva2gpa, print.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "accel/accel.h"
+#include "accel/debug.h"
 #include "memory/memory.h"
 #include "monitor/hmp.h"
 #include "util/report.h"
@@ -11,6 +12,7 @@
 #define COUNT_MAX 65536
 #define DEPTH_MAX 64
 #define INSN_MAX 16
+#define SUM_MAX GiB
 
 /* ---- expressions ---- */
 
@@ -34,18 +36,58 @@ static void fail(Parser *s, const char *message)
     }
 }
 
+typedef struct RegisterRead {
+    const char *name;
+    uint64_t value;
+    bool found;
+} RegisterRead;
+
+/* What debuggers can see, as far as it fits. */
+static void read_register(Cpu *cpu, void *opaque)
+{
+    RegisterRead *r = opaque;
+    const GdbTarget *target = cpu->cc->gdb;
+    const Accel *accel = accel_current();
+    if (accel->cpu_sync_out) {
+        accel->cpu_sync_out(cpu);
+    }
+    if (g_str_equal(r->name, "pc") && cpu->cc->get_pc) {
+        r->value = cpu->cc->get_pc(cpu);
+        r->found = true;
+    }
+    for (unsigned f = 0; target && !r->found && f < target->count; f++) {
+        const GdbFeature *feature = &target->features[f];
+        for (unsigned i = 0; !r->found && i < feature->count && (!feature->present || feature->present(cpu)); i++) {
+            uint8_t buf[GDB_REGISTER_MAX] = {0};
+            if (feature->regs[i].bits <= 64 && g_str_equal(feature->regs[i].name, r->name)) {
+                target->read(cpu, feature->regs[i].id, buf);
+                r->value = ldq_le(buf);
+                r->found = true;
+            }
+        }
+    }
+}
+
 static int64_t variable(Parser *s)
 {
-    size_t n = strspn(s->p, G_CSET_a_2_z G_CSET_A_2_Z G_CSET_DIGITS);
+    size_t n = strspn(s->p, G_CSET_a_2_z G_CSET_A_2_Z G_CSET_DIGITS "_");
     g_autofree char *name = g_strndup(s->p, n);
     Cpu *cpu = hmp_cpu();
-    static const char *const pc[] = {"pc", "rip", "eip", NULL};
-    if (!g_strv_contains(pc, name) || !cpu || !cpu->cc->get_pc) {
-        fail(s, cpu ? "no such register; there is $pc" : "there is no CPU");
+    RegisterRead r = {.name = name};
+    if (cpu) {
+        cpu_run_on(cpu, read_register, &r, true);
+    }
+    if (cpu && !r.found && name[0] == 'e' && strlen(name) == 3) { /* eax: half of rax */
+        name[0] = 'r';
+        cpu_run_on(cpu, read_register, &r, true);
+        r.value = (uint32_t)r.value;
+    }
+    if (!r.found) {
+        fail(s, cpu ? "no such register; there are those that 'info registers' shows" : "there is no CPU");
         return 0;
     }
     s->p += n;
-    return cpu->cc->get_pc(cpu);
+    return r.value;
 }
 
 static int64_t primary(Parser *s)
@@ -88,7 +130,7 @@ static int64_t primary(Parser *s)
 static int64_t product(Parser *s)
 {
     int64_t v = primary(s);
-    while (!s->error && *s->p && strchr("*/%", *s->p)) {
+    while (!s->error && *s->p && strchr("*/%", *s->p) && !(*s->p == '/' && (g_ascii_isalpha(s->p[1]) || s->p[1] == '.'))) { /* a path follows */
         char op = *s->p++;
         int64_t w = primary(s);
         if (op != '*' && (w == 0 || w == -1)) {
@@ -320,4 +362,83 @@ void hmp_examine(GString *out, json_t *args)
 void hmp_examine_physical(GString *out, json_t *args)
 {
     look(out, args, true);
+}
+
+static void translate(Cpu *cpu, void *opaque)
+{
+    Examine *e = opaque;
+    const Accel *accel = accel_current();
+    hwaddr pa = 0;
+    if (accel->cpu_sync_out) {
+        accel->cpu_sync_out(cpu);
+    }
+    if (cpu->cc->debug_translate && cpu->cc->debug_translate(cpu, e->addr, &pa)) {
+        g_string_append_printf(e->out, "gpa: %#" PRIx64 "\n", pa);
+    } else {
+        g_string_append(e->out, "Unmapped\n");
+    }
+}
+
+void hmp_gva2gpa(GString *out, json_t *args)
+{
+    Cpu *cpu = hmp_cpu();
+    Examine e = {.out = out, .addr = json_integer_value(json_object_get(args, "address"))};
+    if (cpu) {
+        cpu_run_on(cpu, translate, &e, true);
+    } else {
+        g_string_append(out, "Error: there is no CPU\n");
+    }
+}
+
+void hmp_sum(GString *out, json_t *args)
+{
+    uint64_t start = json_integer_value(json_object_get(args, "start")), left = json_integer_value(json_object_get(args, "size"));
+    if (left > SUM_MAX) {
+        g_string_append_printf(out, "Error: size: %" PRIu64 " MiB at most\n", SUM_MAX / MiB);
+        return;
+    }
+    uint16_t sum = 0;
+    while (left) {
+        uint8_t buf[4096];
+        unsigned n = MIN(left, sizeof(buf));
+        address_space_read(&address_space_memory, start, (MemTxAttrs){.debug = true}, buf, n);
+        for (unsigned i = 0; i < n; i++) {
+            sum = (uint16_t)(sum >> 1 | sum << 15) + buf[i];
+        }
+        start += n;
+        left -= n;
+    }
+    g_string_append_printf(out, "%05u\n", sum);
+}
+
+/* ---- ports ---- */
+
+/* "[/SIZE] PORT [VALUE]" */
+static void access_port(GString *out, json_t *args, bool write)
+{
+    const char *text = json_string_value(json_object_get(args, "expression"));
+    Format f = {1, 1, 'x'};
+    int64_t port, value = 0;
+    g_autoptr(GError) error = NULL;
+    if (!parse_format(&text, &f, &error) || !hmp_expression(text, &text, &port, &error) ||
+        (write && !hmp_expression(text, &text, &value, &error))) {
+        g_string_append_printf(out, "Error: %s\n", error->message);
+    } else if (*text || f.count != 1 || f.size > 4 || port < 0 || port > 0xffff) {
+        g_string_append_printf(out, "Error: expected [/b|/h|/w] and a port up to 0xffff%s\n", write ? ", and a value" : "");
+    } else if (write) {
+        address_space_st(&address_space_io, port, value, f.size, MEMTXATTRS_NONE, NULL);
+    } else {
+        uint64_t v = address_space_ld(&address_space_io, port, f.size, MEMTXATTRS_NONE, NULL);
+        g_string_append_printf(out, "port%c[0x%04x] = 0x%0*" PRIx64 "\n", "?bw?l"[f.size], (unsigned)port, (int)f.size * 2, v);
+    }
+}
+
+void hmp_port_in(GString *out, json_t *args)
+{
+    access_port(out, args, false);
+}
+
+void hmp_port_out(GString *out, json_t *args)
+{
+    access_port(out, args, true);
 }

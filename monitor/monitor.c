@@ -40,7 +40,9 @@ static void put(void *opaque, const char *bytes, size_t len)
 static void enter(void *opaque, const char *line)
 {
     Monitor *m = opaque;
+    hmp_history = m->editor.history;
     g_autofree char *reply = monitor_command(line);
+    hmp_history = NULL;
     line_editor_print(&m->editor, reply);
     line_editor_show(&m->editor);
 }

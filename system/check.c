@@ -171,8 +171,9 @@ static CheckStatus check_kvm_extras(Finding *f)
     }
     int most = ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS);
     close(fd);
-    return find(f, lacks->len ? CHECK_NOTE : CHECK_OK, lacks->len ? "a newer kernel, or kvm_intel/kvm_amd with nested=1, has them" : NULL, "up to %d CPUs a machine%s%s", MAX(most, 1),
-                lacks->len ? "; lacks: " : "", lacks->str);
+    bool all = !lacks->len;
+    return find(f, all ? CHECK_OK : CHECK_NOTE, all ? NULL : "a newer kernel, or kvm_intel/kvm_amd with nested=1, has them",
+                "up to %d CPUs a machine%s%s", MAX(most, 1), all ? "" : "; lacks: ", lacks->str);
 }
 
 /* Guest memory and the translator's code are memfd; code is mapped twice, once executable. */

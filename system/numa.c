@@ -96,7 +96,8 @@ static bool numa_distance(KeyValues *kv, GError **error)
         return false;
     }
     if (val < LOCAL_DISTANCE || val > UNREACHABLE || (src == dst) != (val == LOCAL_DISTANCE)) {
-        return error_set(error, "parameter 'val=%u': %s", val, src == dst ? "the distance of a node from itself is 10" : "expected 11 to 254, or 255: unreachable");
+        return error_set(error, "parameter 'val=%u': %s", val,
+                         src == dst ? "the distance of a node from itself is 10" : "expected 11 to 254, or 255: unreachable");
     }
     numa->distance[src][dst] = val;
     numa->has_distances = true;

@@ -142,6 +142,11 @@ void log_items_help(FILE *out)
     }
 }
 
+const char *log_item_nth(unsigned i)
+{
+    return i < ARRAY_SIZE(log_table) ? log_table[i].name : NULL;
+}
+
 static unsigned log_item_find(const char *name)
 {
     for (size_t i = 0; i < ARRAY_SIZE(log_table); i++) {

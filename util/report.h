@@ -64,6 +64,7 @@ bool log_in_filter(uint64_t address);
 void log_print(const char *fmt, ...) PRINTF(1, 2);
 #define log_mask(item, ...) do { if (log_enabled(item)) log_print(__VA_ARGS__); } while (0)
 void log_items_help(FILE *out);
+const char *log_item_nth(unsigned i); /* NULL past the last */
 
 /* A guest error at `where` (a device or unit name): counted; logged when -d guest_errors, at most
  * 10 per second per call site. */

@@ -478,6 +478,7 @@ const CpuClass x86_cpu_class = {
     .dump = x86_dump,
     .state = &x86_state,
     .debug_translate = x86_debug_translate,
+    .show_pages = x86_show_pages,
     .disassemble = x86_disassemble,
     .nmi = x86_cpu_send_nmi,
     .model_nth = x86_model_nth,

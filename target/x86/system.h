@@ -113,6 +113,7 @@ void x86_bp_io(X86State *env, uint32_t port, unsigned size); /* records hits of 
 /* Components that are not in their initial configuration. */
 uint64_t x86_xinuse(X86State *env);
 extern const struct GdbTarget x86_gdb_target; /* gdb.c */
+void x86_show_pages(Cpu *cpu, GString *out, bool ranges); /* the page tables, for monitors */
 bool x86_debug_translate(Cpu *cpu, uint64_t va, hwaddr *pa);
 bool x86_cpu_class_init(Cpu *cpu, GError **error); /* cpu_models.c */
 /* XCR0 and XSS bits the CPU model has. */

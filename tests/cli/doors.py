@@ -4,132 +4,11 @@
 """doors.py RHEA"""
 import json
 import os
-import pty
-import select
 import shlex
-import shutil
 import signal
 import subprocess
-import sys
-import tempfile
-import termios
-import time
-import traceback
 
-RHEA = os.path.abspath(sys.argv[1])
-SCRATCH = tempfile.mkdtemp(prefix='rhea-doors-')
-PATIENCE = 60
-TESTS = []
-
-
-def test(f):
-    TESTS.append(f)
-    return f
-
-
-class Skip(Exception):
-    pass
-
-
-def scratch(name, content=b''):
-    path = os.path.join(SCRATCH, name)
-    with open(path, 'wb') as f:
-        f.write(content)
-    return path
-
-
-def halting_kernel():
-    """A multiboot kernel that halts at once: header with addresses, then cli; hlt; jmp."""
-    load = 0x100000
-    header = [0x1badb002, 0x10000, -(0x1badb002 + 0x10000) & 0xffffffff, load, load, load + 4096, load + 4096, load + 32]
-    return (b''.join(v.to_bytes(4, 'little') for v in header) + b'\xfa\xf4\xeb\xfd').ljust(4096, b'\0')
-
-
-def with_bytes(size, *places):
-    b = bytearray(size)
-    for offset, text in places:
-        b[offset:offset + len(text)] = text
-    return bytes(b)
-
-
-HALT = scratch('halt.bin', halting_kernel())
-BZIMAGE = with_bytes(4096, (0x1fe, b'\x55\xaa'), (0x202, b'HdrS'))
-
-
-def rhea(*args, stdin=b'', code=0):
-    """Its stdout and stderr."""
-    p = subprocess.run([RHEA, *args], input=stdin, capture_output=True, timeout=PATIENCE, check=False)
-    out, err = p.stdout.decode(errors='replace'), p.stderr.decode(errors='replace')
-    assert p.returncode == code, f'{args}: exit code {p.returncode}, not {code}\n{out}\n{err}'
-    return out, err
-
-
-def fails(*args, texts, stdin=b''):
-    _, err = rhea(*args, stdin=stdin, code=1)
-    for text in texts:
-        assert text in err, f'{args}: {text!r} is not in {err!r}'
-
-
-class Background:
-    """An emulator with a human monitor and a QMP socket."""
-
-    def __init__(self, *args, **kw):
-        self.hmp, self.qmp = os.path.join(SCRATCH, 'hmp'), os.path.join(SCRATCH, 'qmp')
-        self.p = subprocess.Popen([RHEA, '-nodefaults', '-display', 'none', *args, '-monitor', f'unix:{self.hmp},server=on,wait=off', '-qmp',
-                                   f'unix:{self.qmp},server=on,wait=off'], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **kw)
-        end = time.time() + PATIENCE
-        while not (os.path.exists(self.hmp) and os.path.exists(self.qmp)):
-            assert self.p.poll() is None and time.time() < end, self.p.stdout.read().decode()
-            time.sleep(0.01)
-        time.sleep(0.05)  # a socket exists a moment before it listens
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        if self.p.poll() is None:
-            self.p.kill()
-        self.p.wait()
-        self.p.stdout.close()
-        for path in (self.hmp, self.qmp):
-            if os.path.exists(path):
-                os.unlink(path)
-
-
-class Terminal:
-    def __init__(self, *args):
-        self.master, self.slave = pty.openpty()
-        self.before = termios.tcgetattr(self.slave)
-        self.p = subprocess.Popen([RHEA, *args], stdin=self.slave, stdout=self.slave, stderr=self.slave, start_new_session=True)
-        self.text = ''
-
-    def wait_for(self, text):
-        """Text up to and with it; it is forgotten then."""
-        end = time.time() + PATIENCE
-        while text not in self.text:
-            assert time.time() < end, f'{text!r} does not come; there is {self.text!r}'
-            if select.select([self.master], [], [], 0.1)[0]:
-                self.text += os.read(self.master, 65536).decode(errors='replace')
-            elif self.p.poll() is not None:
-                raise AssertionError(f'it ended without {text!r}: {self.text!r}')
-        before, self.text = self.text.split(text, 1)
-        return before + text
-
-    def type(self, keys):
-        os.write(self.master, keys)
-
-    def finish(self, code):
-        """Keep reading, so that nobody waits for us."""
-        end = time.time() + PATIENCE
-        while self.p.poll() is None:
-            assert time.time() < end, f'still running; {self.text!r}'
-            if select.select([self.master], [], [], 0.05)[0]:
-                self.text += os.read(self.master, 65536).decode(errors='replace')
-        after = termios.tcgetattr(self.slave)
-        os.close(self.master)
-        os.close(self.slave)
-        assert self.p.returncode == code, f'exit code {self.p.returncode}, not {code}: {self.text!r}'
-        assert after == self.before, 'the terminal did not get its settings back'
+from harness import BZIMAGE, HALT, PATIENCE, RHEA, SCRATCH, Background, Skip, Terminal, fails, main, rhea, scratch, test, with_bytes
 
 
 # ---- rhea run ----
@@ -399,25 +278,6 @@ def runas_and_chroot():
     fails('-M', 'none', '-runas', 'no-such-user', texts=['no-such-user', 'UID:GID'])
     fails('-M', 'none', '-runas', '0:0', texts=['-runas 0:0'])
     fails('-M', 'none', '-display', 'none', '-S', '-chroot', '/no/such/folder', texts=['-chroot /no/such/folder', 'No such file'])
-
-
-def main():
-    failed = False
-    print(f'1..{len(TESTS)}')
-    for n, t in enumerate(TESTS, 1):
-        name = t.__name__.replace('_', ' ')
-        try:
-            t()
-            print(f'ok {n} - {name}')
-        except Skip as e:
-            print(f'ok {n} - {name} # SKIP {e}')
-        except Exception:
-            failed = True
-            print(f'not ok {n} - {name}')
-            print('\n'.join('# ' + line for line in traceback.format_exc().splitlines()))
-        sys.stdout.flush()
-    shutil.rmtree(SCRATCH)
-    sys.exit(failed)
 
 
 main()

@@ -772,15 +772,84 @@ continue
 '''
 
 
-def test_start_kernel(o, s):
-    """gdb and a Debian kernel: start_kernel, steps, registers, a watchpoint, on to init and the end"""
-    gdb = shutil.which('gdb-multiarch') or shutil.which('gdb')
-    if not gdb or not o.initrd:
-        raise Skip('neither gdb-multiarch nor gdb is installed' if not gdb else 'no busybox for an initramfs (scripts/guests.sh)')
-    options = kernel_options(o) + ['-initrd', o.initrd]
+def kernel_symbols(o, options):
+    """Addresses that the kernel itself tells: a first run of it."""
     with Machine(o, *options, stopped=False) as m:
         m.p.wait(120)
-        found = dict(re.findall(r'^([0-9a-f]{16}) \w (\w+)\r?$', open(m.serial, errors='replace').read(), re.M)[i][::-1] for i in range(5))
+        return dict(re.findall(r'^([0-9a-f]{16}) \w (\w+)\r?$', open(m.serial, errors='replace').read(), re.M)[i][::-1] for i in range(5))
+
+
+def needs_gdb(o):
+    gdb = shutil.which('gdb-multiarch') or shutil.which('gdb')
+    if not gdb:
+        raise Skip('neither gdb-multiarch nor gdb is installed')
+    return gdb
+
+
+def symbol_file(path, symbols):
+    """An ELF executable of symbols alone: {name: (address, is a function)}."""
+    names, table = b'\0', bytes(24)
+    sections = [(b'', 0, 0, 0, 0, 0, 0, 0)]  # name, type, flags, address, size, link, info, entry size
+    for name, (address, function) in symbols.items():
+        sections.append((b'.' + name.encode(), 8, 6 if function else 3, address, 16, 0, 0, 0))  # NOBITS
+        table += struct.pack('<IBBHQQ', len(names), 0x12 if function else 0x11, 0, len(sections) - 1, address, 8)
+        names += name.encode() + b'\0'
+    sections += [(b'.symtab', 2, 0, 0, len(table), len(sections) + 1, 1, 24), (b'.strtab', 3, 0, 0, len(names), 0, 0, 0)]
+    headings = b''.join(n + b'\0' for n, *_ in sections) + b'.shstrtab\0'
+    sections.append((b'.shstrtab', 3, 0, 0, len(headings), 0, 0, 0))
+    body, rows = b'', b''
+    for name, kind, flags, address, size, link, info, entry in sections:
+        at = 64 + len(body)
+        body += table if name == b'.symtab' else names if name == b'.strtab' else headings if name == b'.shstrtab' else b''
+        rows += struct.pack('<IIQQQQIIQQ', headings.index(name + b'\0'), kind, flags, address, at, size, link, info, 1, entry)
+    header = b'\x7fELF\2\1\1' + bytes(9) + struct.pack('<HHIQQQIHHHHHH', 2, 62, 1, symbols['start_kernel'][0], 0, 64 + len(body), 0, 64, 56, 0, 64,
+                                                       len(sections), len(sections) - 1)
+    with open(path, 'wb') as f:
+        f.write(header + body + rows)
+
+
+def test_documentation(o, s):
+    """the session of docs/gdb.md as it stands there"""
+    gdb = needs_gdb(o)
+    if not o.initrd:
+        raise Skip('no busybox for an initramfs (scripts/guests.sh)')
+    text = open(o.docs, encoding='utf-8').read()
+    session = next(b for b in re.findall(r'^```\n(.*?)^```', text, re.M | re.S) if '$ rhea ' in b)
+    rhea, = re.findall(r'^\$ rhea (.*)', session, re.M)
+    commands = re.findall(r'^\(gdb\) (.*)', session, re.M)
+    assert len(commands) > 8 and rhea.endswith('-s -S'), session
+    found = kernel_symbols(o, kernel_options(o) + ['-initrd', o.initrd])
+    with tempfile.TemporaryDirectory() as scratch:
+        vmlinux, script = os.path.join(scratch, 'vmlinux'), os.path.join(scratch, 'script')
+        symbol_file(vmlinux, {n: (int(found[n], 16), n != 'jiffies') for n in ('start_kernel', 'jiffies')})
+        with socket.socket() as probe:  # the port of the page may be taken here
+            probe.bind(('127.0.0.1', 0))
+            port = probe.getsockname()[1]
+        kernel = kernel_options(o)[kernel_options(o).index('-kernel') + 1]
+        argv = o.emulator.split() + rhea.replace('vmlinuz', kernel).replace('-s -S', f'-gdb tcp:127.0.0.1:{port} -S').split() + ['-accel', 'tcg']
+        with open(script, 'w') as f:
+            f.write('set pagination off\n' + ''.join(c.replace(':1234', f'127.0.0.1:{port}') + '\n' for c in commands))
+        with open(os.path.join(scratch, 'console'), 'wb') as console, \
+                subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=console, stderr=subprocess.STDOUT) as p:
+            try:
+                r = subprocess.run([gdb, '-nx', '-batch', '-ex', 'set tcp connect-timeout 30', '-x', script, vmlinux], stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=180)
+            finally:
+                p.kill()
+        out = r.stdout.decode(errors='replace')
+        for want in (r'Breakpoint 1, .*start_kernel', r'\nrip +0x' + found['start_kernel'][:8], r'cr3 .*\[ ', r'efer .*LMA', r'Hardware watchpoint 2',
+                     r'New value = \d+', r'VM status: paused', r'detached'):
+            if not re.search(want, out):
+                raise AssertionError(f'{want!r} is missing from what gdb says:\n{out}')
+
+
+def test_start_kernel(o, s):
+    """gdb and a Debian kernel: start_kernel, steps, registers, a watchpoint, on to init and the end"""
+    gdb = needs_gdb(o)
+    if not o.initrd:
+        raise Skip('no busybox for an initramfs (scripts/guests.sh)')
+    options = kernel_options(o) + ['-initrd', o.initrd]
+    found = kernel_symbols(o, options)
     with Machine(o, *options) as m:
         script = os.path.join(m.dir, 'script')
         with open(script, 'w') as f:
@@ -839,11 +908,70 @@ kill
 '''
 
 
+GDB_THREADS_SCRIPT = '''
+set pagination off
+set confirm off
+set tcp connect-timeout 10
+target remote {socket}
+hbreak leaf
+continue
+info threads
+set scheduler-locking on
+thread 2
+p/x $cs
+p/x $cr0 & 1
+stepi
+thread 1
+p $pc == (long)leaf
+p/x $cs
+p/x $cr0 & 1
+set scheduler-locking off
+restore {binary} binary 0x1800000
+dump binary memory {dump} 0x1800000 0x1800400
+maintenance packet Qqemu.PhyMemMode:1
+p/x *(unsigned char *)0x1800004
+x/4xb 0x10000
+maintenance packet Qqemu.PhyMemMode:0
+set var $xmm3.uint128 = 0x1234
+p/x $xmm3.uint128
+p/x $ymm3.v8_int32[0]
+set var $rax = 0x77
+p/x $rax
+monitor print /x $rax
+monitor info registers
+detach
+target remote {socket}
+info breakpoints
+continue
+p $pc == (long)leaf
+kill
+'''
+
+
+def test_gdb_threads(o, s):
+    """gdb itself: two CPUs in different modes, registers of all kinds written, binary packets, attach with breakpoints"""
+    gdb = needs_gdb(o)
+    with program(o, '-smp', '2') as m:
+        script, binary, dump = (os.path.join(m.dir, n) for n in ('script', 'binary', 'dump'))
+        data = bytes(range(256)) * 2 + b'$#}*' * 64 + bytes(range(255, -1, -1))
+        with open(binary, 'wb') as f:
+            f.write(data)
+        with open(script, 'w') as f:
+            f.write(GDB_THREADS_SCRIPT.format(socket=m.gdb, binary=binary, dump=dump))
+        r = subprocess.run([gdb, '-nx', '-batch', '-x', script, o.program], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, timeout=60)
+        text = r.stdout.decode(errors='replace')
+        for want in (r'Thread 1\.1 \(CPU#0', r'Thread 1\.2 \(CPU#1', r'\$1 = 0x', r'\$2 = 0x0', r'\$3 = 1', r'\$4 = 0x8', r'\$5 = 0x1', r'received: "OK"',
+                     r'\$6 = 0x4', r'\$7 = 0x1234', r'\$8 = 0x1234', r'\$9 = 0x77\s+0x77', r'RIP=', r'detached', r'hw breakpoint', r'\$10 = 1'):
+            if not re.search(want, text):
+                raise AssertionError(f'{want!r} is missing from what gdb says:\n{text}')
+        expect(open(dump, 'rb').read(), data, 'memory that was written and read')
+        expect(m.p.wait(TIMEOUT), 0, 'exit code after kill')
+
+
 def test_gdb(o, s):
     """gdb itself: break, step, watch, call, detach, attach"""
-    gdb = shutil.which('gdb-multiarch') or shutil.which('gdb')
-    if not gdb:
-        raise Skip('neither gdb-multiarch nor gdb is installed')
+    gdb = needs_gdb(o)
     with program(o) as m:
         script = os.path.join(m.dir, 'script')
         with open(script, 'w') as f:
@@ -867,6 +995,7 @@ def main():
     ap.add_argument('--program', required=True)
     ap.add_argument('--guests', default='')
     ap.add_argument('--initrd')
+    ap.add_argument('--docs', default='docs/gdb.md')
     ap.add_argument('names', nargs='*')
     o = ap.parse_args()
     tests = [f for n, f in globals().items() if n.startswith('test_') and (not o.names or any(w in n for w in o.names))]

@@ -1,0 +1,179 @@
+#!/usr/bin/env python3
+# tests/cli/hmp.py: the commands of the human monitor, against machines without and with a running guest. Prints TAP.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""hmp.py RHEA [PROGRAM]: PROGRAM is an ELF kernel that runs with paging in 64-bit mode."""
+import os
+import re
+import sys
+
+from harness import HALT, SCRATCH, Background, Skip, Terminal, main, rhea, test
+
+PROGRAM = os.path.abspath(sys.argv[2]) if len(sys.argv) > 2 else None
+
+
+class Monitor:
+    def __init__(self, b):
+        self.b = b
+
+    def __call__(self, line):
+        return rhea('monitor', self.b.hmp, stdin=line.encode() + b'\n')[0]
+
+
+def halted(*args):
+    return Background('-M', 'pc', '-m', '64', '-accel', 'tcg', '-kernel', HALT, '-S', *args)
+
+
+def expect(text, *patterns):
+    for p in patterns:
+        assert re.search(p, text, re.M), f'{p!r} is not in:\n{text}'
+
+
+@test
+def every_info_command_shows_something():
+    with halted('-smp', '2', '-name', 'box', '-uuid', '12345678-1234-1234-1234-123456789abc', '-numa', 'node,cpus=1', '-numa', 'node,cpus=0') as b:
+        m = Monitor(b)
+        items = re.findall(r'^info (\S+)', m('info'), re.M)
+        assert len(items) > 25 and items == sorted(items), items
+        for item in items:
+            text = m(f'info {item}')
+            assert text or item in ('fdsets',), f'info {item} shows nothing'
+            assert 'Error' not in text and 'unknown' not in text, f'info {item}: {text}'
+        expect(m('info status'), r'^VM status: paused \(prelaunch\)$')
+        expect(m('info registers -a'), 'CPU#0', 'CPU#1', 'CR0=', 'YMM00=')
+        expect(m('info name'), '^box$')
+        expect(m('info uuid'), '^12345678-1234-1234-1234-123456789abc$')
+        expect(m('info numa'), '^2 nodes', r'^node 0 cpus: 1$', r'^node 1 cpus: 0$', '^node 1 size: 32 MB$')
+        expect(m('info mtree'), 'system', 'pc.ram')
+        expect(m('info mtree -f'), 'FlatView|flat')
+        expect(m('info qtree'), 'isa-i8259')
+        expect(m('info qdm'), 'name "isa-serial", bus isa')
+        expect(m('info qom-tree /machine'), r'/cpu\[0\]')
+        expect(m('info ramblock'), r'pc\.ram +0x0000000000000000 0x0000000004000000')
+        expect(m('info lapic'), '/lapic$')
+        expect(m('info tlb'), 'PG disabled')
+        expect(m('info cpus'), r'^\* CPU #0', r'^  CPU #1')
+        expect(m('info mtree -x'), "Error: unexpected '-x'.*-f")
+        expect(m('info nosuch'), "unknown command: 'info nosuch'")
+        commands = re.findall(r'^(\S+)', m('help'), re.M)
+        assert len(commands) > 30 and commands == sorted(commands), commands
+        expect(m('help'), '^cont -- ', '^x expression -- ')
+        expect(m('help info tlb'), 'info tlb -- ')
+
+
+@test
+def without_a_cpu():
+    with Background('-M', 'none', '-S') as b:
+        m = Monitor(b)
+        for line in ('x 0', 'info tlb', 'info mem', 'info lapic', 'gva2gpa 0', 'print $rip', 'x/2i $pc'):
+            expect(m(line), '^Error: .*no (CPU|local)')
+
+
+@test
+def numbers_and_registers():
+    with halted() as b:
+        m = Monitor(b)
+        for text, want in (('6*7', '42'), ('1 + 2 * 3', '7'), ('(1 + 2) * 3', '9'), ('7 % 4 << 2', '12'), ('~0', '-1'), ('0xff & 0xf0 | 1', '241'),
+                           ('/x 255', '0xff'), ('/o 8', '010'), ("/c 65", "'A'"), ('-5 / 2', '-2'), ('$rip - $pc', '0'), ('/x $cr0 & 1', '0x1')):
+            expect(m('print ' + text), '^' + re.escape(want) + '$')
+        eax = int(m('print $eax'))
+        assert eax == int(m('print $rax')) == 0x2badb002, eax  # what a Multiboot kernel finds
+        for text, error in (('1/0', 'division'), ('(1', "'\\)'"), ('$nosuch', 'no such register'), ('x', 'expected a number'), ('1 2', "unexpected '2'"),
+                            ('(' * 200 + '1', 'too many brackets')):
+            expect(m('print ' + text), '^Error: .*' + error)
+
+
+@test
+def memory_and_ports():
+    with halted() as b:
+        m = Monitor(b)
+        expect(m('xp /2xw 0x100000'), '^0000000000100000: 0x1badb002 0x00010000$')
+        expect(m('x /3i 0x100020'), '^0x00100020: +cli', '^0x00100021: +hlt', 'jmp')
+        expect(m('xp /4xb 0x100000'), '0x02 0xb0 0xad 0x1b')
+        expect(m('gva2gpa 0x100020'), '^gpa: 0x100020$')
+        data = open(HALT, 'rb').read()
+        total = 0
+        for c in data:
+            total = ((total >> 1 | total << 15) + c) & 0xffff
+        expect(m(f'sum 0x100000 {len(data)}'), f'^{total:05}$')
+        expect(m('sum 0 0x100000000'), 'Error: size')
+        path = os.path.join(SCRATCH, 'saved')
+        m(f'pmemsave 0x100000 {len(data)} {path}')
+        assert open(path, 'rb').read() == data
+        expect(m('i /b 0x71'), r'^portb\[0x0071\] = 0x[0-9a-f]{2}$')
+        m('o /b 0x70 0x0f')  # an unused byte of CMOS: reads back
+        m('o /b 0x71 0x5a')
+        expect(m('i 0x71'), '= 0x5a$')
+        for line in ('i /g 0x70', 'i 0x10000', 'i', 'o 0x70', 'i /z 0', 'o /b 0x70 1 2', 'i /2b 0x70'):
+            expect(m(line), '^Error: ')
+
+
+@test
+def backends_come_and_go():
+    with halted('-chardev', 'ringbuf,id=ring') as b:
+        m = Monitor(b)
+        m('ringbuf_write ring hello')
+        expect(m('ringbuf_read ring 10'), '^hello$')
+        path = os.path.join(SCRATCH, 'changed')
+        assert m(f'chardev-add file,id=c1,path={path}') == ''
+        expect(m('info chardev'), '^c1: filename=file')
+        assert m('chardev-change c1 null') == ''
+        expect(m('info chardev'), '^c1: filename=null')
+        expect(m('chardev-change nosuch null'), "Error: .*'nosuch'")
+        expect(m('chardev-change compat_monitor0 null'), 'belongs to a monitor')
+        expect(m('chardev-change c1 nosuch'), 'Error: .*nosuch')
+        expect(m('info chardev'), '^c1: filename=null')
+        assert m('chardev-remove c1') == ''
+        assert m('object_add secret,id=s1,data=x') == ''
+        expect(m('qom-list /objects'), r'^s1 \(child<secret>\)')
+        assert m('object_del s1') == ''
+        expect(m('object_del s1'), "Error: .*'s1'")
+        log = os.path.join(SCRATCH, 'log')
+        assert m(f'logfile {log}') == '' and m('log int') == '' and m('log none') == ''
+        expect(m('log nosuch'), 'Error: .*nosuch')
+        expect(m('cpu 7'), 'Error: there is no CPU 7')
+
+
+@test
+def keys_complete_and_recall():
+    with halted('-chardev', 'null,id=a-chardev') as b:
+        m = Monitor(b)
+        m('object_add secret,id=an-object,data=x')
+        t = Terminal('monitor', b.hmp)
+        t.wait_for('(qemu) ')
+        for typed, whole in (('info tl', 'info tlb '), ('info registers ', 'info registers -a '), ('chardev-rem', 'chardev-remove '),
+                             ('chardev-remove a', 'chardev-remove a-chardev '), ('object_del ', 'object_del an-object '), ('log in_', 'log in_asm '),
+                             ('log int,in_', 'log int,in_asm '), ('qom-list /machine/cp', 'qom-list /machine/cpu[0] '), ('help gdb', 'help gdbserver '),
+                             ('help info lap', 'help info lapic ')):
+            t.type(typed.encode() + b'\t')
+            t.wait_for(whole)
+            t.type(b'\x15')
+        t.type(b'info name\rinfo history\r')
+        t.wait_for("'info name'")
+        t.type(b'\x03\x04')
+        t.finish(0)
+
+
+@test
+def page_tables():
+    if not PROGRAM:
+        raise Skip('no program for 64-bit mode was built')
+    with Background('-M', 'pc', '-m', '64', '-accel', 'tcg', '-cpu', 'max', '-kernel', PROGRAM) as b:
+        m = Monitor(b)
+        for _ in range(1000):
+            if int(m('print $efer & 0x400').strip()):
+                break
+        m('stop')
+        tlb, mem = m('info tlb'), m('info mem')
+        rows = [line.split() for line in tlb.splitlines()]
+        assert rows and all(re.fullmatch(r'[0-9a-f]{16}:', r[0]) and re.fullmatch(r'[XGPDACTUW-]{9}', r[2]) for r in rows), tlb[:1000]
+        mapped = sum(int(e, 16) - int(s, 16) for s, e in re.findall(r'^([0-9a-f]{16})-([0-9a-f]{16}) ', mem, re.M))
+        assert mapped >= len(rows) * 4096 and len(mem.splitlines()) <= len(rows), mem
+        # each page leads where the debugger's walk leads
+        for r in rows[:5] + rows[-5:]:
+            expect(m(f'gva2gpa 0x{r[0][:-1]}'), f'^gpa: 0x{int(r[1], 16):x}$' if int(r[1], 16) else '^gpa: 0(x0)?$')
+        expect(m('gva2gpa 0x7fff00000000'), 'Unmapped')
+        expect(m('x /2i $pc'), r'^0x[0-9a-f]+: +\w+')
+        expect(m('print $cs'), '^8$')
+
+
+main()
