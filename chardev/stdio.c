@@ -19,6 +19,7 @@ typedef struct {
 } StdioChardev;
 
 static StdioChardev *the_stdio;
+static const char *forbidden;
 static struct termios saved;
 static volatile sig_atomic_t is_raw;
 
@@ -27,6 +28,11 @@ void stdio_restore_terminal(void)
     if (is_raw) {
         tcsetattr(STDIN_FILENO, TCSANOW, &saved);
     }
+}
+
+void stdio_forbid(const char *why)
+{
+    forbidden = why;
 }
 
 static void set_raw(bool signals)
@@ -56,6 +62,9 @@ static bool stdio_open(Chardev *chr, KeyValues *kv, GError **error)
     s->signals = true;
     if (!keyvals_bool(kv, "signal", &s->signals, error)) {
         return false;
+    }
+    if (forbidden) {
+        return error_set(error, "stdio: %s", forbidden);
     }
     if (the_stdio) {
         return error_set(error, "stdio is in use by chardev '%s' already; share it with "

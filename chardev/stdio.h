@@ -7,5 +7,6 @@
 
 /* Give the terminal its old settings back. Async-signal-safe; harmless when there is nothing to do. */
 void stdio_restore_terminal(void);
+void stdio_forbid(const char *why); /* who asks for it gets this reason */
 /* After SIGCONT: raw mode again. Async-signal-safe. */
 void stdio_continue(void);

@@ -263,9 +263,9 @@ static CheckStatus check_privileges(Finding *f)
 static CheckStatus check_disassembly(Finding *f)
 {
 #ifdef HAVE_CAPSTONE
-    return find(f, CHECK_OK, NULL, "capstone: code as text in logs and monitors");
+    return find(f, CHECK_OK, NULL, "capstone: the translator's code as text in -d out_asm");
 #else
-    return find(f, CHECK_NOTE, "on Debian: apt-get install libcapstone-dev, then build again", "built without capstone: code is shown as bytes");
+    return find(f, CHECK_NOTE, "on Debian: apt-get install libcapstone-dev, then build again", "built without capstone: -d out_asm shows bytes");
 #endif
 }
 

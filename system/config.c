@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 #include <time.h>
 #include "chardev/mux.h"
+#include "chardev/stdio.h"
 #include "hw/nvram/fw_cfg.h"
 #include "hw/x86/smbios.h"
 #include "system/machine_file.h"
@@ -133,6 +134,9 @@ OPTION_HANDLER(opt_action)
     if (!kv) {
         return false;
     }
+    if (keyvals_get(kv, "watchdog")) {
+        return error_set(error, "watchdog= is not supported yet: there are no watchdog devices");
+    }
     cl->panic_given |= keyvals_get(kv, "panic") != NULL;
     return choose(kv, "reboot", &qapi_type_RebootAction, &cl->actions.reboot, error) &&
            choose(kv, "shutdown", &qapi_type_ShutdownAction, &cl->actions.shutdown, error) &&
@@ -167,6 +171,7 @@ OPTION_HANDLER(opt_stopped)
 OPTION_HANDLER(opt_daemonize)
 {
     cl->daemonize = true;
+    stdio_forbid("not with -daemonize, which closes standard input and output; use a socket, a file or null");
     return true;
 }
 
