@@ -118,6 +118,35 @@ static void cmd_object_add(GString *out, json_t *args)
     }
 }
 
+/* "ctrl-alt-f1", names or numbers, for QMP's send-key. */
+static void cmd_sendkey(GString *out, json_t *args)
+{
+    const QmpCommand *command = qmp_command_find("send-key");
+    g_auto(GStrv) names = g_strsplit(arg(args, "keys"), "-", -1);
+    json_t *keys = json_array(), *request = json_pack("{s:o}", "keys", keys), *hold = json_object_get(args, "hold_ms"), *reply = NULL;
+    GError *error = NULL;
+    for (char **n = names; *n; n++) {
+        char *end;
+        guint64 code = g_ascii_strtoull(*n, &end, 0);
+        bool number = strlen(*n) > 1 && !*end; /* "1" is the key */
+        json_array_append_new(keys, number ? json_pack("{s:s, s:I}", "type", "number", "data", (json_int_t)code)
+                                           : json_pack("{s:s, s:s}", "type", "qcode", "data", *n));
+    }
+    if (hold) {
+        json_object_set(request, "hold-time", hold);
+    }
+    if (!command) {
+        error_set(&error, "sendkey: not supported yet: it needs the QMP command send-key");
+    } else {
+        reply = qmp_command_call(command, request, &error);
+    }
+    if (error) {
+        say_error(out, error);
+    }
+    json_decref(reply);
+    json_decref(request);
+}
+
 static void show_text(GString *out, json_t *reply)
 {
     g_string_append_printf(out, "%s\n", json_string_value(reply));
@@ -167,6 +196,7 @@ const HmpCommand hmp_commands[] = {
     {"quit", "", "quit the emulator", "quit"},
     {"ringbuf_read", "device:c,size:i", "read from a ring buffer character device", "ringbuf-read", show_text},
     {"ringbuf_write", "device:c,data:s", "write to a ring buffer character device", "ringbuf-write"},
+    {"sendkey", "keys:s,hold_ms?:i", "press keys together: ctrl-alt-f1, or their numbers", .run = cmd_sendkey},
     {"stop", "", "stop emulation", "stop"},
     {"sum", "start:i,size:i", "the checksum (BSD's) of physical memory", .run = hmp_sum},
     {"system_powerdown", "", "press the power button", "system_powerdown"},

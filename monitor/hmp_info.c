@@ -365,6 +365,7 @@ const HmpCommand hmp_info_items[] = {
     {"kvm", "", "show KVM information", "query-kvm", show_kvm},
     {"lapic", "", "show the state of the local APIC", .run = info_lapic},
     {"mem", "", "show the active virtual memory mappings, by ranges", .run = info_mem},
+    {"memory-devices", "", "show memory devices", "query-memory-devices", show_nothing_yet},
     {"memory_size_summary", "", "show the size of memory", "query-memory-size-summary", show_memory},
     {"mtree", "-f?:-", "show memory tree (-f: the flat view)", .run = info_mtree},
     {"name", "", "show the current VM name", "query-name", show_name},

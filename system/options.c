@@ -266,7 +266,7 @@ void options_print_help(FILE *out, const char *argv0)
 {
     options_print_version(out);
     fprintf(out, "usage: %s [options]\n", argv0);
-    for (const Subcommand *sub = subcommands; sub->name; sub++) {
+    for (const Subcommand *sub = subcommands; sub->name && subcommands_allowed(argv0); sub++) {
         fprintf(out, "       rhea %s\n", sub->summary);
     }
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {

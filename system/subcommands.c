@@ -12,10 +12,15 @@ const Subcommand subcommands[] = {
     {0},
 };
 
+bool subcommands_allowed(const char *argv0)
+{
+    g_autofree char *program = g_path_get_basename(argv0);
+    return !g_str_has_prefix(program, "qemu-");
+}
+
 const Subcommand *subcommand_find(int argc, char **argv)
 {
-    g_autofree char *program = g_path_get_basename(argv[0]);
-    for (const Subcommand *s = subcommands; argc > 1 && s->name && !g_str_has_prefix(program, "qemu-"); s++) {
+    for (const Subcommand *s = subcommands; argc > 1 && s->name && subcommands_allowed(argv[0]); s++) {
         if (g_str_equal(argv[1], s->name)) {
             return s;
         }

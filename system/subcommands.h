@@ -14,6 +14,7 @@ typedef struct Subcommand {
 } Subcommand;
 
 extern const Subcommand subcommands[]; /* ended by a row without name */
+bool subcommands_allowed(const char *argv0);
 const Subcommand *subcommand_find(int argc, char **argv);
 
 int run_main(int argc, char **argv, char ***emulate);

@@ -1,14 +1,18 @@
 #!/usr/bin/env python3
 # tests/cli/doors.py: rhea run, check and monitor; machine files; -runas and -chroot. Prints TAP.
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""doors.py RHEA"""
+"""doors.py RHEA docs/from-qemu.md"""
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
+import sys
 
 from harness import BZIMAGE, HALT, PATIENCE, RHEA, SCRATCH, Background, Skip, Terminal, fails, main, rhea, scratch, test, with_bytes
+
+GUIDE = os.path.abspath(sys.argv[2])
 
 
 # ---- rhea run ----
@@ -231,6 +235,13 @@ def no_option_of_qemu_is_unknown():
         p = subprocess.run([RHEA, '-' + option, '?', '-nosuch-option'], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE, check=False)
         assert p.returncode == 1 and any(t in p.stderr for t in ('-nosuch-option', '?: disk', '-readconfig: cannot', f'-{option}: this option is not supported yet')), \
             f'-{option}: {p.stderr}'
+
+
+@test
+def the_guide_tells_of_each_option_of_qemu():
+    with open(GUIDE, encoding='utf-8') as f:
+        told = set(re.findall(r'`-([A-Za-z0-9_-]+)', f.read())) | {'hdb', 'hdc', 'help'}  # -hda to -hdd; -h
+    assert not set(QEMU_OPTIONS) - told, f'docs/from-qemu.md does not mention {sorted(set(QEMU_OPTIONS) - told)}'
 
 
 # ---- privileges ----

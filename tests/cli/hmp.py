@@ -108,6 +108,23 @@ def memory_and_ports():
 
 
 @test
+def keys():
+    with halted() as b:
+        m = Monitor(b)
+        if '"send-key"' not in rhea('monitor', b.qmp, stdin=b'query-commands\n')[0]:
+            expect(m('sendkey ctrl-alt-f1'), '^Error: sendkey: not supported yet')
+            raise Skip('there is no send-key yet')
+        m('cont')
+        for line, error in (('sendkey nosuch', 'nosuch'), ('sendkey', 'keys')):
+            expect(m(line), '^Error: .*' + error)
+        assert m('sendkey ctrl-a 50') == '' and m('sendkey 0x1c') == ''
+        for _ in range(1000):
+            if '= 0x1d' in m('i /b 0x60'):  # left Ctrl, as the guest gets it
+                return
+        raise AssertionError('the key does not arrive')
+
+
+@test
 def backends_come_and_go():
     with halted('-chardev', 'ringbuf,id=ring') as b:
         m = Monitor(b)
