@@ -197,6 +197,7 @@ const HmpCommand hmp_commands[] = {
     {"ringbuf_read", "device:c,size:i", "read from a ring buffer character device", "ringbuf-read", show_text},
     {"ringbuf_write", "device:c,data:s", "write to a ring buffer character device", "ringbuf-write"},
     {"sendkey", "keys:s,hold_ms?:i", "press keys together: ctrl-alt-f1, or their numbers", .run = cmd_sendkey},
+    {"set-action", "reboot:s,shutdown?:s,panic?:s", "choose what follows a reboot, shutdown or panic of the guest, as -action does", "set-action"},
     {"stop", "", "stop emulation", "stop"},
     {"sum", "start:i,size:i", "the checksum (BSD's) of physical memory", .run = hmp_sum},
     {"system_powerdown", "", "press the power button", "system_powerdown"},

@@ -5,7 +5,6 @@
  */
 #include "monitor/line_editor.h"
 
-#define LINE_MAX_BYTES 1024
 #define HISTORY_MAX 32
 #define CTRL(c) ((c) & 0x1f)
 
@@ -98,7 +97,7 @@ static void enter(LineEditor *e)
 
 static void insert(LineEditor *e, char c)
 {
-    if (e->line->len >= LINE_MAX_BYTES) {
+    if (e->line->len >= LINE_EDITOR_MAX) {
         return;
     }
     g_string_insert_c(e->line, e->cursor++, c);

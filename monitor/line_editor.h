@@ -7,6 +7,8 @@
 #pragma once
 #include "util/osdep.h"
 
+#define LINE_EDITOR_MAX 1024 /* characters; more are not taken */
+
 typedef struct LineEditor {
     const char *prompt;
     void (*put)(void *opaque, const char *bytes, size_t len); /* to the terminal */

@@ -302,6 +302,12 @@ static void hmp_line(Client *c, const char *line)
             g_string_truncate(clean, clean->len - 1); /* keys of the editor */
         }
     }
+    if (clean->len > LINE_EDITOR_MAX) {
+        report_error("monitor: a line has %zu characters, %d at most are possible: '%.40s...'", clean->len, LINE_EDITOR_MAX, clean->str);
+        c->exit_code = 1;
+        g_string_free(clean, TRUE);
+        return;
+    }
     c->busy = true;
     write_all(c->sock, clean->str, clean->len);
     write_all(c->sock, "\r", 1);

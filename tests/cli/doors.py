@@ -111,6 +111,7 @@ def monitor_on_a_pipe():
     with Background('-M', 'none', '-S') as b:
         out, err = rhea('monitor', b.hmp, stdin=b'info status\n# nothing\nprint 6*7\ninfo\tversion')
         assert out.startswith('VM status: paused (prelaunch)\n42\n7.2.22') and '(qemu)' not in out and '\r' not in out and not err, (out, err)
+        fails('monitor', b.hmp, stdin=b'x' * 1025 + b'\ninfo name\n', texts=['1025', '1024'])
         out, err = rhea('monitor', f'unix:{b.qmp}', stdin=b'query-status\n\n# nothing\nqom-get path=/machine property=type\n{"execute":\n'
                         b'"qom-list",\n"arguments": {"path": "/"}}\nhuman-monitor-command command-line="print 6 * 7"\n')
         texts = json.JSONDecoder()

@@ -43,6 +43,7 @@ def every_info_command_shows_something():
         expect(m('info name'), '^box$')
         expect(m('info uuid'), '^12345678-1234-1234-1234-123456789abc$')
         expect(m('info numa'), '^2 nodes', r'^node 0 cpus: 1$', r'^node 1 cpus: 0$', '^node 1 size: 32 MB$')
+        expect(m('info hotpluggable-cpus'), r'cpu\[1\]: .*"node-id":0', r'cpu\[0\]: .*"node-id":1')
         expect(m('info mtree'), 'system', 'pc.ram')
         expect(m('info mtree -f'), 'FlatView|flat')
         expect(m('info qtree'), 'isa-i8259')
@@ -147,6 +148,8 @@ def backends_come_and_go():
         log = os.path.join(SCRATCH, 'log')
         assert m(f'logfile {log}') == '' and m('log int') == '' and m('log none') == ''
         expect(m('log nosuch'), 'Error: .*nosuch')
+        assert m('set-action shutdown pause') == ''
+        expect(m('set-action fly'), "Error: .*'?fly")
         expect(m('cpu 7'), 'Error: there is no CPU 7')
 
 
@@ -160,7 +163,8 @@ def keys_complete_and_recall():
         for typed, whole in (('info tl', 'info tlb '), ('info registers ', 'info registers -a '), ('chardev-rem', 'chardev-remove '),
                              ('chardev-remove a', 'chardev-remove a-chardev '), ('object_del ', 'object_del an-object '), ('log in_', 'log in_asm '),
                              ('log int,in_', 'log int,in_asm '), ('qom-list /machine/cp', 'qom-list /machine/cpu[0] '), ('help gdb', 'help gdbserver '),
-                             ('help info lap', 'help info lapic ')):
+                             ('help info lap', 'help info lapic '), ('set-action sh', 'set-action shutdown '),
+                             ('set-action reset pa', 'set-action reset pause ')):
             t.type(typed.encode() + b'\t')
             t.wait_for(whole)
             t.type(b'\x15')
