@@ -10,8 +10,7 @@
 
 static int ready_fd = -1; /* child's end of the pipe to the waiting parent */
 static int null_fd = -1;  /* opened before -chroot hides it */
-static int pidfile_folder = -1;
-static char *pidfile_name;
+static char *pidfile;
 
 /* The parent's only job left. */
 static G_NORETURN void wait_for_child(int fd)
@@ -77,7 +76,7 @@ void daemon_ready(void)
 
 static void remove_pidfile(void)
 {
-    unlinkat(pidfile_folder, pidfile_name, 0);
+    unlink(pidfile);
 }
 
 bool daemon_write_pidfile(const char *path, GError **error)
@@ -96,10 +95,7 @@ bool daemon_write_pidfile(const char *path, GError **error)
         close(fd);
         return error_set_errno(error, errno, "-pidfile: cannot write '%s'", path);
     }
-    /* The lock lives as long as the descriptor, that is, the process. The folder's descriptor outlives -chroot. */
-    g_autofree char *folder = g_path_get_dirname(path);
-    pidfile_folder = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    pidfile_name = g_path_get_basename(path);
+    pidfile = realpath(path, NULL); /* the lock lives as long as the descriptor, that is, the process */
     atexit(remove_pidfile);
     return true;
 }

@@ -276,7 +276,10 @@ def runas_and_chroot():
         assert os.readlink(f'/proc/{b.p.pid}/root') == room
         _, err = rhea('monitor', b.qmp, stdin=b'chardev-add id=f backend={"type":"file","data":{"out":"/etc/x"}}\n', code=1)
         assert '/etc/x' in err, err  # there is no /etc there
-    # by name, in the background: the standard streams are closed all the same, and the pid file goes in the end
+        # no descriptor of a folder outside is a way out
+        for fd in os.listdir(f'/proc/{b.p.pid}/fd'):
+            assert not os.path.isdir(f'/proc/{b.p.pid}/fd/{fd}'), os.readlink(f'/proc/{b.p.pid}/fd/{fd}')
+    # by name, in the background: the standard streams are closed all the same
     pidfile = os.path.join(SCRATCH, 'pid')
     rhea('-M', 'none', '-S', '-display', 'none', '-nodefaults', '-daemonize', '-pidfile', pidfile, '-chroot', room, '-runas', 'nobody', '-qmp',
          f'unix:{SCRATCH}/d,server=on,wait=off')
