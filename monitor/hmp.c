@@ -387,20 +387,31 @@ static void list_row(GString *out, const HmpCommand *c, const char *prefix)
     g_string_append_printf(out, " -- %s\n", c->help);
 }
 
+static void list_rows(GString *out, const HmpCommand *rows, unsigned n, const char *prefix)
+{
+    for (unsigned i = 0; i < n; i++) {
+        list_row(out, &rows[i], prefix);
+    }
+}
+
+/* "help", "help COMMAND", "help info", "help info ITEM" */
 static void cmd_help(GString *out, json_t *args)
 {
-    const char *name = arg(args, "command");
-    const HmpCommand *c = name ? hmp_find(hmp_commands, hmp_command_count, name) : NULL;
-    bool info = name && g_str_has_prefix(name, "info");
-    const HmpCommand *table = info ? hmp_info_items : hmp_commands;
-    unsigned n = info ? hmp_info_count : hmp_command_count;
-    if (c && !info) {
+    const char *line = arg(args, "command");
+    g_autofree char *name = take_word(line ? &line : &(const char *){""});
+    const HmpCommand *c = hmp_find(hmp_commands, hmp_command_count, name);
+    bool info = c && c->run == cmd_info;
+    const HmpCommand *item = info ? hmp_find(hmp_info_items, hmp_info_count, line) : NULL;
+    if (item) {
+        list_row(out, item, "info ");
+    } else if (info) {
+        list_rows(out, hmp_info_items, hmp_info_count, "info ");
+    } else if (c) {
         list_row(out, c, "");
-    } else if (name && !info) {
+    } else if (*name) {
         g_string_append_printf(out, "unknown command: '%s'\n", name);
-    }
-    for (unsigned i = 0; i < n && (!name || info); i++) {
-        list_row(out, &table[i], info ? "info " : "");
+    } else {
+        list_rows(out, hmp_commands, hmp_command_count, "");
     }
 }
 
@@ -416,7 +427,5 @@ static void cmd_info(GString *out, json_t *args)
     if (*name) {
         g_string_append_printf(out, "unknown command: 'info %s'\n", name);
     }
-    for (unsigned i = 0; i < hmp_info_count; i++) {
-        list_row(out, &hmp_info_items[i], "info ");
-    }
+    list_rows(out, hmp_info_items, hmp_info_count, "info ");
 }

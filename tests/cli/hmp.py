@@ -58,7 +58,9 @@ def every_info_command_shows_something():
         commands = re.findall(r'^(\S+)', m('help'), re.M)
         assert len(commands) > 30 and commands == sorted(commands), commands
         expect(m('help'), '^cont -- ', '^x expression -- ')
-        expect(m('help info tlb'), 'info tlb -- ')
+        assert m('help info tlb').startswith('info tlb -- ') and len(m('help info tlb').splitlines()) == 1
+        assert m('help cont') == 'cont -- resume emulation\n' and m('help info') == m('info') and m('?') == m('help')
+        expect(m('help nosuch'), "unknown command: 'nosuch'")
 
 
 @test
