@@ -65,6 +65,20 @@ def fails(*args, texts, stdin=b''):
         assert text in err, f'{args}: {text!r} is not in {err!r}'
 
 
+def listens(path):
+    """A socket is there a moment before it takes connections."""
+    with open('/proc/net/unix', encoding='utf-8', errors='replace') as f:
+        return any(line.split()[3] == '00010000' and line.split()[-1] == path for line in f if path in line)
+
+
+def wait_for_sockets(process, *paths):
+    end = time.time() + PATIENCE
+    while not all(listens(p) for p in paths):
+        assert process.poll() is None, process.stdout.read().decode() if process.stdout else process.returncode
+        assert time.time() < end, f'nobody listens on {paths}'
+        time.sleep(0.01)
+
+
 class Background:
     """An emulator with a human monitor and a QMP socket."""
 
@@ -72,11 +86,7 @@ class Background:
         self.hmp, self.qmp = os.path.join(SCRATCH, 'hmp'), os.path.join(SCRATCH, 'qmp')
         self.p = subprocess.Popen([RHEA, '-nodefaults', '-display', 'none', *args, '-monitor', f'unix:{self.hmp},server=on,wait=off', '-qmp',
                                    f'unix:{self.qmp},server=on,wait=off'], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **kw)
-        end = time.time() + PATIENCE
-        while not (os.path.exists(self.hmp) and os.path.exists(self.qmp)):
-            assert self.p.poll() is None and time.time() < end, self.p.stdout.read().decode()
-            time.sleep(0.01)
-        time.sleep(0.05)  # a socket exists a moment before it listens
+        wait_for_sockets(self.p, self.hmp, self.qmp)
 
     def __enter__(self):
         return self

@@ -9,9 +9,8 @@ import shlex
 import shutil
 import subprocess
 import sys
-import time
 
-from harness import PATIENCE, RHEA, SCRATCH, Skip, main, test
+from harness import PATIENCE, RHEA, SCRATCH, Skip, main, test, wait_for_sockets
 
 with open(sys.argv[2], encoding='utf-8') as page:
     # Indented blocks, each a list of lines.
@@ -36,11 +35,7 @@ class Server:
         words = shlex.split(here(block('rhea ')[0]))
         assert words[0] == 'rhea' and words[-1] == '&', words
         self.p = subprocess.Popen([RHEA] + words[1:-1], stdin=subprocess.DEVNULL)
-        end = time.time() + PATIENCE
-        while not os.path.exists(SOCKET):
-            assert self.p.poll() is None and time.time() < end, 'no socket'
-            time.sleep(0.01)
-        time.sleep(0.05)
+        wait_for_sockets(self.p, SOCKET)
 
     def __exit__(self, *exc):
         self.p.terminate()
