@@ -300,16 +300,28 @@ GPtrArray *qmp_device_list_properties(const QmpDeviceListPropertiesArg *arg, GEr
     return type_properties(arg->typename, "device", error);
 }
 
-/* ---- users' objects ---- */
+/* ---- users' objects and devices ---- */
 
 bool qmp_object_add(json_t *arguments, GError **error)
 {
     g_autofree char *text = json_dumps(arguments, 0);
-    g_autoptr(KeyValues) kv = keyvals_parse(text, NULL, error);
+    g_autoptr(KeyValues) kv = keyvals_parse_nested(text, NULL, error);
     return kv && user_object_add(kv, error);
 }
 
 bool qmp_object_del(const QmpObjectDelArg *arg, GError **error)
 {
     return user_object_del(arg->id, error);
+}
+
+bool qmp_device_add(json_t *arguments, GError **error)
+{
+    g_autofree char *text = json_dumps(arguments, 0);
+    g_autoptr(KeyValues) kv = keyvals_parse(text, NULL, error);
+    return kv && device_add(kv, true, error);
+}
+
+bool qmp_device_del(const QmpDeviceDelArg *arg, GError **error)
+{
+    return device_del(arg->id, error);
 }
