@@ -270,6 +270,7 @@ static bool make_machine(CommandLine *cl, GError **error)
         cl->done = true;
         return true;
     }
+    machine_config.ram_size_given = cl->ram_size != 0;
     machine_config.ram_size = cl->ram_size ? cl->ram_size : m->ops->default_ram_size;
     if (!smp_parse(cl->smp, m->ops->max_cpus ? m->ops->max_cpus : 1, name, &machine_config, error)) {
         g_prefix_error(error, "-smp %s: ", cl->smp ? cl->smp : "1");

@@ -45,6 +45,7 @@ typedef enum {
     PROPERTY_CHARDEV, /* an embedded struct ChardevFrontend (chardev/chardev.h); text is a chardev id.
                        * Setting it fills .chr; the device connects in realize. */
     PROPERTY_CUSTOM,  /* .get/.set do it all */
+    PROPERTY_JSON,    /* so do they here; the text is JSON, and names[0] the name of its type */
 } PropertyKind;
 
 typedef struct Property {
@@ -236,6 +237,7 @@ struct Object {
     GHashTable *children; /* name → Object*, insertion order in child_order */
     GPtrArray *child_order;
     GHashTable *set_by_user; /* names of properties set explicitly */
+    bool completed;       /* a user's object: from here on only late properties may change */
 };
 Object *object_new(const ObjectType *type);
 Object *object_ref(Object *obj);

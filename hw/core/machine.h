@@ -19,6 +19,7 @@
 typedef struct MachineConfig {
     const char *arch;                  /* the guest's, by argv[0] */
     uint64_t ram_size;                 /* bytes; -m */
+    bool ram_size_given;
     unsigned cpus, max_cpus;           /* -smp */
     unsigned sockets, dies, cores, threads;
     const char *cpu_model;             /* "-cpu" text: "max,+avx2,-pku"; NULL: the machine's default */
@@ -64,6 +65,7 @@ struct Machine {
     MemoryRegion system_memory, system_io; /* roots of address_space_memory / _io */
     MemoryRegion ram;                      /* all of -m, mapped by the machine through aliases */
     char *accel;                           /* "kvm:tcg"; NULL: not said */
+    char *memory_backend;                  /* id; NULL: the machine makes its own */
     bool dump_guest_core, mem_merge;
 };
 #define MACHINE(o) ((Machine *)(o))
