@@ -58,6 +58,9 @@ struct Cpu {
 };
 #define CPU(o) ((Cpu *)(o))
 
+/* A range of virtual addresses and where it is in physical memory. */
+typedef void CpuCoreMapping(uint64_t va, hwaddr pa, uint64_t size, void *opaque);
+
 /* What a target provides. All targets live in one binary; nothing else is compiled per target. */
 struct CpuClass {
     const char *arch;              /* "x86_64" */
@@ -82,6 +85,12 @@ struct CpuClass {
     const struct TcgCpuOps *tcg;                    /* accel/tcg/tcg.h; NULL: not under TCG */
     const struct KvmCpuOps *kvm;                    /* accel/kvm/kvm.h; NULL: not under KVM */
     const struct GdbTarget *gdb;                    /* accel/debug.h; NULL: not for debuggers */
+    /* For memory dumps; the vCPU is stopped and its state fetched. */
+    uint16_t core_machine;                          /* ELF's number of the architecture */
+    void (*core_notes)(Cpu *cpu, GByteArray *out);  /* append ELF notes; NULL: no dumps */
+    /* What the page tables map, in no order; *root names them, and the same root again needs no answer (UINT64_MAX:
+     * paging is off). False: they have no end. */
+    bool (*core_mappings)(Cpu *cpu, CpuCoreMapping *fn, void *opaque, uint64_t *root);
 };
 
 /* Interrupt controllers in the host kernel: all of them, none, or only the local ones. In the order of

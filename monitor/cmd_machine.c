@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include <fcntl.h>
+#include "backends/memory.h"
 #include "hw/core/machine.h"
 #include "monitor/monitor.h"
 #include "qapi/qapi-commands.h"
@@ -275,6 +276,29 @@ QapiMemoryInfo *qmp_query_memory_size_summary(GError **error)
 GPtrArray *qmp_query_memory_devices(GError **error)
 {
     return g_ptr_array_new();
+}
+
+GPtrArray *qmp_query_memdev(GError **error)
+{
+    const Object *box = object_container("/objects");
+    GPtrArray *list = g_ptr_array_new();
+    for (unsigned i = 0; box->child_order && i < box->child_order->len; i++) {
+        const MemoryBackend *b = box->child_order->pdata[i];
+        if (!object_type_is(b->obj.type, "memory-backend")) {
+            continue;
+        }
+        QapiMemdev *info = g_new0(QapiMemdev, 1);
+        *info = (QapiMemdev){.id = g_strdup(b->obj.name), .size = b->size, .merge = b->merge, .dump = b->dump, .prealloc = b->prealloc,
+                             .share = b->share, .has_reserve = true, .reserve = b->reserve,
+                             .host_nodes = g_array_new(FALSE, FALSE, sizeof(uint16_t)), .policy = b->policy};
+        for (uint16_t node = 0; node < HOST_NODES_MAX; node++) {
+            if (b->host_nodes & BIT_ULL(node)) {
+                g_array_append_val(info->host_nodes, node);
+            }
+        }
+        g_ptr_array_add(list, info);
+    }
+    return list;
 }
 
 typedef struct {

@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "monitor/monitor.h"
+#include "monitor/dump.h"
 #include "monitor/hmp.h"
 #include "monitor/out.h"
 #include "monitor/qmp.h"
@@ -33,6 +34,7 @@ typedef struct {
 
 void monitors_flush(void)
 {
+    dump_cancel();
     qmp_monitors_flush();
 }
 

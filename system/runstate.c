@@ -23,6 +23,7 @@ static struct {
     int exit_code;
     /* set by the signal handler */
     int signo, sender_pid;
+    const char *held; /* see runstate_hold */
 } rs = {.state = QAPI_RUN_STATE_PRELAUNCH, .actions = {.panic = QAPI_PANIC_ACTION_SHUTDOWN}, .stop_state = -1,
         .exit_code = EXIT_CODE_NONE};
 
@@ -114,10 +115,19 @@ static void set_running(bool running)
     }
 }
 
+void runstate_hold(const char *reason)
+{
+    rs.held = reason;
+    mainloop_wake(); /* a reset may be waiting */
+}
+
 bool vm_start(GError **error)
 {
     if (rs.state == RUN_STATE_RUNNING) {
         return true;
+    }
+    if (rs.held) {
+        return error_set(error, "%s", rs.held);
     }
     if (!runstate_may_follow(rs.state, RUN_STATE_RUNNING)) {
         return error_set(error, "the machine is in state '%s': reset it first (system_reset)", runstate_name(rs.state));
@@ -344,7 +354,7 @@ bool runstate_handle_requests(int *exit_code)
     if (cause != SHUTDOWN_NONE && do_shutdown(cause, exit_code)) {
         return true;
     }
-    cause = take(&rs.reset_cause, SHUTDOWN_NONE);
+    cause = rs.held ? SHUTDOWN_NONE : take(&rs.reset_cause, SHUTDOWN_NONE);
     if (cause != SHUTDOWN_NONE) {
         do_reset(cause);
     }

@@ -37,6 +37,10 @@ RunState runstate_get(void);
 const char *runstate_name(RunState state);
 bool runstate_is_running(void);
 
+/* While there is a reason, the machine is neither started nor reset (a shutdown is not held up): who reads its memory
+ * needs it to stand still. NULL ends that. */
+void runstate_hold(const char *reason);
+
 /* Start or go on. After a shutdown that only paused, the machine must be reset first. */
 bool vm_start(GError **error) WARN_UNUSED;
 /* Stop all vCPUs and the virtual clock; returns when they stand still. A machine that does not run

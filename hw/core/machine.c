@@ -174,6 +174,7 @@ static void enter_tree(Machine *m)
         object_unparent(old);
     }
     object_add_child(object_root(), "machine", &m->obj);
+    object_container("/objects");
     object_container("/machine/peripheral");
     object_container("/machine/peripheral-anon");
     object_container("/machine/unattached");
@@ -231,6 +232,12 @@ Machine *machine_new(const char *options, GError **error)
 static MemoryBackend *find_memory(Machine *m, GError **error)
 {
     const char *id = m->ops->default_ram_id ? m->ops->default_ram_id : "ram";
+    g_autofree char *path = g_strdup_printf("/objects/%s", id);
+    if (!m->memory_backend && object_find(path)) {
+        error_set(error, "-object id=%s: that name is for the machine's own memory; choose another, or use it by -machine memory-backend=%s",
+                  id, id);
+        return NULL;
+    }
     if (!m->memory_backend) {
         return memory_backend_new(id, m->config->ram_size, error);
     }
