@@ -153,6 +153,7 @@ void cpu_run_on(Cpu *cpu, void (*fn)(Cpu *cpu, void *data), void *data, bool wai
 void cpu_run_exclusive(void (*fn)(void *data), void *data);
 void cpus_pause(void);   /* returns when all stopped */
 void cpus_resume(void);
+bool cpus_nmi(void);     /* a non-maskable interrupt to all; false: none can take it */
 /* Called around guest code by the accelerator, for cpu_run_exclusive. */
 void cpu_exec_start(Cpu *cpu);
 void cpu_exec_end(Cpu *cpu);
@@ -166,6 +167,7 @@ void system_shutdown_request(ShutdownCause cause);
 void system_shutdown_with_code(ShutdownCause cause, int exit_code); /* isa-debug-exit */
 void system_powerdown_request(void);                                /* press the power button */
 void system_internal_error_request(Cpu *cpu);                       /* it cannot go on: run state internal-error */
+void system_watchdog_request(void);                                 /* it expired: the user's choice follows */
 void system_debug_request(Cpu *cpu);                                /* breakpoint hit */
 /* registered by the machine: ACPI power button */
 void powerdown_notifier_add(void (*fn)(void *opaque), void *opaque);

@@ -99,8 +99,11 @@ static const OptionRow rows[] = {
     {"trace", NULL, "[[enable=]<pattern>][,file=<file>]", "enable the trace points that match ('-trace help' for a list)", STAGE_PROCESS, opt_trace},
     {"no-reboot", NULL, NULL, "exit instead of rebooting", STAGE_PROCESS, opt_no_reboot},
     {"no-shutdown", NULL, NULL, "stop before shutdown", STAGE_PROCESS, opt_no_shutdown},
-    {"action", NULL, "reboot=reset|shutdown[,shutdown=poweroff|pause][,panic=pause|shutdown|exit-failure|none]",
+    {"action", NULL, "reboot=reset|shutdown[,shutdown=poweroff|pause][,panic=pause|shutdown|exit-failure|none]"
+     "[,watchdog=reset|shutdown|poweroff|pause|debug|none|inject-nmi]",
      "what follows these events of the guest", STAGE_PROCESS, opt_action},
+    {"watchdog-action", NULL, "reset|shutdown|poweroff|pause|debug|none|inject-nmi", "same as -action watchdog=", STAGE_PROCESS,
+     opt_watchdog_action},
     {"nodefaults", NULL, NULL, "don't create default devices", STAGE_MACHINE, opt_nodefaults},
     {"no-user-config", NULL, NULL, "don't load configuration files (none are ever loaded)", STAGE_PROCESS, opt_nothing},
     {"rtc", NULL, "[base=utc|localtime|<datetime>][,clock=host|rt|vm][,driftfix=none|slew]",
@@ -122,7 +125,7 @@ static const struct { const char *name; bool has_arg; } missing[] = {
     {"readconfig", true}, {"run-with", true}, {"runas", true},
     {"sd", true}, {"semihosting", false}, {"set", true}, {"singlestep", false},
     {"snapshot", false}, {"spice", true}, {"tb-size", true}, {"tpmdev", true},
-    {"usb", false}, {"usbdevice", true}, {"virtfs", true}, {"vnc", true}, {"watchdog-action", true},
+    {"usb", false}, {"usbdevice", true}, {"virtfs", true}, {"vnc", true},
 };
 
 static const OptionRow *row_find(const char *name)

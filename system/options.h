@@ -140,3 +140,4 @@ OPTION_HANDLER(opt_stopped);
 OPTION_HANDLER(opt_trace);
 OPTION_HANDLER(opt_uuid);
 OPTION_HANDLER(opt_version);
+OPTION_HANDLER(opt_watchdog_action);

@@ -19,7 +19,7 @@ static struct {
     RunState state;
     RunActions actions;
     /* requests, atomic */
-    int reset_cause, shutdown_cause, powerdown, stop_state, debug;
+    int reset_cause, shutdown_cause, powerdown, stop_state, debug, watchdog;
     int exit_code;
     /* set by the signal handler */
     int signo, sender_pid;
@@ -204,6 +204,12 @@ void system_powerdown_request(void)
     mainloop_wake();
 }
 
+void system_watchdog_request(void)
+{
+    __atomic_store_n(&rs.watchdog, 1, __ATOMIC_RELEASE);
+    mainloop_wake();
+}
+
 void system_debug_request(Cpu *cpu)
 {
     __atomic_store_n(&rs.debug, 1, __ATOMIC_RELEASE);
@@ -303,6 +309,35 @@ static bool do_panic(int *exit_code)
     }
 }
 
+static void do_watchdog(void)
+{
+    qapi_event_send_watchdog(&(QapiEventWatchdogArg){.action = rs.actions.watchdog});
+    switch (rs.actions.watchdog) {
+    case QAPI_WATCHDOG_ACTION_RESET:
+        system_reset_request(SHUTDOWN_GUEST_RESET);
+        break;
+    case QAPI_WATCHDOG_ACTION_SHUTDOWN:
+        system_powerdown_request();
+        break;
+    case QAPI_WATCHDOG_ACTION_POWEROFF:
+        system_shutdown_request(SHUTDOWN_GUEST_SHUTDOWN);
+        break;
+    case QAPI_WATCHDOG_ACTION_PAUSE:
+        vm_stop(RUN_STATE_WATCHDOG);
+        break;
+    case QAPI_WATCHDOG_ACTION_DEBUG:
+        report_info("the watchdog expired");
+        break;
+    case QAPI_WATCHDOG_ACTION_INJECT_NMI:
+        if (!cpus_nmi()) {
+            report_warn("the watchdog expired, and this machine has no non-maskable interrupt");
+        }
+        break;
+    default:
+        break;
+    }
+}
+
 static void report_signal(int signo)
 {
     g_autofree char *path = g_strdup_printf("/proc/%d/cmdline", rs.sender_pid);
@@ -349,6 +384,9 @@ bool runstate_handle_requests(int *exit_code)
     }
     if (take(&rs.debug, 0)) {
         vm_stop(RUN_STATE_DEBUG);
+    }
+    if (take(&rs.watchdog, 0)) {
+        do_watchdog();
     }
     int cause = take(&rs.shutdown_cause, SHUTDOWN_NONE);
     if (cause != SHUTDOWN_NONE && do_shutdown(cause, exit_code)) {

@@ -20,6 +20,7 @@ typedef QapiRunState RunState;
 #define RUN_STATE_GUEST_PANICKED QAPI_RUN_STATE_GUEST_PANICKED
 #define RUN_STATE_INTERNAL_ERROR QAPI_RUN_STATE_INTERNAL_ERROR
 #define RUN_STATE_DEBUG QAPI_RUN_STATE_DEBUG
+#define RUN_STATE_WATCHDOG QAPI_RUN_STATE_WATCHDOG
 #define RUN_STATE_INMIGRATE QAPI_RUN_STATE_INMIGRATE
 /* Whether the table of transitions has from -> to. */
 bool runstate_may_follow(RunState from, RunState to);
@@ -29,6 +30,7 @@ typedef struct {
     QapiRebootAction reboot;
     QapiShutdownAction shutdown;
     QapiPanicAction panic;
+    QapiWatchdogAction watchdog;
 } RunActions;
 void runstate_set_actions(RunActions actions);
 RunActions runstate_actions(void);

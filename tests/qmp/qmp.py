@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
@@ -384,6 +385,68 @@ def cpu_models():
 
 
 @test
+def cpu_models_compare():
+    with none() as e:
+        c = e.connect()
+
+        def compare(a, b):
+            return c.run('query-cpu-model-comparison', {'modela': a, 'modelb': b})
+        full, less = {'name': 'max'}, {'name': 'max', 'props': {'sse4.2': False, 'pku': False}}
+        assert compare(full, full) == {'result': 'identical', 'responsible-properties': []}
+        up, down = compare(full, less), compare(less, full)
+        assert (up['result'], down['result']) == ('superset', 'subset') and 'sse4.2' in up['responsible-properties']
+        assert up['responsible-properties'] == down['responsible-properties']
+        assert compare({'name': 'max', 'props': {'sse4.2': False}}, {'name': 'max', 'props': {'pku': False}})['result'] == 'incompatible'
+        common = c.run('query-cpu-model-baseline', {'modela': {'name': 'max', 'props': {'pku': False}}, 'modelb': {'name': 'max', 'props': {'sse4.2': False}}})
+        assert common['model']['props']['sse4.2'] is False and common['model']['props']['pku'] is False and common['model']['props']['sse2'] is True
+        assert compare(common['model'], full)['result'] == 'subset' and compare(common['model'], common['model'])['result'] == 'identical'
+        for side in ('modela', 'modelb'):
+            fails(c, 'query-cpu-model-baseline', {'modela': full, 'modelb': full, side: {'name': 'nosuch'}}, text=side)
+
+
+@test
+def keys_and_mice():
+    """A guest that reads the keyboard controller writes what it gets to the serial port."""
+    echo = bytes.fromhex('e464' 'a801' '74fa' 'e460' '66baf803' 'ee' 'ebf1')  # in 0x64; test 1; jz; in 0x60; out 0x3f8
+    log = f'{SCRATCH}/scancodes'
+    with pc(echo, '-serial', f'file:{log}') as e:
+        c = e.connect()
+        c.run('cont')
+        got = b''
+
+        def expect(codes):
+            nonlocal got
+            got += bytes(codes)
+            deadline, text = time.time() + 30, b''
+            while len(text) < len(got) and time.time() < deadline:
+                time.sleep(0.01)
+                with open(log, 'rb') as f:
+                    text = f.read()
+            assert text == got, (text.hex(), got.hex())
+        q = lambda x: {'type': 'qcode', 'data': x}  # noqa: E731
+        n = lambda x: {'type': 'number', 'data': x}  # noqa: E731
+        c.run('send-key', {'keys': [q('ctrl'), q('alt'), n(0xd3)], 'hold-time': 20})
+        c.run('send-key', {'keys': [q('a')], 'hold-time': 0})  # waits until those are let go
+        expect([0x1d, 0x38, 0xe0, 0x53, 0xe0, 0xd3, 0xb8, 0x9d, 0x1e, 0x9e])
+        c.run('input-send-event', {'events': [{'type': 'key', 'data': {'key': n(28), 'down': True}}, {'type': 'key', 'data': {'key': q('ret'), 'down': False}}]})
+        expect([0x1c, 0x9c])
+        c.run('input-send-event', {'events': [{'type': 'rel', 'data': {'axis': 'x', 'value': 5}}, {'type': 'btn', 'data': {'button': 'left', 'down': True}},
+                                              {'type': 'btn', 'data': {'button': 'wheel-up', 'down': True}}]})
+        fails(c, 'send-key', {'keys': [n(0x1ff)]}, text='511')
+        fails(c, 'send-key', {'keys': [q('ctrl'), q('f24')]}, text='f24')
+        fails(c, 'send-key', {'keys': [q('a')], 'hold-time': -1}, text='-1')
+        fails(c, 'input-send-event', {'events': [{'type': 'rel', 'data': {'axis': 'x', 'value': 1 << 40}}]}, text='1099511627776')
+        fails(c, 'input-send-event', {'events': [{'type': 'abs', 'data': {'axis': 'x', 'value': 1}}]}, text='abs')
+        c.run('stop')  # the guest's time stands still, and the queue is bounded
+        for _ in range(1024):
+            if 'error' in c.ask('send-key', {'keys': [q('a')]}):
+                break
+        fails(c, 'send-key', {'keys': [q('a')]}, text='wait already')
+    with none() as e:
+        fails(e.connect(), 'send-key', {'keys': [q('a')]}, text='no keyboard')
+
+
+@test
 def chardevs():
     with none('-chardev', 'pty,id=charserial0') as e:
         c = e.connect()
@@ -479,6 +542,8 @@ def memory_to_files():
             assert f.read() == bytes.fromhex('02b0ad1b')
         c.run('memsave', {'val': 0x100000, 'size': 10000, 'filename': f'{SCRATCH}/mem'})
         assert os.path.getsize(f'{SCRATCH}/mem') == 10000
+        c.run('dump-guest-memory', {'paging': False, 'protocol': f'file:{SCRATCH}/mem', 'begin': 0x100000, 'length': 4096})  # more in dump.py
+        assert c.event('DUMP_COMPLETED')['data']['result']['total'] == 4096
         fails(c, 'pmemsave', {'val': 0, 'size': -1, 'filename': f'{SCRATCH}/mem'}, text='negative')
         fails(c, 'pmemsave', {'val': 0, 'size': 1, 'filename': '/nosuch/x'}, text='/nosuch/x')
         fails(c, 'memsave', {'val': 0, 'size': 1, 'filename': f'{SCRATCH}/mem', 'cpu-index': 7}, text='7')
@@ -644,6 +709,59 @@ def guest_panic():
         c = e.connect()
         c.run('cont')
         assert c.event('GUEST_CRASHLOADED')['data'] == {'action': 'run'}
+
+
+WATCHDOG = b'\x66\xba' + struct.pack('<H', 0x443) + b'\xb0\x0f\xee'  # expires at once
+
+
+@test
+def watchdog():
+    for action, args in (('none', []), ('debug', []), ('pause', []), ('reset', []), ('poweroff', []), ('inject-nmi', []), ('shutdown', []),
+                         ('none', ['-watchdog-action', 'none']), ('none', ['-action', 'watchdog=none'])):
+        with pc(WATCHDOG + HALT, '-device', 'ib700', *args) as e:
+            c = e.connect()
+            if not args:
+                c.run(*(('watchdog-set-action', {'action': action}) if action != 'debug' else ('set-action', {'watchdog': action})))
+            c.run('cont')
+            assert c.event('WATCHDOG')['data'] == {'action': action}
+            if action == 'pause':
+                c.event('STOP')
+                assert c.run('query-status')['status'] == 'watchdog'
+                c.run('cont')
+            elif action == 'reset':
+                assert c.event('RESET')['data'] == {'guest': True, 'reason': 'guest-reset'}
+            elif action == 'poweroff':
+                assert c.event('SHUTDOWN')['data'] == {'guest': True, 'reason': 'guest-shutdown'}
+                assert e.wait() == 0
+            elif action == 'shutdown':
+                c.event('POWERDOWN')
+            else:
+                assert c.run('query-status')['running']
+
+
+@test
+def watchdog_is_stopped():
+    """Stopped in time, it does not expire; a reset stops it, too."""
+    stop = b'\x66\xba' + struct.pack('<H', 0x441) + b'\xee'
+    slow = b'\x66\xba' + struct.pack('<H', 0x443) + b'\xb0\x00\xee'
+    with pc(slow + stop + out_byte(0x505, 4) + HALT, '-device', 'ib700', '-device', 'pvpanic', '-no-shutdown') as e:
+        c = e.connect()
+        c.run('cont')
+        c.event('SHUTDOWN')
+        c.event('STOP')
+        assert 'WATCHDOG' not in [x['event'] for x in c.events]
+
+
+@test
+def floods_of_events_are_limited():
+    """A watchdog that expires all the time: at most one event in a second."""
+    with pc(b'\x66\xba' + struct.pack('<H', 0x443) + b'\xb0\x0f\xee\xeb\xfd', '-device', 'ib700', '-watchdog-action', 'none') as e:
+        c = e.connect()
+        c.run('cont')
+        begin = time.monotonic()
+        for _ in range(4):
+            c.event('WATCHDOG')
+        assert time.monotonic() - begin > 2.9
 
 
 @test
