@@ -247,10 +247,22 @@ static void save_virtual(Cpu *cpu, void *opaque)
     }
 }
 
+/* Nobody wants exabytes of nothing: as much as reaches from 0 to the end of what is mapped, and 4 GiB in any case. */
+static uint64_t most_to_save(void)
+{
+    const FlatView *view = address_space_view(&address_space_memory);
+    const FlatRange *last = view->count ? &view->ranges[view->count - 1] : NULL;
+    return MAX(last ? last->start + last->size : 0, 4 * GiB);
+}
+
 static FILE *open_for_dump(int64_t val, int64_t size, const char *filename, GError **error)
 {
     if (size < 0) {
         error_set(error, "parameter 'size': %" PRId64 " is negative", size);
+        return NULL;
+    }
+    if ((uint64_t)size > most_to_save()) {
+        error_set(error, "parameter 'size': %" PRId64 " is more than this machine has addresses in use; the most is %" PRIu64, size, most_to_save());
         return NULL;
     }
     FILE *f = fopen(filename, "wbe");

@@ -157,7 +157,7 @@ static void object_help(CommandLine *cl)
         g_autoptr(KeyValues) kv = g->row->handle == opt_object ? keyvals_parse(g->arg, "qom-type", NULL) : NULL;
         if (kv && keyvals_wants_help(kv, "qom-type")) {
             const char *type = keyvals_get(kv, "qom-type");
-            user_object_help(g_str_equal(type, "help") || g_str_equal(type, "?") ? NULL : type, stdout);
+            user_object_help(!type || g_str_equal(type, "help") || g_str_equal(type, "?") ? NULL : type, stdout);
             cl->done = true;
         }
     }

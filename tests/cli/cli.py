@@ -67,7 +67,8 @@ CASES = [
     ('-version', 0, ['QEMU emulator version 7.2.22 (Rhea ']), ('--version', 0, ['QEMU emulator version']),
     ('-M help', 0, ['pc ']), ('-machine ?', 0, ['pc ']), ('-cpu help', 0, ['qemu64', 'max']),
     ('-accel help', 0, ['tcg']), ('-device help', 0, ['isa-serial']), ('-device ?', 0, ['"isa-debug-exit"']),
-    ('-device isa-serial,help', 0, ['chardev']), ('-chardev help', 0, ['stdio', 'socket', 'ringbuf']),
+    ('-device isa-serial,help', 0, ['chardev']), ('-object help', 0, ['secret']), ('-object id=x,help', 0, ['secret']),
+    ('-object secret,help', 0, ['keyid']), ('-chardev help', 0, ['stdio', 'socket', 'ringbuf']),
     ('-d help', 0, ['in_asm', 'guest_errors']),
 
     ('-kernle x', 1, ['-kernle', "did you mean '-kernel'"]), ('-zzzzzz', 1, ['-zzzzzz', 'unknown option']),

@@ -153,15 +153,20 @@ class Emulator:
         argv = [binary, '-display', 'none', '-nodefaults', *args]
         if qmp:
             argv += ['-qmp', f'unix:{self.path},server=on,wait=off']
-        self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=pass_fds,
-                                        cwd=scratch)
+        self.log = self.path + '.log'  # not a pipe: nobody would read it meanwhile
+        with open(self.log, 'wb') as log:
+            self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, pass_fds=pass_fds, cwd=scratch)
+
+    def output(self):
+        with open(self.log, encoding='utf-8', errors='replace') as f:
+            return f.read()
 
     def connect(self, path=None, negotiate=True):
         try:
             return connect(path or self.path, self.binary, lambda: self.process.poll() is None, negotiate)
         except OSError:
             self.process.kill()
-            raise RuntimeError(f'no QMP socket: {self.process.stdout.read().decode(errors="replace")}') from None
+            raise RuntimeError(f'no QMP socket: {self.output()}') from None
 
     def rss(self):
         with open(f'/proc/{self.process.pid}/statm', encoding='ascii') as f:
@@ -173,10 +178,7 @@ class Emulator:
     def stop(self):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        code = self.wait()
-        self.output = self.process.stdout.read().decode(errors='replace')
-        self.process.stdout.close()
-        return code
+        return self.wait()
 
     def __enter__(self):
         return self
@@ -185,8 +187,7 @@ class Emulator:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
-        if not self.process.stdout.closed:
-            self.process.stdout.close()
+        os.remove(self.log)
 
 
 def guest(path, code):

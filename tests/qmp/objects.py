@@ -97,7 +97,7 @@ def memory_is_the_machines():
                        (['-object', 'memory-backend-ram,id=pc.ram,size=64M'], 'memory-backend=pc.ram')):
         with pc(*args) as e:
             assert e.wait() == 1
-            assert text in e.process.stdout.read().decode(), text
+            assert text in e.output(), text
 
 
 @test

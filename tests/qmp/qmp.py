@@ -18,6 +18,7 @@ import traceback
 
 RHEA, SCRATCH, EXAMPLES, SOURCE = (os.path.abspath(x) for x in sys.argv[1:5])
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from arguments import Maker  # noqa: E402
 from client import HALT, SPIN, Checker, Connection, Emulator, Schema, fails, guest, main, out_byte, test  # noqa: E402
 
 SCRATCH = tempfile.mkdtemp(dir=SCRATCH)  # socket paths are short
@@ -189,44 +190,6 @@ def pretty():
 
 # ---- every command ----
 
-PRIMITIVES = {'string': ['', 'x', 'file', '/machine', 'none', '\u00e4' * 40], 'int': [0, 1, -1, 2**31, -2**63, 2**63 - 1],
-              'number': [0, 1.5, -1e300], 'boolean': [True, False], 'null': [None], 'value': [None, 1, 'x', [], {}, True]}
-
-
-class Maker:
-    """Arguments out of the schema; wrong=True: sometimes of another type, missing, or too many."""
-
-    def __init__(self, checker, seed, wrong):
-        self.c, self.r, self.wrong = checker, random.Random(seed), wrong
-
-    def make(self, name, depth=0):
-        t = self.c.types[name]
-        if self.wrong and self.r.random() < 0.1:
-            return self.r.choice([None, 1, 'x', [], {}, True, -1.5])
-        meta = t['meta-type']
-        if meta == 'builtin':
-            return self.r.choice(PRIMITIVES[t['json-type']])
-        if meta == 'enum':
-            return self.r.choice(t['values'])
-        if meta == 'array':
-            return [self.make(t['element-type'], depth + 1) for _ in range(self.r.randrange(3))] if depth < 6 else []
-        if meta == 'alternate':
-            return self.make(self.r.choice(t['members'])['type'], depth + 1)
-        return self.object(t, depth)
-
-    def object(self, t, depth):
-        value = {}
-        for m in t['members']:
-            if ('default' not in m or self.r.random() < 0.5) and not (self.wrong and self.r.random() < 0.05):
-                value[m['name']] = self.make(m['type'], depth + 1)
-        for v in t.get('variants', []):
-            if v['case'] == value.get(t['tag']):
-                value.update(self.object(self.c.types[v['type']], depth + 1))
-        if self.wrong and self.r.random() < 0.1:
-            value['no-such-member'] = 1
-        return value
-
-
 DANGEROUS = {'quit', 'set-action', 'memsave', 'pmemsave', 'dump-guest-memory', 'chardev-add', 'chardev-change', 'human-monitor-command'}  # files, memory: on their own below
 
 
@@ -242,7 +205,7 @@ def call_everything(e, rounds, wrong):
             try:
                 m = c.ask(name, arguments, id=seed)
             except (OSError, EOFError) as gone:
-                raise AssertionError(f'{name} {arguments}: {gone!r}; {e.process.stdout.read()[-2000:]}') from None
+                raise AssertionError(f'{name} {arguments}: {gone!r}; {e.output()[-2000:]}') from None
             assert m.get('id') == seed, m
             if arguments is not None and name not in ('object-add', 'qmp_capabilities') and (not isinstance(arguments, dict) or checker.arguments(name, arguments)):
                 assert 'error' in m, f'{name} took {arguments}'
@@ -545,6 +508,8 @@ def memory_to_files():
         c.run('dump-guest-memory', {'paging': False, 'protocol': f'file:{SCRATCH}/mem', 'begin': 0x100000, 'length': 4096})  # more in dump.py
         assert c.event('DUMP_COMPLETED')['data']['result']['total'] == 4096
         fails(c, 'pmemsave', {'val': 0, 'size': -1, 'filename': f'{SCRATCH}/mem'}, text='negative')
+        fails(c, 'pmemsave', {'val': 0, 'size': 2**63 - 1, 'filename': f'{SCRATCH}/mem'}, text='9223372036854775807')
+        fails(c, 'memsave', {'val': 0, 'size': 2**63 - 1, 'filename': f'{SCRATCH}/mem'}, text='9223372036854775807')
         fails(c, 'pmemsave', {'val': 0, 'size': 1, 'filename': '/nosuch/x'}, text='/nosuch/x')
         fails(c, 'memsave', {'val': 0, 'size': 1, 'filename': f'{SCRATCH}/mem', 'cpu-index': 7}, text='7')
 
