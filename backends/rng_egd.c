@@ -16,7 +16,17 @@ typedef struct {
     char *chardev;
     ChardevFrontend fe;
     size_t asked; /* bytes on their way */
+    guint accept; /* source that lets them in */
 } EgdRng;
+
+/* Not from within a request: there might be bytes already. */
+static gboolean accept_answer(void *opaque)
+{
+    EgdRng *s = opaque;
+    s->accept = 0;
+    chardev_accept_input(&s->fe);
+    return G_SOURCE_REMOVE;
+}
 
 static void egd_want(RngBackend *rng)
 {
@@ -24,6 +34,7 @@ static void egd_want(RngBackend *rng)
     if (!s->asked && chardev_is_open(&s->fe)) {
         s->asked = MIN(rng_wanted(rng), 255);
         chardev_write_all(&s->fe, (uint8_t[]){EGD_READ_BLOCKING, s->asked}, 2);
+        s->accept = s->accept ? s->accept : g_idle_add(accept_answer, s);
     }
 }
 
@@ -64,7 +75,9 @@ static bool egd_complete(Object *obj, GError **error)
 
 static void egd_finalize(Object *obj)
 {
-    chardev_disconnect(&((EgdRng *)obj)->fe);
+    EgdRng *s = (EgdRng *)obj;
+    g_clear_handle_id(&s->accept, g_source_remove);
+    chardev_disconnect(&s->fe);
 }
 
 static const RngOps egd_ops = {egd_want};

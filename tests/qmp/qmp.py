@@ -417,6 +417,8 @@ def chardevs():
         assert info['charserial0']['filename'].startswith('pty:/dev/pts/') and info['compat_monitor0']['frontend-open']
         assert 'ringbuf' in [x['name'] for x in c.run('query-chardev-backends')]
         c.run('chardev-add', {'id': 'ring', 'backend': {'type': 'ringbuf', 'data': {'size': 1024}}})
+        for form in ('utf8', 'base64'):
+            assert c.run('ringbuf-read', {'device': 'ring', 'size': 5, 'format': form}) == ''
         c.run('ringbuf-write', {'device': 'ring', 'data': 'hello, world'})
         assert c.run('ringbuf-read', {'device': 'ring', 'size': 5}) == 'hello'
         assert c.run('ringbuf-read', {'device': 'ring', 'size': 100, 'format': 'base64'}) == 'LCB3b3JsZA=='

@@ -308,7 +308,7 @@ static void test_hotplug(void)
 
     qapi_event_sink = note_event;
     events = g_string_new(NULL);
-    trace = g_string_new(NULL);
+    g_string_truncate(trace, 0);
     bus_new(&cold_ops, box, "cold.0");
     bus_new(&hot_ops, box, "hot.0");
     bus_new(&polite_ops, box, "polite.0");
@@ -338,8 +338,6 @@ static void test_hotplug(void)
     device_remove(DEVICE(object_find("/machine/peripheral/c")));
     qapi_event_sink = NULL;
     g_string_free(events, TRUE);
-    g_string_free(trace, TRUE);
-    trace = NULL;
 }
 
 static void test_reset(void)
