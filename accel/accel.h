@@ -58,6 +58,9 @@ struct Cpu {
 };
 #define CPU(o) ((Cpu *)(o))
 
+/* A range of virtual addresses and where it is in physical memory. */
+typedef void CpuCoreMapping(uint64_t va, hwaddr pa, uint64_t size, void *opaque);
+
 /* What a target provides. All targets live in one binary; nothing else is compiled per target. */
 struct CpuClass {
     const char *arch;              /* "x86_64" */
@@ -84,6 +87,12 @@ struct CpuClass {
     const struct TcgCpuOps *tcg;                    /* accel/tcg/tcg.h; NULL: not under TCG */
     const struct KvmCpuOps *kvm;                    /* accel/kvm/kvm.h; NULL: not under KVM */
     const struct GdbTarget *gdb;                    /* accel/debug.h; NULL: not for debuggers */
+    /* For memory dumps; the vCPU is stopped and its state fetched. */
+    uint16_t core_machine;                          /* ELF's number of the architecture */
+    void (*core_notes)(Cpu *cpu, GByteArray *out);  /* append ELF notes; NULL: no dumps */
+    /* What the page tables map, in no order; *root names them, and the same root again needs no answer (UINT64_MAX:
+     * paging is off). False: they have no end. */
+    bool (*core_mappings)(Cpu *cpu, CpuCoreMapping *fn, void *opaque, uint64_t *root);
 };
 
 /* Interrupt controllers in the host kernel: all of them, none, or only the local ones. In the order of
@@ -146,6 +155,7 @@ void cpu_run_on(Cpu *cpu, void (*fn)(Cpu *cpu, void *data), void *data, bool wai
 void cpu_run_exclusive(void (*fn)(void *data), void *data);
 void cpus_pause(void);   /* returns when all stopped */
 void cpus_resume(void);
+bool cpus_nmi(void);     /* a non-maskable interrupt to all; false: none can take it */
 /* Called around guest code by the accelerator, for cpu_run_exclusive. */
 void cpu_exec_start(Cpu *cpu);
 void cpu_exec_end(Cpu *cpu);
@@ -159,6 +169,7 @@ void system_shutdown_request(ShutdownCause cause);
 void system_shutdown_with_code(ShutdownCause cause, int exit_code); /* isa-debug-exit */
 void system_powerdown_request(void);                                /* press the power button */
 void system_internal_error_request(Cpu *cpu);                       /* it cannot go on: run state internal-error */
+void system_watchdog_request(void);                                 /* it expired: the user's choice follows */
 void system_debug_request(Cpu *cpu);                                /* breakpoint hit */
 /* registered by the machine: ACPI power button */
 void powerdown_notifier_add(void (*fn)(void *opaque), void *opaque);

@@ -395,6 +395,19 @@ void cpus_pause(void)
     cpus_running = false;
 }
 
+bool cpus_nmi(void)
+{
+    bool done = false;
+    for (unsigned i = 0; cpus && i < cpus->len; i++) {
+        Cpu *cpu = cpus->pdata[i];
+        if (cpu->cc->nmi) {
+            cpu->cc->nmi(cpu);
+            done = true;
+        }
+    }
+    return done;
+}
+
 void cpus_resume(void)
 {
     const Accel *accel = accel_current();

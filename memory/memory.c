@@ -516,6 +516,14 @@ bool memory_region_init_ram(MemoryRegion *mr, const char *name, uint64_t size, G
     return true;
 }
 
+void memory_region_init_ram_block(MemoryRegion *mr, const char *name, RamBlock *block)
+{
+    memory_region_init(mr, name, block->size);
+    mr->ram = block;
+    mr->ram_borrowed = true;
+    mr->kind = REGION_RAM;
+}
+
 bool memory_region_init_rom(MemoryRegion *mr, const char *name, uint64_t size, GError **error)
 {
     if (!memory_region_init_ram(mr, name, size, error)) {
@@ -555,9 +563,10 @@ void memory_region_destroy(MemoryRegion *mr)
     g_clear_pointer(&mr->ioeventfds, g_ptr_array_unref);
     /* A reader that found the region before it went meets a region that answers nothing. */
     __atomic_store_n(&mr->ops, NULL, __ATOMIC_RELEASE);
-    if (mr->ram) {
-        ram_block_free(g_steal_pointer(&mr->ram));
+    if (mr->ram && !mr->ram_borrowed) {
+        ram_block_free(mr->ram);
     }
+    mr->ram = NULL;
     mr->kind = REGION_RESERVATION;
     g_free((char *)mr->name);
     mr->name = NULL;

@@ -68,6 +68,7 @@ struct MemoryRegion {
     const MemoryRegionOps *ops;  /* MMIO */
     void *opaque;
     RamBlock *ram;               /* RAM, ROM */
+    bool ram_borrowed;           /* somebody else frees it */
     MemoryRegion *alias;         /* alias target */
     uint64_t alias_offset;
     GPtrArray *ioeventfds;       /* see memory_region_add_eventfd */
@@ -78,6 +79,8 @@ void memory_region_init(MemoryRegion *mr, const char *name, uint64_t size);
 void memory_region_init_io(MemoryRegion *mr, const MemoryRegionOps *ops, void *opaque, const char *name, uint64_t size);
 /* Anonymous or memfd RAM of `size` bytes, zero-filled, never touched until used. */
 bool memory_region_init_ram(MemoryRegion *mr, const char *name, uint64_t size, GError **error) WARN_UNUSED;
+/* RAM that is there already and outlives mr. */
+void memory_region_init_ram_block(MemoryRegion *mr, const char *name, RamBlock *block);
 bool memory_region_init_rom(MemoryRegion *mr, const char *name, uint64_t size, GError **error) WARN_UNUSED;
 void memory_region_init_alias(MemoryRegion *mr, const char *name, MemoryRegion *target, uint64_t offset, uint64_t size);
 /* Takes its addresses from lower regions and answers nothing. */
@@ -105,6 +108,7 @@ struct RamBlock {
     uint8_t *host;   /* mapping base */
     uint64_t size;   /* used length */
     int fd;          /* memfd or file, -1 if anonymous */
+    bool writable, shared;
     uint64_t ram_addr; /* unique offset in the flat space of all RAM blocks, page aligned */
     /* One bit per guest page and client; set by DIRTY writers, test-and-clear by the client. */
     unsigned long *dirty[3];
@@ -112,6 +116,17 @@ struct RamBlock {
 };
 typedef enum { DIRTY_MIGRATION, DIRTY_DISPLAY, DIRTY_CODE } DirtyClient;
 RamBlock *ram_block_first(void);
+/* What is behind a block. fd -1: anonymous memory. */
+typedef struct {
+    int fd;             /* the block takes it over */
+    bool share;         /* other processes see writes */
+    bool reserve;       /* the host counts it as used from the start */
+    bool readonly;
+    uint64_t page_size; /* the mapping's alignment and unit; 0: the host's pages */
+} RamSource;
+/* Under the big lock (or before there are threads). On error the descriptor is still the caller's. */
+RamBlock *ram_block_new_from(const char *name, uint64_t size, const RamSource *source, GError **error);
+void ram_block_free(RamBlock *block);
 /* The block and offset of a host pointer into guest RAM, or NULL. Lock-free. */
 RamBlock *ram_block_from_host(const void *host, uint64_t *offset);
 /* Mark written bytes for migration and display. Called by every writer that is not the vCPU's own

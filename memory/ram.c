@@ -53,10 +53,9 @@ static char *unique_id(const char *name)
     }
 }
 
-/* Reserve with room to align, then give the surplus back. */
-static void *map_aligned(uint64_t size)
+/* Reserve with room to align, give the surplus back, and map over the rest. */
+static void *map_aligned(uint64_t size, uint64_t align, const RamSource *source)
 {
-    uint64_t align = size >= RAM_ALIGN ? RAM_ALIGN : (uint64_t)getpagesize();
     uint64_t total = size + align;
     uint8_t *raw, *base;
 
@@ -64,7 +63,7 @@ static void *map_aligned(uint64_t size)
         errno = ENOMEM;
         return NULL;
     }
-    raw = mmap(NULL, total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    raw = mmap(NULL, total, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (raw == MAP_FAILED) {
         return NULL;
     }
@@ -73,12 +72,25 @@ static void *map_aligned(uint64_t size)
         munmap(raw, base - raw);
     }
     munmap(base + size, raw + total - (base + size));
+    int flags = MAP_FIXED | (source->share ? MAP_SHARED : MAP_PRIVATE) | (source->reserve ? 0 : MAP_NORESERVE) |
+                (source->fd < 0 ? MAP_ANONYMOUS : 0);
+    if (mmap(base, size, PROT_READ | (source->readonly ? 0 : PROT_WRITE), flags, source->fd, 0) == MAP_FAILED) {
+        int err = errno;
+        munmap(base, size);
+        errno = err;
+        return NULL;
+    }
     return base;
 }
 
 RamBlock *ram_block_new(const char *name, uint64_t size, GError **error)
 {
-    uint64_t mapped = ALIGN_UP(size, (uint64_t)getpagesize());
+    return ram_block_new_from(name, size, &(RamSource){.fd = -1}, error);
+}
+
+RamBlock *ram_block_new_from(const char *name, uint64_t size, const RamSource *source, GError **error)
+{
+    uint64_t page = MAX(source->page_size, (uint64_t)getpagesize()), mapped = ALIGN_UP(size, page);
     RamBlock *b;
     void *host;
 
@@ -86,7 +98,7 @@ RamBlock *ram_block_new(const char *name, uint64_t size, GError **error)
         error_set(error, "RAM '%s': size %" PRIu64 " is not valid; it must be at least 1 byte", name, size);
         return NULL;
     }
-    host = map_aligned(mapped);
+    host = map_aligned(mapped, size >= RAM_ALIGN ? MAX(page, RAM_ALIGN) : page, source);
     if (!host) {
         error_set_errno(error, errno,
                         "RAM '%s': cannot reserve %" PRIu64 " MiB of host address space; use a smaller -m",
@@ -98,7 +110,9 @@ RamBlock *ram_block_new(const char *name, uint64_t size, GError **error)
     b->id = unique_id(name);
     b->host = host;
     b->size = mapped;
-    b->fd = -1;
+    b->fd = source->fd;
+    b->writable = !source->readonly;
+    b->shared = source->share;
     b->ram_addr = free_ram_addr();
     for (size_t i = 0; i < ARRAY_SIZE(b->dirty); i++) {
         b->dirty[i] = g_new0(unsigned long, (mapped >> RAM_PAGE_BITS) / BITS_PER_WORD + 1);
@@ -113,6 +127,9 @@ static void ram_block_destroy(void *ptr)
     RamBlock *b = ptr;
 
     munmap(b->host, b->size);
+    if (b->fd >= 0) {
+        close(b->fd);
+    }
     for (size_t i = 0; i < ARRAY_SIZE(b->dirty); i++) {
         g_free(b->dirty[i]);
     }

@@ -83,6 +83,9 @@ char *qmp_ringbuf_read(const QmpRingbufReadArg *arg, GError **error)
     if (!data) {
         return NULL;
     }
+    if (!data->len) {
+        return g_strdup(""); /* GLib would take no NULL */
+    }
     if (arg->has_format && arg->format == QAPI_DATA_FORMAT_BASE64) {
         return g_base64_encode(data->data, data->len);
     }

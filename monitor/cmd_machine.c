@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include <fcntl.h>
+#include "backends/memory.h"
 #include "hw/core/machine.h"
 #include "monitor/monitor.h"
 #include "qapi/qapi-commands.h"
@@ -45,15 +46,7 @@ bool qmp_system_powerdown(GError **error)
 
 bool qmp_inject_nmi(GError **error)
 {
-    bool done = false;
-    for (unsigned i = 0; cpus && i < cpus->len; i++) {
-        Cpu *cpu = cpus->pdata[i];
-        if (cpu->cc->nmi) {
-            cpu->cc->nmi(cpu);
-            done = true;
-        }
-    }
-    return done || error_set(error, "this machine has no non-maskable interrupt");
+    return cpus_nmi() || error_set(error, "this machine has no non-maskable interrupt");
 }
 
 bool qmp_set_action(const QmpSetActionArg *arg, GError **error)
@@ -62,6 +55,15 @@ bool qmp_set_action(const QmpSetActionArg *arg, GError **error)
     a.reboot = arg->has_reboot ? arg->reboot : a.reboot;
     a.shutdown = arg->has_shutdown ? arg->shutdown : a.shutdown;
     a.panic = arg->has_panic ? arg->panic : a.panic;
+    a.watchdog = arg->has_watchdog ? arg->watchdog : a.watchdog;
+    runstate_set_actions(a);
+    return true;
+}
+
+bool qmp_watchdog_set_action(const QmpWatchdogSetActionArg *arg, GError **error)
+{
+    RunActions a = runstate_actions();
+    a.watchdog = arg->action;
     runstate_set_actions(a);
     return true;
 }
@@ -93,6 +95,7 @@ static QapiMachineInfo *describe_machine(const ObjectType *t, const MachineOps *
     info->cpu_max = MAX(ops->max_cpus, 1);
     info->deprecated = ops->deprecated != NULL;
     info->numa_mem_supported = ops->numa;
+    info->default_ram_id = g_strdup(ops->no_ram ? NULL : ops->default_ram_id);
     if (ops->default_cpu) {
         info->default_cpu_type = g_strdup_printf("%s-%s-cpu", ops->default_cpu, ops->arch);
     }
@@ -180,91 +183,6 @@ GPtrArray *qmp_query_hotpluggable_cpus(GError **error)
     return list;
 }
 
-/* ---- CPU models ---- */
-
-static void add_text(const char *name, void *list)
-{
-    g_ptr_array_add(list, g_strdup(name));
-}
-
-GPtrArray *qmp_query_cpu_definitions(GError **error)
-{
-    const CpuClass *cc = cpu_class_of_arch(machine_config.arch);
-    GPtrArray *list = g_ptr_array_new();
-    const char *name;
-    for (unsigned i = 0; cc && cc->model_nth && (name = cc->model_nth(i)); i++) {
-        QapiCpuDefinitionInfo *info = g_new0(QapiCpuDefinitionInfo, 1);
-        info->name = g_strdup(name);
-        info->typename = g_strdup_printf("%s-%s-cpu", name, cc->arch);
-        info->has_migration_safe = true;
-        info->migration_safe = !g_str_equal(name, "max");
-        info->unavailable_features = g_ptr_array_new();
-        cc->model_missing(name, add_text, info->unavailable_features);
-        g_ptr_array_add(list, info);
-    }
-    return list;
-}
-
-static void add_feature(const char *name, bool on, void *props)
-{
-    json_object_set_new(props, name, json_boolean(on));
-}
-
-/* "-cpu" text of a model with properties. */
-static char *model_text(const QapiCpuModelInfo *model, GError **error)
-{
-    g_autoptr(GString) s = g_string_new(model->name);
-    const char *key;
-    json_t *value;
-    if (model->props && !json_is_object(model->props)) {
-        error_set(error, "parameter 'model.props': expected object");
-        return NULL;
-    }
-    json_object_foreach(model->props, key, value) {
-        if (strchr(key, ',') || strchr(key, '=') || (json_is_string(value) && strchr(json_string_value(value), ','))) {
-            error_set(error, "parameter 'model.props.%s': no ',' or '=' is allowed here", key);
-            return NULL;
-        }
-        if (json_is_boolean(value)) {
-            g_string_append_printf(s, ",%s=%s", key, json_is_true(value) ? "on" : "off");
-        } else if (json_is_integer(value)) {
-            g_string_append_printf(s, ",%s=%" JSON_INTEGER_FORMAT, key, json_integer_value(value));
-        } else if (json_is_string(value)) {
-            g_string_append_printf(s, ",%s=%s", key, json_string_value(value));
-        } else {
-            error_set(error, "parameter 'model.props.%s': expected boolean, integer or string", key);
-            return NULL;
-        }
-    }
-    return g_string_free(g_steal_pointer(&s), FALSE);
-}
-
-/* There is no model here that never changes, so that static and full are the same: all features by name. */
-QapiCpuModelExpansionInfo *qmp_query_cpu_model_expansion(const QmpQueryCpuModelExpansionArg *arg, GError **error)
-{
-    const CpuClass *cc = cpu_class_of_arch(machine_config.arch);
-    if (strchr(arg->model->name, ',')) {
-        error_set(error, "parameter 'model.name': '%s' is not the name of a model", arg->model->name);
-        return NULL;
-    }
-    if (!cc || !cc->model_new) {
-        error_set(error, "CPUs of architecture '%s' have no models", machine_config.arch);
-        return NULL;
-    }
-    g_autofree char *text = model_text(arg->model, error);
-    Cpu *cpu = text ? cc->model_new(text, error) : NULL;
-    if (!cpu) {
-        return NULL;
-    }
-    QapiCpuModelExpansionInfo *info = g_new0(QapiCpuModelExpansionInfo, 1);
-    info->model = g_new0(QapiCpuModelInfo, 1);
-    info->model->name = g_strdup(arg->model->name);
-    info->model->props = json_object();
-    cc->features(cpu, add_feature, info->model->props);
-    object_unref(&cpu->dev.obj);
-    return info;
-}
-
 /* ---- memory ---- */
 
 QapiMemoryInfo *qmp_query_memory_size_summary(GError **error)
@@ -277,6 +195,29 @@ QapiMemoryInfo *qmp_query_memory_size_summary(GError **error)
 GPtrArray *qmp_query_memory_devices(GError **error)
 {
     return g_ptr_array_new();
+}
+
+GPtrArray *qmp_query_memdev(GError **error)
+{
+    const Object *box = object_container("/objects");
+    GPtrArray *list = g_ptr_array_new();
+    for (unsigned i = 0; box->child_order && i < box->child_order->len; i++) {
+        const MemoryBackend *b = box->child_order->pdata[i];
+        if (!object_type_is(b->obj.type, "memory-backend")) {
+            continue;
+        }
+        QapiMemdev *info = g_new0(QapiMemdev, 1);
+        *info = (QapiMemdev){.id = g_strdup(b->obj.name), .size = b->size, .merge = b->merge, .dump = b->dump, .prealloc = b->prealloc,
+                             .share = b->share, .has_reserve = true, .reserve = b->reserve,
+                             .host_nodes = g_array_new(FALSE, FALSE, sizeof(uint16_t)), .policy = b->policy};
+        for (uint16_t node = 0; node < HOST_NODES_MAX; node++) {
+            if (b->host_nodes & BIT_ULL(node)) {
+                g_array_append_val(info->host_nodes, node);
+            }
+        }
+        g_ptr_array_add(list, info);
+    }
+    return list;
 }
 
 typedef struct {
@@ -309,10 +250,22 @@ static void save_virtual(Cpu *cpu, void *opaque)
     }
 }
 
+/* Nobody wants exabytes of nothing: as much as reaches from 0 to the end of what is mapped, and 4 GiB in any case. */
+static uint64_t most_to_save(void)
+{
+    const FlatView *view = address_space_view(&address_space_memory);
+    const FlatRange *last = view->count ? &view->ranges[view->count - 1] : NULL;
+    return MAX(last ? last->start + last->size : 0, 4 * GiB);
+}
+
 static FILE *open_for_dump(int64_t val, int64_t size, const char *filename, GError **error)
 {
     if (size < 0) {
         error_set(error, "parameter 'size': %" PRId64 " is negative", size);
+        return NULL;
+    }
+    if ((uint64_t)size > most_to_save()) {
+        error_set(error, "parameter 'size': %" PRId64 " is more than this machine has addresses in use; the most is %" PRIu64, size, most_to_save());
         return NULL;
     }
     FILE *f = fopen(filename, "wbe");

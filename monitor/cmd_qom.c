@@ -45,6 +45,8 @@ static json_t *text_to_json(const Property *p, const char *text)
     case PROPERTY_I32:
     case PROPERTY_I64:
         return json_integer(g_ascii_strtoll(text, NULL, 10));
+    case PROPERTY_JSON:
+        return json_loads(text, JSON_DECODE_ANY, NULL);
     default: {
         g_autofree char *valid = g_utf8_make_valid(text, -1);
         return json_string(valid);
@@ -52,8 +54,11 @@ static json_t *text_to_json(const Property *p, const char *text)
     }
 }
 
-static char *json_to_text(const json_t *value, const char *name, GError **error)
+static char *json_to_text(const Property *p, const json_t *value, const char *name, GError **error)
 {
+    if (p && p->kind == PROPERTY_JSON) {
+        return json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+    }
     switch (json_typeof(value)) {
     case JSON_STRING:
         return g_strdup(json_string_value(value));
@@ -191,7 +196,8 @@ json_t *qmp_qom_get(const QmpQomGetArg *arg, GError **error)
 bool qmp_qom_set(const QmpQomSetArg *arg, GError **error)
 {
     Object *obj = find_object(arg->path, error);
-    g_autofree char *text = obj ? json_to_text(arg->value, arg->property, error) : NULL;
+    const Property *p = obj ? object_property_find(obj->type, arg->property) : NULL;
+    g_autofree char *text = obj ? json_to_text(p, arg->value, arg->property, error) : NULL;
     return text && property_set(obj, arg->property, text, error);
 }
 
@@ -300,16 +306,28 @@ GPtrArray *qmp_device_list_properties(const QmpDeviceListPropertiesArg *arg, GEr
     return type_properties(arg->typename, "device", error);
 }
 
-/* ---- users' objects ---- */
+/* ---- users' objects and devices ---- */
 
 bool qmp_object_add(json_t *arguments, GError **error)
 {
     g_autofree char *text = json_dumps(arguments, 0);
-    g_autoptr(KeyValues) kv = keyvals_parse(text, NULL, error);
+    g_autoptr(KeyValues) kv = keyvals_parse_nested(text, NULL, error);
     return kv && user_object_add(kv, error);
 }
 
 bool qmp_object_del(const QmpObjectDelArg *arg, GError **error)
 {
     return user_object_del(arg->id, error);
+}
+
+bool qmp_device_add(json_t *arguments, GError **error)
+{
+    g_autofree char *text = json_dumps(arguments, 0);
+    g_autoptr(KeyValues) kv = keyvals_parse(text, NULL, error);
+    return kv && device_add(kv, true, error);
+}
+
+bool qmp_device_del(const QmpDeviceDelArg *arg, GError **error)
+{
+    return device_del(arg->id, error);
 }

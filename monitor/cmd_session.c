@@ -3,6 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "backends/iothread.h"
 #include "hw/core/machine.h"
 #include "monitor/monitor.h"
 #include "monitor/qmp.h"
@@ -83,9 +84,20 @@ QapiUuidInfo *qmp_query_uuid(GError **error)
     return info;
 }
 
+static void describe_iothread(IoThread *t, const char *id, void *list)
+{
+    QapiIOThreadInfo *info = g_new0(QapiIOThreadInfo, 1);
+    info->id = g_strdup(id);
+    info->thread_id = iothread_tid(t);
+    iothread_polling(t, &info->poll_max_ns, &info->poll_grow, &info->poll_shrink);
+    g_ptr_array_add(list, info);
+}
+
 GPtrArray *qmp_query_iothreads(GError **error)
 {
-    return g_ptr_array_new();
+    GPtrArray *list = g_ptr_array_new();
+    iothreads_foreach(describe_iothread, list);
+    return list;
 }
 
 /* ---- descriptors ---- */

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "monitor/monitor.h"
+#include "monitor/dump.h"
 #include "monitor/hmp.h"
 #include "monitor/line_editor.h"
 #include "monitor/out.h"
@@ -26,6 +27,7 @@ typedef struct {
 
 void monitors_flush(void)
 {
+    dump_cancel();
     qmp_monitors_flush();
 }
 

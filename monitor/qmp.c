@@ -11,6 +11,7 @@
 #include <poll.h>
 #include "chardev/backend.h"
 #include "memory/memory.h"
+#include "monitor/events.h"
 #include "monitor/out.h"
 #include "monitor/qmp_parser.h"
 #include "util/report.h"
@@ -90,14 +91,8 @@ static json_t *timestamp(void)
     return json_pack("{s:I, s:I}", "seconds", (json_int_t)(us / G_USEC_PER_SEC), "microseconds", (json_int_t)(us % G_USEC_PER_SEC));
 }
 
-static void broadcast_event(const char *name, json_t *data)
+static void send_event(json_t *event)
 {
-    json_t *event = json_object();
-    json_object_set_new(event, "timestamp", timestamp());
-    json_object_set_new(event, "event", json_string(name));
-    if (data) {
-        json_object_set_new(event, "data", data);
-    }
     for (unsigned i = 0; monitors && i < monitors->len; i++) {
         QmpMonitor *m = monitors->pdata[i];
         if (!m->negotiated) {
@@ -109,6 +104,17 @@ static void broadcast_event(const char *name, json_t *data)
             send_json(m, json_incref(event));
         }
     }
+}
+
+static void broadcast_event(const char *name, json_t *data)
+{
+    json_t *event = json_object();
+    json_object_set_new(event, "timestamp", timestamp());
+    json_object_set_new(event, "event", json_string(name));
+    if (data) {
+        json_object_set_new(event, "data", data);
+    }
+    event_limited(name, event, send_event);
     json_decref(event);
 }
 

@@ -2,7 +2,8 @@
 # scripts/install-needed.sh: on Debian, install what building and testing needs; elsewhere leave it to configure.
 # SPDX-License-Identifier: GPL-2.0-or-later
 set -euo pipefail
-packages=(gcc libc6-dev meson ninja-build pkg-config python3 libglib2.0-dev liburcu-dev libjansson-dev libcap-ng-dev gdb-multiarch socat ccache ca-certificates)
+packages=(gcc libc6-dev meson ninja-build pkg-config python3 libglib2.0-dev liburcu-dev libjansson-dev libcap-ng-dev
+    libgnutls28-dev zlib1g-dev openssl gdb-multiarch socat ccache ca-certificates)
 command -v dpkg-query >/dev/null && command -v apt-get >/dev/null || exit 0
 missing=()
 for p in "${packages[@]}"; do

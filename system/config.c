@@ -134,14 +134,18 @@ OPTION_HANDLER(opt_action)
     if (!kv) {
         return false;
     }
-    if (keyvals_get(kv, "watchdog")) {
-        return error_set(error, "watchdog= is not supported yet: there are no watchdog devices");
-    }
     cl->panic_given |= keyvals_get(kv, "panic") != NULL;
     return choose(kv, "reboot", &qapi_type_RebootAction, &cl->actions.reboot, error) &&
            choose(kv, "shutdown", &qapi_type_ShutdownAction, &cl->actions.shutdown, error) &&
            choose(kv, "panic", &qapi_type_PanicAction, &cl->actions.panic, error) &&
-           keyvals_check_used(kv, VALID("reboot", "shutdown", "panic"), error);
+           choose(kv, "watchdog", &qapi_type_WatchdogAction, &cl->actions.watchdog, error) &&
+           keyvals_check_used(kv, VALID("reboot", "shutdown", "panic", "watchdog"), error);
+}
+
+OPTION_HANDLER(opt_watchdog_action)
+{
+    g_autofree char *action = g_strconcat("watchdog=", arg, NULL);
+    return opt_action(cl, action, error);
 }
 
 OPTION_HANDLER(opt_add_fd)

@@ -111,8 +111,11 @@ static const OptionRow rows[] = {
     {"trace", NULL, "[[enable=]<pattern>][,file=<file>]", "enable the trace points that match ('-trace help' for a list)", STAGE_PROCESS, opt_trace},
     {"no-reboot", NULL, NULL, "exit instead of rebooting", STAGE_PROCESS, opt_no_reboot},
     {"no-shutdown", NULL, NULL, "stop before shutdown", STAGE_PROCESS, opt_no_shutdown},
-    {"action", NULL, "reboot=reset|shutdown[,shutdown=poweroff|pause][,panic=pause|shutdown|exit-failure|none]",
+    {"action", NULL, "reboot=reset|shutdown[,shutdown=poweroff|pause][,panic=pause|shutdown|exit-failure|none]"
+     "[,watchdog=reset|shutdown|poweroff|pause|debug|none|inject-nmi]",
      "what follows these events of the guest", STAGE_PROCESS, opt_action},
+    {"watchdog-action", NULL, "reset|shutdown|poweroff|pause|debug|none|inject-nmi", "same as -action watchdog=", STAGE_PROCESS,
+     opt_watchdog_action},
     {"nodefaults", NULL, NULL, "don't create default devices", STAGE_MACHINE, opt_nodefaults},
     {"no-user-config", NULL, NULL, "don't load configuration files (none are ever loaded)", STAGE_PROCESS, opt_nothing},
     {"rtc", NULL, "[base=utc|localtime|<datetime>][,clock=host|rt|vm][,driftfix=none|slew]",
@@ -128,7 +131,7 @@ static const char *const missing[] = {
     "enable-sync-profile", "fda", "fdb", "fsdev", "full-screen", "hda", "hdb", "hdc", "hdd", "icount", "incoming", "iscsi", "k",
     "loadvm", "mem-path", "mem-prealloc", "mtdblock", "netdev", "no-fd-bootchk", "no-kvm", "only-migratable", "option-rom", "pflash",
     "plugin", "portrait", "preconfig", "prom-env", "rotate", "run-with", "sd", "seed", "semihosting", "set", "singlestep",
-    "snapshot", "spice", "tb-size", "tpmdev", "usb", "usbdevice", "virtfs", "vnc", "watchdog-action", "win2k-hack", "xen-attach",
+    "snapshot", "spice", "tb-size", "tpmdev", "usb", "usbdevice", "virtfs", "vnc", "win2k-hack", "xen-attach",
     "xen-domid", "xen-domid-restrict",
 };
 

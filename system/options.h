@@ -154,3 +154,4 @@ OPTION_HANDLER(opt_trace);
 OPTION_HANDLER(opt_uuid);
 OPTION_HANDLER(opt_version);
 OPTION_HANDLER(opt_writeconfig);
+OPTION_HANDLER(opt_watchdog_action);

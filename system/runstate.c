@@ -19,10 +19,11 @@ static struct {
     RunState state;
     RunActions actions;
     /* requests, atomic */
-    int reset_cause, shutdown_cause, powerdown, stop_state, debug;
+    int reset_cause, shutdown_cause, powerdown, stop_state, debug, watchdog;
     int exit_code;
     /* set by the signal handler */
     int signo, sender_pid;
+    const char *held; /* see runstate_hold */
 } rs = {.state = QAPI_RUN_STATE_PRELAUNCH, .actions = {.panic = QAPI_PANIC_ACTION_SHUTDOWN}, .stop_state = -1,
         .exit_code = EXIT_CODE_NONE};
 
@@ -114,10 +115,19 @@ static void set_running(bool running)
     }
 }
 
+void runstate_hold(const char *reason)
+{
+    rs.held = reason;
+    mainloop_wake(); /* a reset may be waiting */
+}
+
 bool vm_start(GError **error)
 {
     if (rs.state == RUN_STATE_RUNNING) {
         return true;
+    }
+    if (rs.held) {
+        return error_set(error, "%s", rs.held);
     }
     if (!runstate_may_follow(rs.state, RUN_STATE_RUNNING)) {
         return error_set(error, "the machine is in state '%s': reset it first (system_reset)", runstate_name(rs.state));
@@ -191,6 +201,12 @@ void system_shutdown_with_code(ShutdownCause cause, int exit_code)
 void system_powerdown_request(void)
 {
     __atomic_store_n(&rs.powerdown, 1, __ATOMIC_RELEASE);
+    mainloop_wake();
+}
+
+void system_watchdog_request(void)
+{
+    __atomic_store_n(&rs.watchdog, 1, __ATOMIC_RELEASE);
     mainloop_wake();
 }
 
@@ -293,6 +309,35 @@ static bool do_panic(int *exit_code)
     }
 }
 
+static void do_watchdog(void)
+{
+    qapi_event_send_watchdog(&(QapiEventWatchdogArg){.action = rs.actions.watchdog});
+    switch (rs.actions.watchdog) {
+    case QAPI_WATCHDOG_ACTION_RESET:
+        system_reset_request(SHUTDOWN_GUEST_RESET);
+        break;
+    case QAPI_WATCHDOG_ACTION_SHUTDOWN:
+        system_powerdown_request();
+        break;
+    case QAPI_WATCHDOG_ACTION_POWEROFF:
+        system_shutdown_request(SHUTDOWN_GUEST_SHUTDOWN);
+        break;
+    case QAPI_WATCHDOG_ACTION_PAUSE:
+        vm_stop(RUN_STATE_WATCHDOG);
+        break;
+    case QAPI_WATCHDOG_ACTION_DEBUG:
+        report_info("the watchdog expired");
+        break;
+    case QAPI_WATCHDOG_ACTION_INJECT_NMI:
+        if (!cpus_nmi()) {
+            report_warn("the watchdog expired, and this machine has no non-maskable interrupt");
+        }
+        break;
+    default:
+        break;
+    }
+}
+
 static void report_signal(int signo)
 {
     g_autofree char *path = g_strdup_printf("/proc/%d/cmdline", rs.sender_pid);
@@ -340,11 +385,14 @@ bool runstate_handle_requests(int *exit_code)
     if (take(&rs.debug, 0)) {
         vm_stop(RUN_STATE_DEBUG);
     }
+    if (take(&rs.watchdog, 0)) {
+        do_watchdog();
+    }
     int cause = take(&rs.shutdown_cause, SHUTDOWN_NONE);
     if (cause != SHUTDOWN_NONE && do_shutdown(cause, exit_code)) {
         return true;
     }
-    cause = take(&rs.reset_cause, SHUTDOWN_NONE);
+    cause = rs.held ? SHUTDOWN_NONE : take(&rs.reset_cause, SHUTDOWN_NONE);
     if (cause != SHUTDOWN_NONE) {
         do_reset(cause);
     }

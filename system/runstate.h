@@ -20,6 +20,7 @@ typedef QapiRunState RunState;
 #define RUN_STATE_GUEST_PANICKED QAPI_RUN_STATE_GUEST_PANICKED
 #define RUN_STATE_INTERNAL_ERROR QAPI_RUN_STATE_INTERNAL_ERROR
 #define RUN_STATE_DEBUG QAPI_RUN_STATE_DEBUG
+#define RUN_STATE_WATCHDOG QAPI_RUN_STATE_WATCHDOG
 #define RUN_STATE_INMIGRATE QAPI_RUN_STATE_INMIGRATE
 /* Whether the table of transitions has from -> to. */
 bool runstate_may_follow(RunState from, RunState to);
@@ -29,6 +30,7 @@ typedef struct {
     QapiRebootAction reboot;
     QapiShutdownAction shutdown;
     QapiPanicAction panic;
+    QapiWatchdogAction watchdog;
 } RunActions;
 void runstate_set_actions(RunActions actions);
 RunActions runstate_actions(void);
@@ -36,6 +38,10 @@ RunActions runstate_actions(void);
 RunState runstate_get(void);
 const char *runstate_name(RunState state);
 bool runstate_is_running(void);
+
+/* While there is a reason, the machine is neither started nor reset (a shutdown is not held up): who reads its memory
+ * needs it to stand still. NULL ends that. */
+void runstate_hold(const char *reason);
 
 /* Start or go on. After a shutdown that only paused, the machine must be reset first. */
 bool vm_start(GError **error) WARN_UNUSED;

@@ -149,119 +149,16 @@ static bool default_frontends(CommandLine *cl, GError **error)
 
 /* ---- objects and devices ---- */
 
-/* Every key=value that is not in `skip` becomes a property. */
-static bool set_properties(Object *obj, KeyValues *kv, const char *const *skip, GError **error)
-{
-    for (unsigned i = 0; i < kv->items->len; i++) {
-        KeyValue *item = keyvals_nth(kv, i);
-        if (!g_strv_contains(skip, item->key) && !property_set(obj, item->key, item->value, error)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool valid_new_id(const char *id, const char *container, GError **error)
-{
-    if (!id_wellformed(id)) {
-        return error_set(error, "id '%s' is not valid: a letter, then letters, digits, '-', '.', '_'", id);
-    }
-    g_autofree char *path = g_strdup_printf("%s/%s", container, id);
-    return !object_find(path) || error_set(error, "id '%s' is in use already; ids must be unique", id);
-}
-
-static const char **type_names(const char *ancestor, bool (*want)(const ObjectType *))
-{
-    g_autoptr(GPtrArray) types = object_types(ancestor);
-    GPtrArray *names = g_ptr_array_new();
-    for (unsigned i = 0; i < types->len; i++) {
-        const ObjectType *t = types->pdata[i];
-        if (!t->abstract && want(t)) {
-            g_ptr_array_add(names, (void *)t->name);
-        }
-    }
-    g_ptr_array_add(names, NULL);
-    return (const char **)g_ptr_array_free(names, FALSE);
-}
-
-static bool unknown_type(const char *what, const char *name, const char **names, const char *remedy, GError **error)
-{
-    const char *near = suggest_name(name, names);
-    error_set(error, "no %s '%s'%s%s%s; %s", what, name, near ? "; did you mean '" : "", near ? near : "",
-              near ? "'?" : "", remedy);
-    g_free(names);
-    return false;
-}
-
 OPTION_HANDLER(opt_object)
 {
     g_autoptr(KeyValues) kv = keyvals_parse(arg, "qom-type", error);
     return kv && user_object_add(kv, error);
 }
 
-static bool is_creatable_device(const ObjectType *t)
-{
-    return t->user_creatable;
-}
-
-static const ObjectType *device_type(const char *name, GError **error)
-{
-    const ObjectType *type = name ? object_type_find(name) : NULL;
-    if (type && object_type_is(type, "device") && type->user_creatable && !type->abstract) {
-        return type;
-    }
-    if (type && object_type_is(type, "device") && !type->abstract) {
-        error_set(error, "'%s' belongs to machines and cannot be added; '-device help' lists what can", name);
-        return NULL;
-    }
-    unknown_type("device type", name ? name : "", type_names("device", is_creatable_device),
-                 "'-device help' lists all", error);
-    return NULL;
-}
-
-static bool find_bus(Device *dev, const ObjectType *type, const char *name, GError **error)
-{
-    if (!name && !type->bus) {
-        return true;
-    }
-    Bus *bus = bus_find(name ? name : type->bus);
-    if (!bus) {
-        return name ? error_set(error, "no bus '%s'", name)
-                    : error_set(error, "this machine has no %s bus to plug '%s' into", type->bus, type->name);
-    }
-    if (!type->bus || !g_str_equal(bus->ops->kind, type->bus)) {
-        return error_set(error, "'%s' does not fit bus '%s' of kind %s", type->name, name, bus->ops->kind);
-    }
-    dev->bus = bus;
-    return true;
-}
-
 OPTION_HANDLER(opt_device)
 {
     g_autoptr(KeyValues) kv = keyvals_parse(arg, "driver", error);
-    if (!kv) {
-        return false;
-    }
-    const char *driver = keyvals_get(kv, "driver"), *id = keyvals_get(kv, "id"), *bus = keyvals_get(kv, "bus");
-    const ObjectType *type = device_type(driver, error);
-    if (!type || (id && !valid_new_id(id, "/machine/peripheral", error))) {
-        return false;
-    }
-    Object *obj = object_new(type);
-    Device *dev = DEVICE(obj);
-    dev->id = g_strdup(id);
-    bool ok = find_bus(dev, type, bus, error) &&
-              set_properties(obj, kv, (const char *const[]){"driver", "id", "bus", NULL}, error);
-    if (ok) {
-        object_add_child(object_container(id ? "/machine/peripheral" : "/machine/peripheral-anon"),
-                         id ? id : "device[*]", obj);
-        ok = device_realize(dev, error);
-        if (!ok) {
-            object_unparent(obj);
-        }
-    }
-    object_unref(obj);
-    return ok;
+    return kv && device_add(kv, false, error);
 }
 
 /* "-object help" and "-object TYPE,help" */
@@ -272,7 +169,7 @@ static void object_help(CommandLine *cl)
         g_autoptr(KeyValues) kv = g->row->handle == opt_object ? keyvals_parse(g->arg, "qom-type", NULL) : NULL;
         if (kv && keyvals_wants_help(kv, "qom-type")) {
             const char *type = keyvals_get(kv, "qom-type");
-            user_object_help(g_str_equal(type, "help") || g_str_equal(type, "?") ? NULL : type, stdout);
+            user_object_help(!type || g_str_equal(type, "help") || g_str_equal(type, "?") ? NULL : type, stdout);
             cl->done = true;
         }
     }
@@ -294,7 +191,7 @@ static bool device_help(CommandLine *cl, GError **error)
         if (!driver || g_str_equal(driver, "help") || g_str_equal(driver, "?")) {
             device_list_help(stdout);
         } else {
-            const ObjectType *type = device_type(driver, error);
+            const ObjectType *type = device_type_for_users(driver, error);
             if (!type) {
                 g_prefix_error(error, "-device %s: ", g->arg);
                 return false;
@@ -385,6 +282,7 @@ static bool make_machine(CommandLine *cl, GError **error)
         cl->done = true;
         return true;
     }
+    machine_config.ram_size_given = cl->ram_size != 0;
     machine_config.ram_size = cl->ram_size ? cl->ram_size : m->ops->default_ram_size;
     if (!smp_parse(cl->smp, m->ops->max_cpus ? m->ops->max_cpus : 1, name, &machine_config, error)) {
         g_prefix_error(error, "-smp %s: ", cl->smp ? cl->smp : "1");

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "util/keyval.h"
+#include <jansson.h>
 #include "util/report.h"
 #include "util/parse.h"
 
@@ -70,7 +71,7 @@ static const char *json_space(const char *p)
 }
 
 /* Parses the string at *p (on its opening quote). NULL when malformed. */
-static char *json_string(const char **p)
+static char *quoted_text(const char **p)
 {
     g_autoptr(GString) s = g_string_new(NULL);
     if (**p != '"') {
@@ -102,7 +103,7 @@ static char *json_string(const char **p)
 }
 
 /* Number or literal, as text; true and false become on and off. */
-static char *json_scalar(const char **p)
+static char *scalar_text(const char **p)
 {
     size_t n = strspn(*p, "+-.0123456789abcdefghijklmnopqrstuvwxyzE");
     g_autofree char *word = g_strndup(*p, n);
@@ -114,7 +115,21 @@ static char *json_scalar(const char **p)
     return number ? g_steal_pointer(&word) : NULL;
 }
 
-static bool parse_json(KeyValues *kv, GError **error)
+/* The text of an object or array; NULL when malformed. */
+static char *nested_text(const char **p)
+{
+    json_error_t reason;
+    json_t *value = json_loads(*p, JSON_DISABLE_EOF_CHECK | JSON_REJECT_DUPLICATES, &reason);
+    if (!value) {
+        return NULL;
+    }
+    *p += reason.position; /* of the first byte that was not read */
+    char *text = json_dumps(value, JSON_COMPACT);
+    json_decref(value);
+    return text;
+}
+
+static bool parse_json(KeyValues *kv, bool may_nest, GError **error)
 {
     const char *p = json_space(kv->text + 1);
     bool first = true;
@@ -124,18 +139,20 @@ static bool parse_json(KeyValues *kv, GError **error)
         }
         first = false;
         p = json_space(p);
-        g_autofree char *key = json_string(&p);
+        g_autofree char *key = quoted_text(&p);
         p = json_space(p);
         if (!key || *p != ':') {
             return error_set(error, "malformed JSON near '%.20s': expected \"key\": value", p);
         }
         p = json_space(p + 1);
-        char *value = *p == '"' ? json_string(&p) : json_scalar(&p);
+        bool nested = may_nest && (*p == '{' || *p == '[');
+        char *value = nested ? nested_text(&p) : *p == '"' ? quoted_text(&p) : scalar_text(&p);
         if (!value) {
-            return error_set(error, "value of '%s' in the JSON object must be a string, a number, "
-                             "true or false", key);
+            return error_set(error, "value of '%s' in the JSON object must be a string, a number, true%s or false", key,
+                             may_nest ? ", an array, an object" : "");
         }
         keyvals_append(kv, g_steal_pointer(&key), value, false);
+        keyvals_nth(kv, kv->items->len - 1)->nested = nested;
         p = json_space(p);
     }
     if (*json_space(p + 1)) {
@@ -144,14 +161,14 @@ static bool parse_json(KeyValues *kv, GError **error)
     return true;
 }
 
-KeyValues *keyvals_parse(const char *text, const char *implied_key, GError **error)
+static KeyValues *parse_text(const char *text, const char *implied_key, bool may_nest, GError **error)
 {
     g_autoptr(KeyValues) kv = g_new0(KeyValues, 1);
     kv->text = g_strdup(text);
     kv->items = g_array_new(FALSE, TRUE, sizeof(KeyValue));
     g_array_set_clear_func(kv->items, key_value_clear);
     if (*text == '{') {
-        return parse_json(kv, error) ? g_steal_pointer(&kv) : NULL;
+        return parse_json(kv, may_nest, error) ? g_steal_pointer(&kv) : NULL;
     }
     for (const char *p = text; *p; implied_key = NULL) {
         const char *start = p;
@@ -164,6 +181,16 @@ KeyValues *keyvals_parse(const char *text, const char *implied_key, GError **err
         add_element(kv, element, implied_key);
     }
     return g_steal_pointer(&kv);
+}
+
+KeyValues *keyvals_parse(const char *text, const char *implied_key, GError **error)
+{
+    return parse_text(text, implied_key, false, error);
+}
+
+KeyValues *keyvals_parse_nested(const char *text, const char *implied_key, GError **error)
+{
+    return parse_text(text, implied_key, true, error);
 }
 
 const char *keyvals_get(KeyValues *kv, const char *key)

@@ -14,6 +14,7 @@ typedef struct KeyValue {
     char *key, *value;
     bool bare; /* written without "=" */
     bool used; /* somebody asked for it */
+    bool nested; /* value is the text of a JSON object or array */
 } KeyValue;
 
 typedef struct KeyValues {
@@ -23,6 +24,8 @@ typedef struct KeyValues {
 
 /* implied_key: what a first bare element is the value of; NULL: it is a switch like the others. */
 KeyValues *keyvals_parse(const char *text, const char *implied_key, GError **error) WARN_UNUSED;
+/* The same, and a JSON object may have values that are objects or arrays themselves. */
+KeyValues *keyvals_parse_nested(const char *text, const char *implied_key, GError **error) WARN_UNUSED;
 void keyvals_free(KeyValues *kv);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(KeyValues, keyvals_free)
 

@@ -25,6 +25,7 @@
  */
 #pragma once
 #include "util/osdep.h"
+#include "util/keyval.h"
 #include "util/parse.h"
 #include "hw/core/irq.h"
 #include "memory/memory.h"
@@ -44,6 +45,7 @@ typedef enum {
     PROPERTY_CHARDEV, /* an embedded struct ChardevFrontend (chardev/chardev.h); text is a chardev id.
                        * Setting it fills .chr; the device connects in realize. */
     PROPERTY_CUSTOM,  /* .get/.set do it all */
+    PROPERTY_JSON,    /* so do they here; the text is JSON, and names[0] the name of its type */
 } PropertyKind;
 
 typedef struct Property {
@@ -235,6 +237,7 @@ struct Object {
     GHashTable *children; /* name → Object*, insertion order in child_order */
     GPtrArray *child_order;
     GHashTable *set_by_user; /* names of properties set explicitly */
+    bool completed;       /* a user's object: from here on only late properties may change */
 };
 Object *object_new(const ObjectType *type);
 Object *object_ref(Object *obj);
@@ -297,8 +300,14 @@ struct Device {
 Device *device_new(const char *type_name); /* unknown type is a bug; user input goes through object_type_find */
 bool device_realize(Device *dev, GError **error) WARN_UNUSED; /* parent set first, else /machine/unattached */
 void device_unrealize(Device *dev);
-/* "-device isa-serial,id=s1,iobase=0x3e8": create, set, plug and realize a user_creatable device. */
-Device *device_add(const char *options, GError **error);
+/* driver=, id=, bus= and properties: create, set, plug and realize a user_creatable device. hotplug: the
+ * machine is there already, and the bus must allow it. */
+Device *device_add(KeyValues *kv, bool hotplug, GError **error);
+/* By id or path. The device may still be there afterwards: some buses ask the guest first. */
+bool device_del(const char *id, GError **error) WARN_UNUSED;
+void device_remove(Device *dev); /* the guest has let go: unrealize, free, DEVICE_DELETED */
+/* The type, if users may add such devices; errors suggest. */
+const ObjectType *device_type_for_users(const char *name, GError **error);
 /* Wire output n to a line; input n's line. */
 void device_connect_irq(Device *dev, unsigned n, Irq *irq);
 Irq *device_irq_in(Device *dev, unsigned n);
@@ -314,6 +323,9 @@ typedef struct BusOps {
     /* Before realize: check and assign the address ("addr" etc.). */
     bool (*plug)(Bus *bus, Device *dev, GError **error);
     void (*unplug)(Bus *bus, Device *dev);
+    bool hotplug; /* devices may come and go while the machine is there */
+    /* device_del: ask the guest to let go; device_remove follows. NULL: it needs not be asked. */
+    bool (*unplug_request)(Bus *bus, Device *dev, GError **error);
 } BusOps;
 struct Bus {
     Object obj;

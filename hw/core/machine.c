@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "hw/core/machine.h"
+#include "backends/memory.h"
 #include "util/report.h"
 
 #define IO_SPACE_SIZE (64 * KiB)
@@ -52,6 +53,7 @@ static const Property machine_props[] = {
     PROP_CUSTOM("initrd", set_config_text, NULL, "Linux initial ramdisk file"),
     PROP_CUSTOM("kernel", set_config_text, NULL, "Linux kernel image file"),
     PROP_BOOL("mem-merge", Machine, mem_merge, true, "Enable/disable memory merge support"),
+    PROP_STRING("memory-backend", Machine, memory_backend, NULL, "Id of the memory backend that is the machine's RAM"),
 };
 
 static void machine_init(Object *obj)
@@ -172,6 +174,7 @@ static void enter_tree(Machine *m)
         object_unparent(old);
     }
     object_add_child(object_root(), "machine", &m->obj);
+    object_container("/objects");
     object_container("/machine/peripheral");
     object_container("/machine/peripheral-anon");
     object_container("/machine/unattached");
@@ -225,27 +228,61 @@ Machine *machine_new(const char *options, GError **error)
 
 /* ---- building ---- */
 
-bool machine_build(Machine *m, GError **error)
+/* The backend that the user named, or one of our own. */
+static MemoryBackend *find_memory(Machine *m, GError **error)
+{
+    const char *id = m->ops->default_ram_id ? m->ops->default_ram_id : "ram";
+    g_autofree char *path = g_strdup_printf("/objects/%s", id);
+    if (!m->memory_backend && object_find(path)) {
+        error_set(error, "-object id=%s: that name is for the machine's own memory; choose another, or use it by -machine memory-backend=%s",
+                  id, id);
+        return NULL;
+    }
+    if (!m->memory_backend) {
+        return memory_backend_new(id, m->config->ram_size, error);
+    }
+    MemoryBackend *b = memory_backend_find(m->memory_backend, error);
+    if (b && m->config->ram_size_given && m->config->ram_size != b->size) {
+        error_set(error, "-machine memory-backend=%s: its size is %" PRIu64 " bytes, and -m says %" PRIu64 "; leave -m out or make them equal",
+                  m->memory_backend, b->size, m->config->ram_size);
+        return NULL;
+    }
+    if (b && !b->block->writable) {
+        error_set(error, "-machine memory-backend=%s: it is readonly", m->memory_backend);
+        return NULL;
+    }
+    return b;
+}
+
+static bool make_memory(Machine *m, GError **error)
 {
     MachineConfig *c = m->config;
-
-    if ((!accel_current() && !accel_select(m->accel ? m->accel : "tcg", error)) || !accel_start(error)) {
-        return false;
-    }
     if (m->ops->no_ram) {
         c->ram_size = 0;
-    } else if (c->ram_size == 0) {
+        return !m->memory_backend || error_set(error, "-machine memory-backend=%s: machine '%s' has no memory", m->memory_backend,
+                                               m->obj.type->name);
+    }
+    if (c->ram_size == 0) {
         c->ram_size = m->ops->default_ram_size ? m->ops->default_ram_size : 128 * MiB;
+    }
+    MemoryBackend *b = find_memory(m, error);
+    if (!b || !memory_backend_use(b, &m->obj, &m->ram, error)) {
+        return false;
+    }
+    c->ram_size = b->size;
+    return true;
+}
+
+bool machine_build(Machine *m, GError **error)
+{
+    if ((!accel_current() && !accel_select(m->accel ? m->accel : "tcg", error)) || !accel_start(error)) {
+        return false;
     }
     memory_region_init(&m->system_memory, "system", UINT64_MAX);
     memory_region_init(&m->system_io, "io", IO_SPACE_SIZE);
     address_space_init(&address_space_memory, &m->system_memory, "memory");
     address_space_init(&address_space_io, &m->system_io, "I/O");
-    if (c->ram_size && !memory_region_init_ram(&m->ram, m->ops->default_ram_id ? m->ops->default_ram_id : "ram", c->ram_size,
-                                error)) {
-        return false;
-    }
-    return m->ops->build(m, error);
+    return make_memory(m, error) && m->ops->build(m, error);
 }
 
 bool machine_finish(Machine *m, GError **error)

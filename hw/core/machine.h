@@ -29,6 +29,7 @@ typedef struct NumaConfig {
 typedef struct MachineConfig {
     const char *arch;                  /* the guest's, by argv[0] */
     uint64_t ram_size;                 /* bytes; -m */
+    bool ram_size_given;
     unsigned cpus, max_cpus;           /* -smp */
     unsigned sockets, dies, cores, threads;
     NumaConfig numa;
@@ -76,6 +77,7 @@ struct Machine {
     MemoryRegion system_memory, system_io; /* roots of address_space_memory / _io */
     MemoryRegion ram;                      /* all of -m, mapped by the machine through aliases */
     char *accel;                           /* "kvm:tcg"; NULL: not said */
+    char *memory_backend;                  /* id; NULL: the machine makes its own */
     bool dump_guest_core, mem_merge;
 };
 #define MACHINE(o) ((Machine *)(o))

@@ -160,6 +160,7 @@ static bool set_field(void *base, const Property *p, const char *text, GError **
     case PROPERTY_CHARDEV:
         return set_chardev(field, text, error);
     case PROPERTY_CUSTOM:
+    case PROPERTY_JSON:
         break;
     }
     return true;
@@ -169,7 +170,7 @@ static bool set_checked(void *base, const Property *p, const char *owner, const 
 {
     g_autoptr(GError) reason = NULL;
 
-    if (p->kind == PROPERTY_CUSTOM && !p->set) {
+    if (p->kind >= PROPERTY_CUSTOM && !p->set) {
         return error_set(error, "property '%s.%s' cannot be set", owner, p->name);
     }
     if (set_field(base, p, text, &reason) && (!p->set || p->set(base, p, text, &reason))) {
@@ -211,6 +212,7 @@ static char *get_field(void *base, const Property *p)
         return g_strdup(chr ? chardev_id(chr) : "");
     }
     case PROPERTY_CUSTOM:
+    case PROPERTY_JSON:
         break;
     }
     return g_strdup("");
@@ -236,6 +238,7 @@ static void set_default(void *base, const Property *p)
     case PROPERTY_LINK:
     case PROPERTY_CHARDEV:
     case PROPERTY_CUSTOM:
+    case PROPERTY_JSON:
         break; /* zero already */
     default:
         store_int(field, int_kinds[p->kind].bits, p->def.num);
@@ -350,6 +353,10 @@ bool property_set(Object *obj, const char *name, const char *text, GError **erro
         return error_set(error, "property '%s.%s' cannot be changed after the device was realized",
                          obj->type->name, name);
     }
+    if (!p->late && obj->completed) {
+        return error_set(error, "property '%s.%s' cannot be changed once the object is there; delete it and make another",
+                         obj->type->name, name);
+    }
     if (!set_checked(obj, p, obj->type->name, text, error)) {
         return false;
     }
@@ -371,7 +378,7 @@ char *property_get(Object *obj, const char *name, GError **error)
     if (p->get) {
         return p->get(obj, p);
     }
-    if (p->kind == PROPERTY_CUSTOM) {
+    if (p->kind >= PROPERTY_CUSTOM) {
         error_set(error, "property '%s.%s' cannot be read", obj->type->name, name);
         return NULL;
     }
@@ -500,6 +507,8 @@ static char *kind_text(const Property *p)
         return g_strjoinv("|", (char **)p->names);
     case PROPERTY_LINK:
         return g_strdup_printf("link<%s>", p->names[0]);
+    case PROPERTY_JSON:
+        return g_strdup(p->names[0]);
     case PROPERTY_STRING:
     case PROPERTY_CHARDEV:
     case PROPERTY_CUSTOM:
@@ -522,6 +531,7 @@ static char *default_text(const Property *p)
     case PROPERTY_LINK:
     case PROPERTY_CHARDEV:
     case PROPERTY_CUSTOM:
+    case PROPERTY_JSON:
         return NULL;
     case PROPERTY_I32:
     case PROPERTY_I64:

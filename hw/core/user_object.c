@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "hw/core/user_object.h"
+#include <jansson.h>
 #include "util/report.h"
 
 static GPtrArray *creatable(void)
@@ -49,25 +50,92 @@ bool user_object_help(const char *name, FILE *out)
     return !name;
 }
 
-static bool set_all(Object *obj, KeyValues *kv, GError **error)
+/* ---- properties by parts ---- */
+
+static bool is_index(const char *part)
 {
-    for (unsigned i = 0; i < kv->items->len; i++) {
-        KeyValue *item = keyvals_nth(kv, i);
-        if (!g_str_equal(item->key, "qom-type") && !g_str_equal(item->key, "id") &&
-            !property_set(obj, item->key, item->value, error)) {
+    return g_ascii_isdigit(*part) && strspn(part, G_CSET_DIGITS) == strlen(part) && strlen(part) < 5;
+}
+
+/* A number if it looks like one, else a switch, else text. */
+static json_t *scalar(const char *text)
+{
+    uint64_t n;
+    bool on;
+    if (parse_u64(text, &n, NULL) && n <= INT64_MAX) {
+        return json_integer((json_int_t)n);
+    }
+    return parse_bool(text, &on, NULL) ? json_boolean(on) : json_string(text);
+}
+
+/* "a.b=1" and "a.0=x": gather the parts of `a` into one JSON value. */
+static bool gather(json_t *parts, const KeyValue *item, GError **error)
+{
+    g_auto(GStrv) path = g_strsplit(item->key, ".", 2);
+    json_t *whole = json_object_get(parts, path[0]);
+    bool index = is_index(path[1]);
+    if (!whole) {
+        whole = index ? json_array() : json_object();
+        json_object_set_new(parts, path[0], whole);
+    }
+    if (index != json_is_array(whole) || (index && (size_t)atol(path[1]) != json_array_size(whole))) {
+        return error_set(error, "parameter '%s': parts of '%s' are either all names or the numbers from 0 up", item->key, path[0]);
+    }
+    return (index ? json_array_append_new(whole, scalar(item->value)) : json_object_set_new(whole, path[1], scalar(item->value))) == 0 ||
+           error_set(error, "parameter '%s': the value is not UTF-8", item->key);
+}
+
+static bool is_part(const Object *obj, const char *key)
+{
+    g_auto(GStrv) path = g_strsplit(key, ".", 2);
+    const Property *p = path[0] && path[1] ? object_property_find(obj->type, path[0]) : NULL;
+    return p && p->kind == PROPERTY_JSON;
+}
+
+static bool set_gathered(Object *obj, json_t *parts, GError **error)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach(parts, name, value) {
+        g_autofree char *text = json_dumps(value, JSON_COMPACT);
+        if (!property_set(obj, name, text, error)) {
             return false;
         }
     }
     return true;
 }
 
-bool user_object_add(KeyValues *kv, GError **error)
+static bool set_one(Object *obj, const KeyValue *item, json_t *parts, GError **error)
 {
-    const char *id = keyvals_get(kv, "id");
-    const ObjectType *type = find_type(keyvals_get(kv, "qom-type"), error);
-    if (!type) {
-        return false;
+    if (g_str_equal(item->key, "qom-type") || g_str_equal(item->key, "id")) {
+        return true;
     }
+    if (is_part(obj, item->key)) {
+        return gather(parts, item, error);
+    }
+    const Property *p = object_property_find(obj->type, item->key);
+    if (p && item->nested && p->kind != PROPERTY_JSON) {
+        return error_set(error, "property '%s.%s' takes no array or object", obj->type->name, item->key);
+    }
+    return property_set(obj, item->key, item->value, error);
+}
+
+static bool set_all(Object *obj, KeyValues *kv, GError **error)
+{
+    json_t *parts = json_object();
+    bool ok = true;
+    for (unsigned i = 0; ok && i < kv->items->len; i++) {
+        ok = set_one(obj, keyvals_nth(kv, i), parts, error);
+    }
+    ok = ok && set_gathered(obj, parts, error);
+    json_decref(parts);
+    return ok;
+}
+
+/* ---- adding and removing ---- */
+
+static bool check_id(const char *id, GError **error)
+{
     if (!id) {
         return error_set(error, "parameter 'id' is missing");
     }
@@ -75,16 +143,37 @@ bool user_object_add(KeyValues *kv, GError **error)
         return error_set(error, "id '%s' is not valid: a letter, then letters, digits, '-', '.', '_'", id);
     }
     g_autofree char *path = g_strdup_printf("/objects/%s", id);
-    if (object_find(path)) {
-        return error_set(error, "id '%s' is in use already; ids must be unique", id);
-    }
-    Object *obj = object_new(type);
-    bool ok = set_all(obj, kv, error) && type->complete(obj, error);
+    return !object_find(path) || error_set(error, "id '%s' is in use already; ids must be unique", id);
+}
+
+bool user_object_finish(Object *obj, const char *id, GError **error)
+{
+    bool ok = check_id(id, error);
     if (ok) {
-        object_add_child(object_container("/objects"), id, obj);
+        object_add_child(object_container("/objects"), id, obj); /* complete may want to know its name */
+        ok = obj->type->complete(obj, error);
+        obj->completed = true;
+        if (!ok) {
+            object_unparent(obj);
+        }
     }
     object_unref(obj);
     return ok;
+}
+
+bool user_object_add(KeyValues *kv, GError **error)
+{
+    const ObjectType *type = find_type(keyvals_get(kv, "qom-type"), error);
+    const char *id = keyvals_get(kv, "id");
+    if (!type || !check_id(id, error)) {
+        return false;
+    }
+    Object *obj = object_new(type);
+    if (!set_all(obj, kv, error)) {
+        object_unref(obj);
+        return false;
+    }
+    return user_object_finish(obj, id, error);
 }
 
 bool user_object_del(const char *id, GError **error)

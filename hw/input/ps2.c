@@ -297,13 +297,41 @@ static void keyboard_put_pause(Ps2Keyboard *k)
     }
 }
 
+bool ps2_is_there(void)
+{
+    return host.keyboard != NULL;
+}
+
+static const Ps2Key *find_key(const char *qcode)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(keys); i++) {
+        if (strcmp(keys[i].qcode, qcode) == 0) {
+            return &keys[i];
+        }
+    }
+    return NULL;
+}
+
+bool ps2_has_key(const char *qcode)
+{
+    return find_key(qcode) || strcmp(qcode, "pause") == 0;
+}
+
+const char *ps2_key_of_number(unsigned number)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(keys); i++) {
+        unsigned set1 = ps2_translate(keys[i].set2) | (keys[i].set2 >> 8 ? 0x80 : 0);
+        if (set1 == number && number) {
+            return keys[i].qcode;
+        }
+    }
+    return number == 0xc6 ? "pause" : NULL;
+}
+
 bool ps2_key_event(const char *qcode, bool down)
 {
     Ps2Keyboard *k = host.keyboard;
-    const Ps2Key *key = NULL;
-    for (unsigned i = 0; i < ARRAY_SIZE(keys) && !key; i++) {
-        key = strcmp(keys[i].qcode, qcode) == 0 ? &keys[i] : NULL;
-    }
+    const Ps2Key *key = find_key(qcode);
     bool pause = strcmp(qcode, "pause") == 0;
     if (!k || (!key && !pause)) {
         return false;

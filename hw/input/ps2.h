@@ -13,6 +13,11 @@
 /* Press or release the key called `qcode` ("a", "ret", "shift_r", as QMP's send-key names keys).
  * False when there is no such key or no keyboard. */
 bool ps2_key_event(const char *qcode, bool down);
+/* There are a keyboard and a mouse. */
+bool ps2_is_there(void);
+bool ps2_has_key(const char *qcode);
+/* The key with this scan code of set 1, 0x80 added if it comes after 0xe0; NULL: none. */
+const char *ps2_key_of_number(unsigned number);
 /* Relative motion (right, down and wheel-up are positive), and the buttons held. */
 enum { PS2_BUTTON_LEFT = 1, PS2_BUTTON_RIGHT = 2, PS2_BUTTON_MIDDLE = 4, PS2_BUTTON_SIDE = 8, PS2_BUTTON_EXTRA = 16 };
 void ps2_mouse_event(int dx, int dy, int dz, unsigned buttons);

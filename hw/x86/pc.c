@@ -64,7 +64,6 @@ typedef struct PcMachine {
     int acpi, vmport, smm, irqchip;
     bool usb, nvdimm;
     uint64_t max_ram_below_4g;
-    char *memory_backend;
 
     MemoryRegion ram_alias[4];
     uint64_t below_4g, above_4g;
@@ -680,10 +679,6 @@ static bool check_config(PcMachine *pc, GError **error)
     if (pc->nvdimm) {
         return error_set(error, "-machine %s,nvdimm=on: NVDIMMs are not supported; use nvdimm=off", name);
     }
-    if (pc->memory_backend && strcmp(pc->memory_backend, pc->m.ops->default_ram_id)) {
-        return error_set(error, "-machine %s,memory-backend=%s: no such memory backend; only '%s', which -m makes, is"
-                         " there", name, pc->memory_backend, pc->m.ops->default_ram_id);
-    }
     if (c->no_acpi) {
         pc->acpi = OFF;
     }
@@ -819,8 +814,7 @@ static void pc_finalize(Object *obj)
     PROP_ENUM("kernel-irqchip", PcMachine, irqchip, irqchip_names, AUTO, "interrupt controllers in the host kernel, where the accelerator has them"), \
     PROP_BOOL("usb", PcMachine, usb, false, "USB controller: only off"), \
     PROP_BOOL("nvdimm", PcMachine, nvdimm, false, "NVDIMM support: only off"), \
-    PROP_SIZE("max-ram-below-4g", PcMachine, max_ram_below_4g, BELOW_4G_MAX, "RAM below the PCI hole"), \
-    PROP_STRING("memory-backend", PcMachine, memory_backend, NULL, "id of the memory backend that is the RAM")
+    PROP_SIZE("max-ram-below-4g", PcMachine, max_ram_below_4g, BELOW_4G_MAX, "RAM below the PCI hole")
 
 static const Property pc_props[] = {
     COMMON_PROPS,

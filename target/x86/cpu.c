@@ -7,6 +7,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "target/x86/system.h"
+#include <elf.h>
 #include "target/x86/cpu_models.h"
 #include "target/x86/decode.h"
 #include "util/report.h"
@@ -487,6 +488,9 @@ const CpuClass x86_cpu_class = {
     .features = x86_features,
     .tcg = &x86_tcg_ops,
     .gdb = &x86_gdb_target,
+    .core_machine = EM_X86_64,
+    .core_notes = x86_core_notes,
+    .core_mappings = x86_core_mappings,
 #ifdef CONFIG_KVM
     .kvm = &x86_kvm_ops,
 #endif

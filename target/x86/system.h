@@ -115,6 +115,9 @@ uint64_t x86_xinuse(X86State *env);
 extern const struct GdbTarget x86_gdb_target; /* gdb.c */
 void x86_show_pages(Cpu *cpu, GString *out, bool ranges); /* the page tables, for monitors */
 bool x86_debug_translate(Cpu *cpu, uint64_t va, hwaddr *pa);
+/* for memory dumps (core.c): see CpuClass */
+void x86_core_notes(Cpu *cpu, GByteArray *out);
+bool x86_core_mappings(Cpu *cpu, CpuCoreMapping *fn, void *opaque, uint64_t *root);
 bool x86_cpu_class_init(Cpu *cpu, GError **error); /* cpu_models.c */
 /* XCR0 and XSS bits the CPU model has. */
 uint64_t x86_xcr0_supported(X86State *env);

@@ -67,7 +67,8 @@ CASES = [
     ('-version', 0, ['QEMU emulator version 7.2.22 (Rhea ']), ('--version', 0, ['QEMU emulator version']),
     ('-M help', 0, ['pc ']), ('-machine ?', 0, ['pc ']), ('-cpu help', 0, ['qemu64', 'max']),
     ('-accel help', 0, ['tcg']), ('-device help', 0, ['isa-serial']), ('-device ?', 0, ['"isa-debug-exit"']),
-    ('-device isa-serial,help', 0, ['chardev']), ('-chardev help', 0, ['stdio', 'socket', 'ringbuf']),
+    ('-device isa-serial,help', 0, ['chardev']), ('-object help', 0, ['secret']), ('-object id=x,help', 0, ['secret']),
+    ('-object secret,help', 0, ['keyid']), ('-chardev help', 0, ['stdio', 'socket', 'ringbuf']),
     ('-d help', 0, ['in_asm', 'guest_errors']),
 
     ('-kernle x', 1, ['-kernle', "did you mean '-kernel'"]), ('-zzzzzz', 1, ['-zzzzzz', 'unknown option']),
@@ -102,7 +103,7 @@ CASES = [
     ('-rtc clock=sun', 1, ['sun', 'host']), ('-display gtk', 1, ['gtk', 'none']), ('-nic user', 1, ['user', 'none']),
     ('-d nosuch', 1, ['nosuch']), ('-D /no/such/folder/log', 1, ['/no/such/folder/log']), ('-global nonsense', 1, ['nonsense']),
     ('-sandbox on,spawn=maybe', 1, ['spawn=maybe', 'deny']), ('-boot order=1', 1, ["'1'"]), ('-overcommit cpu-pm=on', 1, ['cpu-pm']), ('-action reboot=fly', 1, ['fly', 'shutdown']),
-    ('-action watchdog=reset', 1, ['watchdog', 'not supported yet']), ('-add-fd fd=77,set=1', 1, ['77']), ('-add-fd set=1', 1, ['fd=']),
+    ('-action watchdog=sleep', 1, ['watchdog=sleep', 'inject-nmi']), ('-add-fd fd=77,set=1', 1, ['77']), ('-add-fd set=1', 1, ['fd=']),
     ('-M none -daemonize -serial stdio', 1, ['-serial stdio', '-daemonize']), ('-M none -daemonize -qmp stdio', 1, ['-qmp stdio', '-daemonize']),
     ('-numa node -M none', 1, ['-numa', "'none'"]), ('-numa node -M pc,acpi=off', 1, ['-numa', 'acpi=on']), ('-numa bogus', 1, ['bogus', 'node, dist']),
     ('-numa node,mem=100', 1, ['100 MiB', '128 MiB']), ('-numa node,cpus=4', 1, ['node 0', '-smp']), ('-numa node,cpus=3-1', 1, ['3-1', 'FIRST-LAST']),

@@ -163,7 +163,7 @@ def keys_complete_and_recall():
         t = Terminal('monitor', b.hmp)
         t.wait_for('(qemu) ')
         for typed, whole in (('info tl', 'info tlb '), ('info registers ', 'info registers -a '), ('chardev-rem', 'chardev-remove '),
-                             ('chardev-remove a', 'chardev-remove a-chardev '), ('object_del ', 'object_del an-object '), ('log in_', 'log in_asm '),
+                             ('chardev-remove a', 'chardev-remove a-chardev '), ('object_del a', 'object_del an-object '), ('log in_', 'log in_asm '),
                              ('log int,in_', 'log int,in_asm '), ('qom-list /machine/cp', 'qom-list /machine/cpu[0] '), ('help gdb', 'help gdbserver '),
                              ('help info lap', 'help info lapic '), ('set-action sh', 'set-action shutdown '),
                              ('set-action reset pa', 'set-action reset pause ')):

@@ -2,14 +2,15 @@
 # tests/kvm/run.py: guests under -accel kvm in the three interrupt controller modes, next to TCG.
 # SPDX-License-Identifier: GPL-2.0-or-later
 """run.py EMULATOR IRQ-PROGRAM SYSTEM64-PROGRAM. Prints TAP; skips with the reason where KVM is not usable."""
-import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import tempfile
 import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../qmp'))
+from client import connect  # noqa: E402
 
 MODES = ['off', 'split', 'on']
 PAUSES, RESETS = 60, 10
@@ -41,25 +42,10 @@ def run(command, timeout=60):
 
 class Monitor:
     def __init__(self, path):
-        self.s = socket.socket(socket.AF_UNIX)
-        for _ in range(200):
-            try:
-                self.s.connect(path)
-                break
-            except OSError:
-                time.sleep(0.05)
-        self.s.settimeout(20)
-        self.f = self.s.makefile('rw')
-        self.f.readline()
-        self.call('qmp_capabilities')
+        self.c = connect(path, 'kvm')
 
-    def call(self, name):
-        self.f.write(json.dumps({'execute': name}) + '\n')
-        self.f.flush()
-        while True:
-            answer = json.loads(self.f.readline())
-            if 'return' in answer or 'error' in answer:
-                return answer
+    def call(self, name, **arguments):
+        return self.c.ask(name, arguments)
 
 
 def disturbed(emulator, program, mode):

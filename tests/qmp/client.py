@@ -1,4 +1,5 @@
-# tests/qmp/client.py: an emulator under test and QMP connections to it.
+# tests/qmp/client.py: an emulator under test and QMP connections to it. All tests that speak QMP use it: it holds every
+# reply, error and event against the schema that the emulator itself tells.
 # SPDX-License-Identifier: GPL-2.0-or-later
 import array
 import json
@@ -7,9 +8,15 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import time
+import traceback
 
-PATIENCE = 20
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../scripts'))
+from qapi.introspect import Checker  # noqa: E402
+
+PATIENCE = 60
+ERROR_CLASSES = {'GenericError', 'CommandNotFound', 'DeviceNotFound', 'DeviceNotActive', 'KVMMissingCap'}
 
 
 class QmpError(Exception):
@@ -18,13 +25,41 @@ class QmpError(Exception):
         self.cls, self.desc = error['class'], error['desc']
 
 
-class Connection:
-    """One client. Messages are lines; events are kept aside. `seen` gets (command or None, message) of each message."""
+class Schema:
+    """What emulators of this run were seen to do: of each program, its schema; of all, which commands succeeded and which
+    events came."""
 
-    def __init__(self, sock, seen=None):
-        self.sock, self.buffer, self.events, self.seen = sock, b'', [], seen
+    checkers, succeeded, events, messages = {}, set(), set(), 0
+
+    @staticmethod
+    def hold(checker, command, m):
+        Schema.messages += 1
+        bad = []
+        if 'event' in m:
+            Schema.events.add(m['event'])
+            bad = checker.event(m['event'], m.get('data'))
+            ts = m['timestamp']
+            assert set(m) <= {'event', 'data', 'timestamp'} and set(ts) == {'seconds', 'microseconds'}, m
+        elif 'error' in m:
+            assert set(m) <= {'error', 'id'} and set(m['error']) == {'class', 'desc'}, m
+            assert m['error']['class'] in ERROR_CLASSES and m['error']['desc'], m
+        elif 'return' in m:
+            assert set(m) <= {'return', 'id'}, m
+            if command in checker.commands:
+                Schema.succeeded.add(command)
+                bad = [f'{command}: {x}' for x in checker.reply(command, m['return'])]
+        else:
+            bad = [f'{m} is no reply, error or event']
+        assert not bad, bad[:10]
+
+
+class Connection:
+    """One client. Messages are lines; events are kept aside."""
+
+    def __init__(self, sock, program=''):
+        self.sock, self.buffer, self.events, self.program, self.checker = sock, b'', [], program, None
         self.sock.settimeout(PATIENCE)
-        self.greeting = self.message()
+        self.greeting = json.loads(self.line())
 
     def line(self):
         while b'\n' not in self.buffer:
@@ -35,8 +70,11 @@ class Connection:
         line, self.buffer = self.buffer.split(b'\n', 1)
         return line
 
-    def message(self):
-        return json.loads(self.line())
+    def message(self, command=None):
+        m = json.loads(self.line())
+        if self.checker:
+            Schema.hold(self.checker, command, m)
+        return m
 
     def raw(self, data):
         self.sock.sendall(data)
@@ -44,14 +82,10 @@ class Connection:
     def reply(self, command=None):
         """The next message that is no event."""
         while True:
-            m = self.message()
+            m = self.message(command)
             if 'event' not in m:
-                if self.seen is not None and command:
-                    self.seen.append((command, m))
                 return m
             self.events.append(m)
-            if self.seen is not None:
-                self.seen.append((None, m))
 
     def ask(self, command, arguments=None, fds=None, **more):
         request = {'execute': command, **({} if arguments is None else {'arguments': arguments}), **more}
@@ -78,15 +112,34 @@ class Connection:
             m = self.message()
             assert 'event' in m, f'unexpected {m} while waiting for {name}'
             self.events.append(m)
-            if self.seen is not None:
-                self.seen.append((None, m))
 
     def negotiate(self):
         self.run('qmp_capabilities')
+        if self.program not in Schema.checkers:
+            Schema.checkers[self.program] = Checker(self.run('query-qmp-schema'))
+        self.checker = Schema.checkers[self.program]
+        Schema.succeeded.add('qmp_capabilities')
         return self
 
     def close(self):
         self.sock.close()
+
+
+def connect(path, program='', alive=lambda: True, negotiate=True):
+    """A connection to the QMP socket at path, as soon as it is there."""
+    deadline = time.time() + PATIENCE
+    while True:
+        s = socket.socket(socket.AF_UNIX)
+        try:
+            s.connect(path)
+            break
+        except OSError:
+            s.close()
+            if not alive() or time.time() > deadline:
+                raise
+            time.sleep(0.01)
+    c = Connection(s, program)
+    return c.negotiate() if negotiate else c
 
 
 class Emulator:
@@ -94,30 +147,26 @@ class Emulator:
 
     count = 0
 
-    def __init__(self, binary, scratch, *args, qmp=True, pass_fds=(), seen=None):
+    def __init__(self, binary, scratch, *args, qmp=True, pass_fds=()):
         Emulator.count += 1
-        self.path = os.path.join(scratch, f'qmp-{os.getpid()}-{Emulator.count}.sock')
-        self.seen = seen
+        self.binary, self.path = binary, os.path.join(scratch, f'qmp-{os.getpid()}-{Emulator.count}.sock')
         argv = [binary, '-display', 'none', '-nodefaults', *args]
         if qmp:
             argv += ['-qmp', f'unix:{self.path},server=on,wait=off']
-        self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=pass_fds,
-                                        cwd=scratch)
+        self.log = self.path + '.log'  # not a pipe: nobody would read it meanwhile
+        with open(self.log, 'wb') as log:
+            self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, pass_fds=pass_fds, cwd=scratch)
+
+    def output(self):
+        with open(self.log, encoding='utf-8', errors='replace') as f:
+            return f.read()
 
     def connect(self, path=None, negotiate=True):
-        deadline = time.time() + PATIENCE
-        while True:
-            s = socket.socket(socket.AF_UNIX)
-            try:
-                s.connect(path or self.path)
-                break
-            except OSError:
-                s.close()
-                if self.process.poll() is not None or time.time() > deadline:
-                    raise RuntimeError(f'no QMP socket: {self.process.stdout.read().decode(errors="replace")}') from None
-                time.sleep(0.01)
-        c = Connection(s, self.seen)
-        return c.negotiate() if negotiate else c
+        try:
+            return connect(path or self.path, self.binary, lambda: self.process.poll() is None, negotiate)
+        except OSError:
+            self.process.kill()
+            raise RuntimeError(f'no QMP socket: {self.output()}') from None
 
     def rss(self):
         with open(f'/proc/{self.process.pid}/statm', encoding='ascii') as f:
@@ -129,10 +178,7 @@ class Emulator:
     def stop(self):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        code = self.wait()
-        self.output = self.process.stdout.read().decode(errors='replace')
-        self.process.stdout.close()
-        return code
+        return self.wait()
 
     def __enter__(self):
         return self
@@ -141,8 +187,7 @@ class Emulator:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
-        if not self.process.stdout.closed:
-            self.process.stdout.close()
+        os.remove(self.log)
 
 
 def guest(path, code):
@@ -162,3 +207,46 @@ SPIN = b'\xeb\xfe'
 
 def out_byte(port, value):
     return b'\x66\xba' + struct.pack('<H', port) + b'\xb0' + bytes([value]) + b'\xee'
+
+
+# ---- tests in TAP ----
+
+TESTS = []
+
+
+def test(f):
+    TESTS.append(f)
+    return f
+
+
+def fails(c, command, arguments=None, cls='GenericError', text=''):
+    try:
+        value = c.run(command, arguments)
+    except QmpError as e:
+        assert e.cls == cls, f'{command}: class {e.cls} ({e.desc}), expected {cls}'
+        assert text in e.desc, f'{command}: {e.desc!r} lacks {text!r}'
+        return e.desc
+    raise AssertionError(f'{command}: expected an error, got {value}')
+
+
+class Skip(Exception):
+    pass
+
+
+def main(wanted, last=()):
+    """Run the tests, or those that are named; then, if all were run, the last ones."""
+    tests = [t for t in TESTS if not wanted or t.__name__ in wanted] + ([] if wanted else list(last))
+    print(f'1..{len(tests)}')
+    failed = 0
+    for i, t in enumerate(tests, 1):
+        try:
+            t()
+            print(f'ok {i} - {t.__name__}', flush=True)
+        except Skip as e:
+            print(f'ok {i} - {t.__name__} # SKIP {e}', flush=True)
+        except Exception:
+            failed += 1
+            print(f'not ok {i} - {t.__name__}')
+            print('\n'.join('# ' + x for x in traceback.format_exc().splitlines()), flush=True)
+    print(f'# {Schema.messages} messages held against the schema')
+    return 1 if failed else 0

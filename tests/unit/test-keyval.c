@@ -38,6 +38,14 @@ static void test_json(void)
     check("{\"driver\":\"isa-serial\",\"index\":0,\"on\":true}", NULL, "driver=isa-serial|index=0|on=on");
     check("{ \"a\" : \"q\\\"\\u0041\\n\" , \"b\":-5 }", NULL, "a=q\"A\n|b=-5");
     check("{}", NULL, "");
+    g_autoptr(KeyValues) kv = keyvals_parse_nested("{\"a\": {\"x\": [1, 2]} , \"b\":[], \"c\": \"{\"}", NULL, NULL);
+    g_assert_true(kv && kv->items->len == 3 && keyvals_nth(kv, 0)->nested && keyvals_nth(kv, 1)->nested && !keyvals_nth(kv, 2)->nested);
+    g_assert_cmpstr(keyvals_get(kv, "a"), ==, "{\"x\":[1,2]}");
+    g_assert_cmpstr(keyvals_get(kv, "b"), ==, "[]");
+    static const char *const unclosed[] = {"{\"a\":[", "{\"a\":{\"b\"}}", "{\"a\":[1]", "{\"a\":[1]]}", "{\"a\":{\"b\":1,\"b\":2}}"};
+    for (unsigned i = 0; i < ARRAY_SIZE(unclosed); i++) {
+        g_assert_null(keyvals_parse_nested(unclosed[i], NULL, NULL));
+    }
     static const char *const bad[] = {"{", "{\"a\"}", "{\"a\":}", "{\"a\":1", "{\"a\":[1]}", "{\"a\":1}x",
                                       "{\"a\":\"x}", "{\"a\":\"\\u00\"}", "{a:1}", "{\"a\":1 \"b\":2}", "{\"a\":null}"};
     for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {

@@ -409,7 +409,7 @@ static void test_ram_errors(void)
 }
 
 /* A reader keeps finding consistent ranges while the tree changes under it. */
-static int stop_reader;
+static int stop_reader, reader_runs;
 static gpointer reader(gpointer unused)
 {
     unsigned found = 0;
@@ -424,6 +424,7 @@ static gpointer reader(gpointer unused)
             found += r != NULL;
         }
         rcu_leave();
+        __atomic_store_n(&reader_runs, 1, __ATOMIC_RELEASE);
     }
     return GUINT_TO_POINTER(found);
 }
@@ -438,6 +439,9 @@ static void test_concurrent(void)
     memory_region_add_subregion(&root, 0, &a);
     memory_region_add_subregion(&root, 0x1800, &b);
     t = g_thread_new("reader", reader, NULL);
+    while (!__atomic_load_n(&reader_runs, __ATOMIC_ACQUIRE)) {
+        g_thread_yield(); /* a busy host may start it late */
+    }
     for (unsigned i = 0; i < 3000; i++) {
         memory_region_set_address(&a, (i * 0x400) & 0x3fff);
         memory_region_set_enabled(&b, i & 1);

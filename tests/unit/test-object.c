@@ -1,5 +1,6 @@
 /* tests/unit/test-object.c: types, the tree, properties, globals, errors, devices, reset. SPDX-License-Identifier: GPL-2.0-or-later */
 #include "hw/core/device.h"
+#include "qapi/qapi.h"
 #include "util/report.h"
 
 static const char *const colours[] = {"red", "green", NULL};
@@ -233,30 +234,110 @@ static void test_device(void)
     object_unref(&t->dev.obj);
 }
 
+static Device *add(const char *options, bool hotplug, GError **error)
+{
+    g_autoptr(KeyValues) kv = keyvals_parse(options, "driver", error);
+
+    return kv ? device_add(kv, hotplug, error) : NULL;
+}
+
 static void test_device_add(void)
 {
     g_autoptr(GError) error = NULL;
-    Device *d = device_add("test-thing,id=dev0,u8=3,text=x,,y", &error);
+    Device *d = add("test-thing,id=dev0,u8=3,text=x,,y", false, &error);
 
     g_assert_no_error(error);
     g_assert_cmpstr(d->id, ==, "dev0");
     g_assert_true(object_find("/machine/peripheral/dev0") == &d->obj);
     static const char *const wrong[][2] = {
-        {"nonsense", "not a valid device model"}, {"device", "not a valid device model"},
-        {"test-sub", "part of the machine"},      {"test-thing,id=dev0", "dev0"},
+        {"nonsense", "no device type 'nonsense'"}, {"device", "no device type 'device'"}, {"id=x", "'driver' is missing"},
+        {"test-sub", "belongs to machines"},      {"test-thing,id=dev0", "dev0"},
         {"test-thing,id=0x", "not valid"},        {"test-thing,u8=999", "0 to 255"},
         {"test-thing,bus=none", "none"},          {"test-thing,refuse=on", "refuse"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
         g_autoptr(GError) e = NULL;
 
-        g_assert_null(device_add(wrong[i][0], &e));
+        g_assert_null(add(wrong[i][0], false, &e));
         if (!strstr(e->message, wrong[i][1])) {
             g_error("%s: '%s'", wrong[i][0], e->message);
         }
     }
     device_unrealize(d);
     object_unparent(&d->obj);
+}
+
+/* ---- hot-plug ---- */
+
+static Device *asked;
+static bool ask_guest(Bus *bus, Device *dev, GError **error)
+{
+    asked = dev;
+    return true;
+}
+static const BusOps cold_ops = {.kind = "cold"}, hot_ops = {.kind = "hot", .hotplug = true},
+                    polite_ops = {.kind = "polite", .hotplug = true, .unplug_request = ask_guest};
+#define ON_BUS(ident, type_name, kind) \
+    DEVICE_TYPE(ident, Thing, .name = type_name, .bus = kind, .user_creatable = true, .props = PROPS(thing_props), \
+                .realize = thing_realize, .reset_enter = thing_enter, .reset_hold = thing_hold, .reset_exit = thing_exit)
+ON_BUS(test_cold, "test-cold", "cold");
+ON_BUS(test_hot, "test-hot", "hot");
+ON_BUS(test_polite, "test-polite", "polite");
+
+static GString *events;
+static void note_event(const char *name, json_t *data)
+{
+    g_string_append_printf(events, "%s %s %s;", name, json_string_value(json_object_get(data, "device")),
+                           json_string_value(json_object_get(data, "path")));
+    json_decref(data);
+}
+
+static void refused(Device *dev, bool ok, GError **error, const char *text)
+{
+    g_assert_true(!dev && !ok && *error);
+    if (!strstr((*error)->message, text)) {
+        g_error("expected '%s': '%s'", text, (*error)->message);
+    }
+    g_clear_error(error);
+}
+
+static void test_hotplug(void)
+{
+    g_autoptr(GError) error = NULL;
+    Object *box = object_container("/machine/unattached");
+
+    qapi_event_sink = note_event;
+    events = g_string_new(NULL);
+    g_string_truncate(trace, 0);
+    bus_new(&cold_ops, box, "cold.0");
+    bus_new(&hot_ops, box, "hot.0");
+    bus_new(&polite_ops, box, "polite.0");
+    refused(add("test-thing", true, &error), false, &error, "on no bus");
+    refused(add("test-cold,id=c", true, &error), false, &error, "bus 'cold.0' of kind cold does not allow");
+    refused(add("test-hot,bus=cold.0", true, &error), false, &error, "does not fit bus 'cold.0'");
+    refused(add("test-hot,id=h,refuse=on", true, &error), false, &error, "asked to refuse");
+    refused(add("test-hot,id=h,u8=999", true, &error), false, &error, "0 to 255");
+    refused(NULL, device_del("nosuch", &error), &error, "'nosuch'");
+    refused(NULL, device_del("/machine/peripheral", &error), &error, "not a device");
+    g_assert_null(object_find("/machine/peripheral/h"));
+
+    g_assert_nonnull(add("test-cold,id=c", false, &error));
+    refused(NULL, device_del("c", &error), &error, "cold.0");
+    g_assert_nonnull(add("test-hot,id=h", true, &error));
+    g_assert_cmpstr(trace->str, ==, "eh hh xh "); /* a new device is reset */
+    g_assert_nonnull(add("test-hot", true, &error));
+    Device *polite = add("test-polite,id=p", true, &error);
+    g_assert_true(device_del("h", &error) && device_del("/machine/peripheral-anon/device[0]", &error));
+    g_assert_cmpstr(events->str, ==, "DEVICE_DELETED h /machine/peripheral/h;DEVICE_DELETED (null) /machine/peripheral-anon/device[0];");
+    g_string_truncate(events, 0);
+    g_assert_true(device_del("p", &error));
+    g_assert_true(asked == polite && object_find("/machine/peripheral/p") && !events->len);
+    device_remove(polite); /* the guest agrees */
+    g_assert_null(object_find("/machine/peripheral/p"));
+    g_assert_cmpstr(events->str, ==, "DEVICE_DELETED p /machine/peripheral/p;");
+    device_remove(DEVICE(object_find("/machine/peripheral/c")));
+    qapi_event_sink = NULL;
+    g_string_free(events, TRUE);
 }
 
 static void test_reset(void)
@@ -327,6 +408,7 @@ int main(int argc, char **argv)
     g_test_add_func("/object/tree", test_tree);
     g_test_add_func("/object/device", test_device);
     g_test_add_func("/object/device-add", test_device_add);
+    g_test_add_func("/object/hotplug", test_hotplug);
     g_test_add_func("/object/reset", test_reset);
     g_test_add_func("/object/help", test_help);
     g_test_add_func("/object/irq", test_irq);

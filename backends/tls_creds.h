@@ -1,0 +1,14 @@
+/*
+ * backends/tls_creds.h: "tls-creds-anon", "tls-creds-psk", "tls-creds-x509": what a TLS session proves itself by. They
+ * are loaded and checked when the object is made. Only in builds with gnutls.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#pragma once
+#include <gnutls/gnutls.h>
+#include "hw/core/device.h"
+
+typedef struct TlsCreds TlsCreds;
+TlsCreds *tls_creds_find(const char *id, bool server, GError **error);
+/* Priority, credentials and what is asked of the peer, for a session that was just initialised. */
+bool tls_creds_apply(TlsCreds *c, gnutls_session_t session, GError **error) WARN_UNUSED;
