@@ -773,10 +773,14 @@ continue
 
 
 def kernel_symbols(o, options):
-    """Addresses that the kernel itself tells: a first run of it."""
-    with Machine(o, *options, stopped=False) as m:
+    """Addresses that the kernel itself tells: a first run of it, without messages that could come amid a line."""
+    with Machine(o, *(w + ' quiet loglevel=0' if w.startswith('console=') else w for w in options), stopped=False) as m:
         m.p.wait(120)
-        return dict(re.findall(r'^([0-9a-f]{16}) \w (\w+)\r?$', open(m.serial, errors='replace').read(), re.M)[i][::-1] for i in range(5))
+        text = open(m.serial, errors='replace').read()
+    found = {name: address for address, name in re.findall(r'^([0-9a-f]{16}) \w (\w+)\r?$', text, re.M)}
+    missing = {'start_kernel', 'jiffies', 'rest_init', 'kernel_init'} - found.keys()
+    assert not missing, f'the kernel does not tell {missing}:\n{text[-2000:]}'
+    return found
 
 
 def needs_gdb(o):
