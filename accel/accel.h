@@ -103,8 +103,9 @@ struct Accel {
     void (*cpu_sync_out)(Cpu *cpu);                 /* make cpu->env current (vCPU stopped) */
     void (*cpu_sync_in)(Cpu *cpu);                  /* env was changed */
     void (*set_running)(bool running);
-    /* The set of debug points changed by this one; all vCPUs are outside guest code. NULL: no debugging. */
-    void (*debug_changed)(const DebugPoint *point);
+    /* This debug point was added to the set or (add false) taken away; all vCPUs are outside guest code.
+     * False: it cannot be added. NULL: no debugging. */
+    bool (*debug_changed)(const DebugPoint *point, bool add);
     void (*all_stopped)(void);                      /* cpus_pause is done: fetch all state. May be NULL */
     /* The machine has CPUs of this class, and these of the PC's controllers; called before the first CPU
      * is made. May be NULL: then all of them are the machine's own. */

@@ -11,6 +11,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "accel/debug.h"
 #include "accel/kvm/kvm.h"
 #include "hw/core/clock.h"
 #include "util/rcu.h"
@@ -103,6 +104,11 @@ static bool kvm_available(GError **error)
 
 /* ---- the VM ---- */
 
+const KvmCpuOps *kvm_target(void)
+{
+    return vm_ops;
+}
+
 bool kvm_active(void)
 {
     return kvm_vm_fd >= 0;
@@ -154,7 +160,11 @@ void kvm_vm_destroy(void)
 static bool kvm_init(GError **error)
 {
     kvm_dirty_ring_entries = options.ring_entries;
-    return kvm_active() || kvm_vm_create(error);
+    if (!kvm_active() && !kvm_vm_create(error)) {
+        return false;
+    }
+    kvm_accel.debug_changed = kvm_cap(KVM_CAP_SET_GUEST_DEBUG) ? kvm_debug_changed : NULL;
+    return true;
 }
 
 /* Before the first vCPU. The -accel property is what the machine's "auto" stands for. */
@@ -475,10 +485,6 @@ static bool rare_exit(KvmCpu *v)
     case KVM_EXIT_SYSTEM_EVENT:
         system_event(v);
         break;
-    case KVM_EXIT_DEBUG:
-        v->cpu->stopped = true;
-        system_debug_request(v->cpu);
-        break;
     case KVM_EXIT_DIRTY_RING_FULL:
         kvm_dirty_log_sync();
         stay = true;
@@ -538,7 +544,7 @@ static bool run_failed(KvmCpu *v, int r)
     return false;
 }
 
-static void run_loop(KvmCpu *v)
+void kvm_run_loop(KvmCpu *v)
 {
     bool stay = true;
 
@@ -602,9 +608,23 @@ static bool put_state(KvmCpu *v)
     return true;
 }
 
+/* Without what a debugger wants to stop at the vCPU must not run. */
+static void run_debugged(KvmCpu *v)
+{
+    if (likely(kvm_debug_prepare(v))) {
+        kvm_run_loop(v);
+        return;
+    }
+    bql_lock();
+    cpu_debug_stop(v->cpu, DEBUG_STEP, 0);
+    bql_unlock();
+}
+
 static void kvm_exec(Cpu *cpu)
 {
     KvmCpu *v = kvm_cpu(cpu);
+    uint64_t pc = 0;
+    bool pass;
 
     if (!v->threaded) {
         thread_setup(v);
@@ -613,13 +633,21 @@ static void kvm_exec(Cpu *cpu)
     if (!v->ops->prepare(v)) {
         return;
     }
+    pass = cpu->debug.pass || cpu->debug.step; /* a step is one even where a breakpoint stands */
+    if (unlikely(pass)) {
+        cpu->debug.pass = false;
+        kvm_sync_out(cpu);
+        pc = cpu->cc->get_pc(cpu);
+    }
     if (!put_state(v)) {
         return;
     }
     bql_unlock();
-    cpu_exec_start(cpu);
-    run_loop(v);
-    cpu_exec_end(cpu);
+    if ((!pass || kvm_debug_step_over(v, pc)) && !cpu->stopped) {
+        cpu_exec_start(cpu);
+        run_debugged(v);
+        cpu_exec_end(cpu);
+    }
     bql_lock();
     __atomic_store_n(&cpu->exit_request, 0, __ATOMIC_RELEASE);
 }
@@ -675,6 +703,7 @@ static void kvm_set_running(bool run)
         return;
     }
     running = run;
+    kvm_debug_running(run);
     if (run) {
         vm_ops->vm_resuming();
     }

@@ -30,6 +30,9 @@ typedef struct KvmCpu {
     void *arch;                   /* the target's */
     uint64_t n_exits[64];         /* by exit reason, for statistics; the last counts all others */
     uint64_t n_interrupted;
+    struct kvm_guest_debug debug; /* as the kernel has it; debug.c */
+    bool over;                    /* steps over the points at over_pc */
+    uint64_t over_pc;
 } KvmCpu;
 
 /* The target's answer to an exit. */
@@ -53,7 +56,11 @@ typedef struct KvmCpuOps {
     void (*post_run)(KvmCpu *v);
     KvmExit (*handle_exit)(KvmCpu *v);
     bool (*in_kernel_halt)(void);                 /* the kernel handles halts and start-up */
-    void (*debug)(KvmCpu *v, struct kvm_guest_debug *dbg); /* fill breakpoints and stepping */
+    /* Hardware breakpoints and watchpoints of the set into *dbg; v NULL: only asked whether they fit. False:
+     * they do not. NULL: no debugging. */
+    bool (*debug)(KvmCpu *v, struct kvm_guest_debug *dbg);
+    const uint8_t *break_insn;                    /* software breakpoint */
+    unsigned break_len;
 } KvmCpuOps;
 
 static inline KvmCpu *kvm_cpu(Cpu *cpu) { return cpu->kvm; }
@@ -82,6 +89,19 @@ void kvm_sync_out(Cpu *cpu);
 void kvm_inhibit_begin(void);
 void kvm_inhibit_end(void);
 char *kvm_describe(void);                         /* statistics as text; caller frees */
+
+const KvmCpuOps *kvm_target(void);                /* of the VM's vCPUs; NULL before the first */
+/* Enter the guest until there is a reason to leave. No big lock; v's thread. */
+void kvm_run_loop(KvmCpu *v);
+
+/* ---- debug.c ---- */
+bool kvm_debug_changed(const DebugPoint *point, bool add);
+void kvm_debug_running(bool running);             /* software breakpoints go into guest memory, and out of it */
+bool kvm_debug_prepare(KvmCpu *v) WARN_UNUSED;    /* tell the kernel what to stop at; v's thread, outside the guest */
+/* KVM_GUESTDBG_INJECT_*: what was caught is the guest's own. */
+void kvm_debug_inject(KvmCpu *v, uint32_t what);
+/* Past the breakpoints at pc. No big lock. False: back to the thread's loop. */
+bool kvm_debug_step_over(KvmCpu *v, uint64_t pc) WARN_UNUSED;
 
 /* ---- memory.c ---- */
 bool kvm_memory_init(GError **error) WARN_UNUSED;

@@ -12,6 +12,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "target/x86/kvm.h"
+#include "accel/debug.h"
 #include "hw/core/clock.h"
 #include "hw/intc/apic.h"
 #include "hw/intc/i8259.h"
@@ -261,6 +262,9 @@ static bool prepare(KvmCpu *v)
     X86State *env = &X86_CPU(cpu)->env;
     uint32_t request = cpu_interrupt_pending(cpu);
 
+    if (unlikely(cpu->debug.step) && x86_kvm_debug_step_halt(v)) {
+        return false;
+    }
     if (x86_kvm.irqchip != IRQCHIP_OFF) {
         return true;
     }
@@ -329,12 +333,14 @@ static bool pre_run(KvmCpu *v)
     X86Cpu *x = X86_CPU(cpu);
     uint32_t request = cpu_interrupt_pending(cpu);
 
+    uint32_t held = unlikely(v->over || (cpu->debug.step & DEBUG_STEP_NOIRQ)) ? x86_gdb_target.irq_mask : 0;
+
     v->run->request_interrupt_window = 0;
-    if (unlikely(request)) {
+    if (unlikely(request & ~held)) {
         bql_lock();
-        inject(v, request);
+        inject(v, request & ~held);
         bql_unlock();
-        request = cpu_interrupt_pending(cpu);
+        request = cpu_interrupt_pending(cpu) & ~held;
         v->run->request_interrupt_window = x86_kvm.irqchip != IRQCHIP_ON && (request & CPU_INTERRUPT_HARD);
     }
     if (x86_kvm.irqchip == IRQCHIP_OFF) {
@@ -371,6 +377,10 @@ static KvmExit handle_exit(KvmCpu *v)
     switch (v->run->exit_reason) {
     case KVM_EXIT_SET_TPR:
         return KVM_CONTINUE;
+    case KVM_EXIT_DEBUG:
+        return x86_kvm_debug_exit(v);
+    case KVM_EXIT_INTERNAL_ERROR:
+        return x86_kvm_debug_unemulated(v);
     case KVM_EXIT_IOAPIC_EOI:
         bql_lock();
         ioapic_eoi_broadcast(v->run->eoi.vector);
@@ -512,4 +522,7 @@ const KvmCpuOps x86_kvm_ops = {
     .post_run = post_run,
     .handle_exit = handle_exit,
     .in_kernel_halt = in_kernel_halt,
+    .debug = x86_kvm_debug,
+    .break_insn = (const uint8_t[]){0xcc}, /* INT3 */
+    .break_len = 1,
 };

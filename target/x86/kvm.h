@@ -36,3 +36,9 @@ bool x86_kvm_set_cpuid(KvmCpu *v, GError **error) WARN_UNUSED;
 /* kvm_state.c */
 bool x86_kvm_get(KvmCpu *v, GError **error) WARN_UNUSED;
 bool x86_kvm_put(KvmCpu *v, GError **error) WARN_UNUSED;
+/* kvm_debug.c */
+bool x86_kvm_debug(KvmCpu *v, struct kvm_guest_debug *d);
+KvmExit x86_kvm_debug_exit(KvmCpu *v);
+bool x86_kvm_debug_step_halt(KvmCpu *v); /* HLT is next: stepped; big lock */
+/* Kernels that emulate everything do not know INT3 in protected mode: at a breakpoint of ours it is the hit. */
+KvmExit x86_kvm_debug_unemulated(KvmCpu *v);
