@@ -90,6 +90,18 @@ struct CpuClass {
  * the values of "kernel-irqchip". */
 typedef enum { IRQCHIP_AUTO, IRQCHIP_ON, IRQCHIP_OFF, IRQCHIP_SPLIT } IrqchipMode;
 
+/* One statistic of a vCPU or the VM. The numbers of type and unit are those of qapi/stats.json. */
+typedef struct {
+    const char *name;
+    uint8_t type;                  /* cumulative, instant, peak, linear and log2 histogram */
+    uint8_t unit;                  /* 0: plain number; else 1 + bytes, seconds, cycles, boolean */
+    uint8_t base;                  /* the value counts base ^ exponent units */
+    int16_t exponent;
+    uint32_t bucket_size;          /* of linear histograms */
+    unsigned count;                /* values; 1 unless it is a histogram */
+    const uint64_t *values;
+} AccelStat;
+
 struct Accel {
     const char *name, *summary;
     bool (*available)(GError **error);              /* can it run here? the reason if not */
@@ -111,6 +123,8 @@ struct Accel {
      * is made. May be NULL: then all of them are the machine's own. */
     bool (*irqchip_init)(const CpuClass *cc, IrqchipMode wanted, bool pic, bool pit, GError **error);
     bool kernel_irqchip;                            /* the local ones (and so halting) are the kernel's */
+    /* Call fn for each statistic of cpu (NULL: of the VM). Big lock. NULL: there are none. */
+    bool (*stats)(Cpu *cpu, void (*fn)(const AccelStat *stat, void *opaque), void *opaque, GError **error);
     PropertyList props;
     void *props_base;                               /* what the properties' offsets refer to */
 };

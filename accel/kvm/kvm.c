@@ -143,6 +143,7 @@ bool kvm_vm_create(GError **error)
 
 void kvm_vm_destroy(void)
 {
+    kvm_stats_free(&kvm_vm_stats);
     kvm_eventfd_destroy();
     kvm_memory_destroy();
     kvm_routes_destroy();
@@ -216,6 +217,7 @@ static void vcpu_free(KvmCpu *v)
     if (v->run) {
         munmap(v->run, vcpu_mmap_size);
     }
+    kvm_stats_free(&v->stats);
     if (v->fd >= 0) {
         close(v->fd);
     }
@@ -720,28 +722,6 @@ static void kvm_stopped(void)
     }
 }
 
-char *kvm_describe(void)
-{
-    static const struct { unsigned reason; const char *name; } known[] = {
-        {KVM_EXIT_IO, "port I/O"}, {KVM_EXIT_MMIO, "memory I/O"}, {KVM_EXIT_HLT, "halt"},
-        {KVM_EXIT_IRQ_WINDOW_OPEN, "interrupt window"}, {KVM_EXIT_SET_TPR, "task priority"},
-        {KVM_EXIT_IOAPIC_EOI, "end of interrupt"}, {KVM_EXIT_DIRTY_RING_FULL, "dirty ring full"},
-    };
-    GString *s = g_string_new(NULL);
-
-    for (guint i = 0; cpus && i < cpus->len; i++) {
-        KvmCpu *v = kvm_cpu(g_ptr_array_index(cpus, i));
-
-        g_string_append_printf(s, "cpu %u: interrupted %" PRIu64, i, v->n_interrupted);
-        for (unsigned k = 0; k < ARRAY_SIZE(known); k++) {
-            g_string_append_printf(s, ", %s %" PRIu64, known[k].name, v->n_exits[known[k].reason]);
-        }
-        g_string_append_c(s, '\n');
-    }
-    g_string_append_printf(s, "memory slots %u\n", kvm_memory_slots_used());
-    return g_string_free(s, FALSE);
-}
-
 /* ---- the accelerator ---- */
 
 static bool check_ring(Object *obj, const Property *p, const char *text, GError **error)
@@ -762,6 +742,6 @@ Accel kvm_accel = {
     .name = "kvm", .summary = "the host kernel's hypervisor; guests of the host's own kind", .available = kvm_available,
     .init = kvm_init, .irqchip_init = kvm_irqchip_init, .cpu_init = kvm_vcpu_create, .cpu_destroy = kvm_vcpu_destroy,
     .cpu_exec = kvm_exec, .cpu_kick = kvm_kick, .cpu_sync_out = kvm_sync_out, .cpu_sync_in = kvm_sync_in,
-    .set_running = kvm_set_running, .all_stopped = kvm_stopped, .props = PROPS(kvm_props), .props_base = &options,
+    .set_running = kvm_set_running, .all_stopped = kvm_stopped, .stats = kvm_stats, .props = PROPS(kvm_props), .props_base = &options,
 };
 static const Accel *const kvm_accel_entry SECTION_ENTRY("rhea_accels") = &kvm_accel;

@@ -15,6 +15,14 @@
 #include "memory/memory.h"
 #include <linux/kvm.h>
 
+/* Statistics of a vCPU or the VM; stats.c */
+typedef struct {
+    int fd;                        /* 0: not asked yet, -1: there are none */
+    uint8_t *desc;                 /* descriptors, desc_size bytes each */
+    unsigned count, desc_size;
+    uint32_t data_offset, data_size;
+} KvmStats;
+
 typedef struct KvmCpu {
     Cpu *cpu;
     const struct KvmCpuOps *ops;
@@ -33,6 +41,7 @@ typedef struct KvmCpu {
     struct kvm_guest_debug debug; /* as the kernel has it; debug.c */
     bool over;                    /* steps over the points at over_pc */
     uint64_t over_pc;
+    KvmStats stats;
 } KvmCpu;
 
 /* The target's answer to an exit. */
@@ -88,7 +97,6 @@ void kvm_sync_out(Cpu *cpu);
 /* No vCPU is in the guest between the two. Any thread, with or without the big lock, but not two nested. */
 void kvm_inhibit_begin(void);
 void kvm_inhibit_end(void);
-char *kvm_describe(void);                         /* statistics as text; caller frees */
 
 const KvmCpuOps *kvm_target(void);                /* of the VM's vCPUs; NULL before the first */
 /* Enter the guest until there is a reason to leave. No big lock; v's thread. */
@@ -113,6 +121,12 @@ void kvm_dirty_log_stop(void);
 void kvm_dirty_log_sync(void);
 void kvm_dirty_ring_reap(KvmCpu *v);              /* v's thread or v stopped */
 extern uint32_t kvm_dirty_ring_entries;           /* 0: bitmap */
+
+/* ---- stats.c: the kernel's binary statistics (KVM_GET_STATS_FD) ---- */
+/* Of vCPU cpu, or NULL: of the VM. */
+bool kvm_stats(Cpu *cpu, void (*fn)(const AccelStat *stat, void *opaque), void *opaque, GError **error);
+void kvm_stats_free(KvmStats *s);
+extern KvmStats kvm_vm_stats;
 
 /* ---- irq.c: GSI routes, MSI, irqfd, ioeventfd ---- */
 void kvm_routes_init(unsigned gsis);              /* gsis below this are lines, MSI routes come after */
