@@ -90,6 +90,13 @@ struct CpuClass {
  * the values of "kernel-irqchip". */
 typedef enum { IRQCHIP_AUTO, IRQCHIP_ON, IRQCHIP_OFF, IRQCHIP_SPLIT } IrqchipMode;
 
+/* What the machine has that an accelerator may put into the host kernel, and what it asks of it. */
+typedef struct {
+    IrqchipMode irqchip;           /* AUTO: as the accelerator likes */
+    bool pic, pit;
+    uint32_t bus_lock_ratelimit;   /* bus locks of the guest in a second; 0: no limit */
+} AccelPlatform;
+
 /* One statistic of a vCPU or the VM. The numbers of type and unit are those of qapi/stats.json. */
 typedef struct {
     const char *name;
@@ -119,9 +126,9 @@ struct Accel {
      * False: it cannot be added. NULL: no debugging. */
     bool (*debug_changed)(const DebugPoint *point, bool add);
     void (*all_stopped)(void);                      /* cpus_pause is done: fetch all state. May be NULL */
-    /* The machine has CPUs of this class, and these of the PC's controllers; called before the first CPU
-     * is made. May be NULL: then all of them are the machine's own. */
-    bool (*irqchip_init)(const CpuClass *cc, IrqchipMode wanted, bool pic, bool pit, GError **error);
+    /* The machine has CPUs of this class and such a platform; called before the first CPU is made. May be
+     * NULL: then everything is the machine's own. */
+    bool (*platform_init)(const CpuClass *cc, const AccelPlatform *platform, GError **error);
     bool kernel_irqchip;                            /* the local ones (and so halting) are the kernel's */
     /* Call fn for each statistic of cpu (NULL: of the VM). Big lock. NULL: there are none. */
     bool (*stats)(Cpu *cpu, void (*fn)(const AccelStat *stat, void *opaque), void *opaque, GError **error);

@@ -24,11 +24,7 @@
 
 int kvm_fd = -1, kvm_vm_fd = -1;
 
-typedef struct {
-    int irqchip;
-    uint32_t ring_entries;
-} KvmOptions;
-static KvmOptions options;
+KvmOptions kvm_options = {.pit = true};
 
 static const KvmCpuOps *vm_ops;     /* of the VM's vCPUs */
 static int vcpu_mmap_size;
@@ -160,7 +156,7 @@ void kvm_vm_destroy(void)
 
 static bool kvm_init(GError **error)
 {
-    kvm_dirty_ring_entries = options.ring_entries;
+    kvm_dirty_ring_entries = kvm_options.ring_entries;
     if (!kvm_active() && !kvm_vm_create(error)) {
         return false;
     }
@@ -169,18 +165,20 @@ static bool kvm_init(GError **error)
 }
 
 /* Before the first vCPU. The -accel property is what the machine's "auto" stands for. */
-static bool kvm_irqchip_init(const CpuClass *cc, IrqchipMode wanted, bool pic, bool pit, GError **error)
+static bool kvm_platform_init(const CpuClass *cc, const AccelPlatform *platform, GError **error)
 {
+    AccelPlatform p = *platform;
+
     if (!cc->kvm) {
         return error_set(error, "KVM runs guests of the host's own kind only, not %s; use -accel tcg", cc->arch);
     }
     if (vm_ops) {
         return true;
     }
-    if (wanted == IRQCHIP_AUTO) {
-        wanted = options.irqchip;
+    if (p.irqchip == IRQCHIP_AUTO) {
+        p.irqchip = kvm_options.irqchip;
     }
-    if (!cc->kvm->vm_init(wanted, pic, pit, error)) {
+    if (!cc->kvm->vm_init(&p, error)) {
         return false;
     }
     vm_ops = cc->kvm;
@@ -230,10 +228,10 @@ bool kvm_vcpu_create(Cpu *cpu, GError **error)
     unsigned id;
     KvmCpu *v;
 
-    if (!vm_ops && !kvm_irqchip_init(cpu->cc, IRQCHIP_OFF, true, true, error)) {
+    if (!vm_ops && !kvm_platform_init(cpu->cc, &(AccelPlatform){.irqchip = IRQCHIP_OFF}, error)) {
         return false;
     }
-    if (!kvm_memory_init(error) || !kvm_eventfd_init(error)) {
+    if (!kvm_memory_init(error) || !kvm_eventfd_init(error) || (vm_ops->before_vcpu && !vm_ops->before_vcpu(cpu, error))) {
         return false;
     }
     v = g_new0(KvmCpu, 1);
@@ -419,8 +417,7 @@ static const char *suberror_name(uint32_t suberror)
            : suberror == KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON ? "an exit of unknown reason" : "unknown";
 }
 
-/* The big lock is held. The vCPU stands still from here on; the machine goes to "internal-error". */
-static void give_up(KvmCpu *v)
+void kvm_give_up(KvmCpu *v)
 {
     v->failed = true;
     report_state(v);
@@ -448,7 +445,7 @@ static void internal_error(KvmCpu *v)
         report_error("vCPU %u: the instruction's bytes:%s", v->cpu->index, s->str);
     }
 #endif
-    give_up(v);
+    kvm_give_up(v);
 }
 
 static void system_event(KvmCpu *v)
@@ -494,7 +491,7 @@ static bool rare_exit(KvmCpu *v)
     case KVM_EXIT_FAIL_ENTRY:
         report_error("vCPU %u: the processor refused to enter the guest: hardware reason %#llx; its state is not"
                      " valid for it", v->cpu->index, run->fail_entry.hardware_entry_failure_reason);
-        give_up(v);
+        kvm_give_up(v);
         break;
     case KVM_EXIT_INTERNAL_ERROR:
         internal_error(v);
@@ -502,7 +499,7 @@ static bool rare_exit(KvmCpu *v)
     default:
         report_error("vCPU %u: KVM exit %u (hardware reason %#llx) is not known", v->cpu->index, run->exit_reason,
                      run->exit_reason == KVM_EXIT_UNKNOWN ? run->hw.hardware_exit_reason : 0);
-        give_up(v);
+        kvm_give_up(v);
     }
     bql_unlock();
     return stay;
@@ -541,7 +538,7 @@ static bool run_failed(KvmCpu *v, int r)
     }
     bql_lock();
     report_error("vCPU %u: KVM_RUN: %s", v->cpu->index, g_strerror(-r));
-    give_up(v);
+    kvm_give_up(v);
     bql_unlock();
     return false;
 }
@@ -726,22 +723,36 @@ static void kvm_stopped(void)
 
 static bool check_ring(Object *obj, const Property *p, const char *text, GError **error)
 {
-    return !options.ring_entries || (IS_POW2(options.ring_entries) && options.ring_entries >= 1024 && options.ring_entries <= 65536)
+    return !kvm_options.ring_entries || (IS_POW2(kvm_options.ring_entries) && kvm_options.ring_entries >= 1024 && kvm_options.ring_entries <= 65536)
            || error_set(error, "valid: a power of two from 1024 to 65536, or 0 for the bitmap");
 }
 
+static bool check_shadow_mem(Object *obj, const Property *p, const char *text, GError **error)
+{
+    return !kvm_options.shadow_mem || kvm_options.shadow_mem >= MiB || error_set(error, "valid: 1M or more, or 0 for the kernel's choice");
+}
+
+static const char *const notify_names[] = {"run", "internal-error", "disable", NULL};
 static const char *const irqchip_names[] = {"auto", "on", "off", "split", NULL};
 static const Property kvm_props[] = {
     {.name = "kernel-irqchip", .kind = PROPERTY_ENUM, .offset = offsetof(KvmOptions, irqchip), .names = irqchip_names,
      .help = "interrupt controllers in the kernel: all (on), local APICs (split), none (off)"},
     {.name = "dirty-ring-size", .kind = PROPERTY_U32, .offset = offsetof(KvmOptions, ring_entries), .set = check_ring,
      .help = "entries of each vCPU's ring of written pages; 0: the kernel's bitmap"},
+    {.name = "kernel-pit", .kind = PROPERTY_BOOL, .offset = offsetof(KvmOptions, pit), .def.num = true,
+     .help = "the i8254 timer is in the kernel if the interrupt controllers are"},
+    {.name = "kvm-shadow-mem", .kind = PROPERTY_SIZE, .offset = offsetof(KvmOptions, shadow_mem), .set = check_shadow_mem,
+     .help = "memory for shadow page tables; 0: the kernel's choice"},
+    {.name = "notify-vmexit", .kind = PROPERTY_ENUM, .offset = offsetof(KvmOptions, notify_vmexit), .names = notify_names,
+     .help = "when the guest keeps the processor from taking events: warn and run, internal-error, or do not look (disable)"},
+    {.name = "notify-window", .kind = PROPERTY_U32, .offset = offsetof(KvmOptions, notify_window),
+     .help = "for how many cycles beyond the processor's own minimum it may do so"},
 };
 
 Accel kvm_accel = {
     .name = "kvm", .summary = "the host kernel's hypervisor; guests of the host's own kind", .available = kvm_available,
-    .init = kvm_init, .irqchip_init = kvm_irqchip_init, .cpu_init = kvm_vcpu_create, .cpu_destroy = kvm_vcpu_destroy,
+    .init = kvm_init, .platform_init = kvm_platform_init, .cpu_init = kvm_vcpu_create, .cpu_destroy = kvm_vcpu_destroy,
     .cpu_exec = kvm_exec, .cpu_kick = kvm_kick, .cpu_sync_out = kvm_sync_out, .cpu_sync_in = kvm_sync_in,
-    .set_running = kvm_set_running, .all_stopped = kvm_stopped, .stats = kvm_stats, .props = PROPS(kvm_props), .props_base = &options,
+    .set_running = kvm_set_running, .all_stopped = kvm_stopped, .stats = kvm_stats, .props = PROPS(kvm_props), .props_base = &kvm_options,
 };
 static const Accel *const kvm_accel_entry SECTION_ENTRY("rhea_accels") = &kvm_accel;

@@ -44,12 +44,26 @@ typedef struct KvmCpu {
     KvmStats stats;
 } KvmCpu;
 
+/* -accel kvm,… */
+typedef enum { NOTIFY_RUN, NOTIFY_INTERNAL_ERROR, NOTIFY_DISABLE } NotifyVmexit;
+typedef struct {
+    int irqchip;                   /* IrqchipMode */
+    uint32_t ring_entries;
+    uint64_t shadow_mem;           /* bytes; 0: the kernel's choice */
+    int notify_vmexit;             /* NotifyVmexit */
+    uint32_t notify_window;
+    bool pit;                      /* in the kernel where the other controllers are */
+} KvmOptions;
+extern KvmOptions kvm_options;
+
 /* The target's answer to an exit. */
 typedef enum { KVM_CONTINUE, KVM_LEAVE /* back to the thread's loop */, KVM_NOT_MINE } KvmExit;
 
 typedef struct KvmCpuOps {
     /* Once per VM, before the first vCPU: interrupt controllers and what else must come first. */
-    bool (*vm_init)(IrqchipMode wanted, bool pic, bool pit, GError **error);
+    bool (*vm_init)(const AccelPlatform *platform, GError **error);
+    /* Before KVM_CREATE_VCPU: what the CPU's properties ask of the VM. */
+    bool (*before_vcpu)(Cpu *cpu, GError **error);
     unsigned (*vcpu_id)(Cpu *cpu);
     bool (*cpu_init)(KvmCpu *v, GError **error);
     void (*cpu_destroy)(KvmCpu *v);
@@ -101,6 +115,9 @@ void kvm_inhibit_end(void);
 const KvmCpuOps *kvm_target(void);                /* of the VM's vCPUs; NULL before the first */
 /* Enter the guest until there is a reason to leave. No big lock; v's thread. */
 void kvm_run_loop(KvmCpu *v);
+
+/* The vCPU stands still from here on; its registers are shown, the machine goes to "internal-error". Big lock. */
+void kvm_give_up(KvmCpu *v);
 
 /* ---- debug.c ---- */
 bool kvm_debug_changed(const DebugPoint *point, bool add);

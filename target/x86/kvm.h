@@ -7,7 +7,7 @@
 #include "accel/kvm/kvm.h"
 #include "target/x86/cpu.h"
 
-#define KVM_X86_MSRS_MAX 128
+#define KVM_X86_MSRS_MAX 256
 
 typedef struct {
     struct kvm_vcpu_events events;   /* what env has no place for: injected and not yet delivered */
@@ -18,6 +18,8 @@ typedef struct {
 typedef struct {
     IrqchipMode irqchip;             /* never AUTO */
     bool xsave, xcrs, sregs2, mce, paravirt_clock;
+    bool payload, triple_fault;      /* in KVM_GET_VCPU_EVENTS */
+    unsigned nested_size;            /* of struct kvm_nested_state; 0: no nesting */
     unsigned xsave_size;
     unsigned pkru_offset;            /* in the XSAVE area, as the host lays it out; 0: none */
     uint64_t xcr0;                   /* components that KVM knows */
@@ -36,6 +38,17 @@ bool x86_kvm_set_cpuid(KvmCpu *v, GError **error) WARN_UNUSED;
 /* kvm_state.c */
 bool x86_kvm_get(KvmCpu *v, GError **error) WARN_UNUSED;
 bool x86_kvm_put(KvmCpu *v, GError **error) WARN_UNUSED;
+/* kvm_pit.c */
+bool x86_kvm_pit_init(bool wanted, GError **error) WARN_UNUSED;
+void x86_kvm_pit_get(void);
+void x86_kvm_pit_put(void);
+/* kvm_features.c: what the kernel does only if it is told to, and the exits that come of it */
+bool x86_kvm_features_init(const AccelPlatform *platform, GError **error) WARN_UNUSED;
+bool x86_kvm_before_vcpu(Cpu *cpu, GError **error) WARN_UNUSED;
+KvmExit x86_kvm_feature_exit(KvmCpu *v);
+/* hyperv_kvm.c */
+KvmExit x86_hyperv_exit(KvmCpu *v);
+void x86_hyperv_report_crash(KvmCpu *v); /* big lock */
 /* kvm_debug.c */
 bool x86_kvm_debug(KvmCpu *v, struct kvm_guest_debug *d);
 KvmExit x86_kvm_debug_exit(KvmCpu *v);
