@@ -97,6 +97,19 @@ typedef struct {
     uint32_t bus_lock_ratelimit;   /* bus locks of the guest in a second; 0: no limit */
 } AccelPlatform;
 
+/* Interrupts from file descriptors without a way through user space; accel/irqfd.h is how devices use it. A route is
+ * where a message goes. */
+typedef struct {
+    bool (*available)(void);       /* now that the platform is known */
+    int (*route_add)(uint64_t addr, uint32_t data); /* -1: there are no more */
+    void (*route_set)(int route, uint64_t addr, uint32_t data);
+    void (*route_del)(int route);
+    void (*begin)(void);           /* changes of routes from begin to commit are one; nest */
+    bool (*commit)(GError **error);
+    bool (*fd_add)(int route, int fd, int resample, GError **error);
+    void (*fd_del)(int route, int fd);
+} AccelIrqfdOps;
+
 /* One statistic of a vCPU or the VM. The numbers of type and unit are those of qapi/stats.json. */
 typedef struct {
     const char *name;
@@ -132,6 +145,7 @@ struct Accel {
     bool kernel_irqchip;                            /* the local ones (and so halting) are the kernel's */
     /* Call fn for each statistic of cpu (NULL: of the VM). Big lock. NULL: there are none. */
     bool (*stats)(Cpu *cpu, void (*fn)(const AccelStat *stat, void *opaque), void *opaque, GError **error);
+    const AccelIrqfdOps *irqfd;                     /* NULL: none */
     PropertyList props;
     void *props_base;                               /* what the properties' offsets refer to */
 };

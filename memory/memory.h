@@ -60,6 +60,7 @@ struct MemoryRegion {
     RegionKind kind;
     uint64_t size;
     bool enabled, mapped;
+    bool coalesced;              /* see memory_region_set_coalesced */
     bool readonly;               /* RAM seen read-only through this region (ROM; alias of RAM) */
     int priority;
     hwaddr addr;                 /* offset in the parent */
@@ -195,6 +196,13 @@ void memory_region_del_eventfd(MemoryRegion *mr, hwaddr addr, unsigned size, boo
 
 /* "info mtree": the tree of each address space, and with flat=true the flat views. Caller frees. */
 char *memory_describe(bool flat);
+
+/* The guest's writes to this MMIO region may be gathered and come late, in their order, but before any other access
+ * to it, where the accelerator can. Before the region is mapped. For registers whose writes have no effect until
+ * another one is touched. */
+void memory_region_set_coalesced(MemoryRegion *mr);
+/* An accelerator's: carry out what was gathered. NULL: nothing is. */
+extern void (*memory_flush_coalesced_hook)(void);
 
 /* ---- the big lock ---- */
 /* Lock order: big lock, then tb_lock (translator), then leaf locks. Recursive taking is a bug. */

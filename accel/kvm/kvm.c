@@ -24,7 +24,7 @@
 
 int kvm_fd = -1, kvm_vm_fd = -1;
 
-KvmOptions kvm_options = {.pit = true};
+KvmOptions kvm_options;
 
 static const KvmCpuOps *vm_ops;     /* of the VM's vCPUs */
 static int vcpu_mmap_size;
@@ -141,6 +141,7 @@ void kvm_vm_destroy(void)
 {
     kvm_stats_free(&kvm_vm_stats);
     kvm_eventfd_destroy();
+    kvm_coalesced_destroy();
     kvm_memory_destroy();
     kvm_routes_destroy();
     if (kvm_vm_fd >= 0) {
@@ -196,6 +197,8 @@ static bool map_run(KvmCpu *v, GError **error)
         return error_set_errno(error, errno, "cannot map the state page of vCPU %u", v->cpu->index);
     }
     v->run = p;
+    v->run_size = vcpu_mmap_size;
+    kvm_coalesced_map(v);
     if (kvm_dirty_ring_entries) {
         p = mmap(NULL, kvm_dirty_ring_entries * sizeof(struct kvm_dirty_gfn), PROT_READ | PROT_WRITE, MAP_SHARED, v->fd,
                  KVM_DIRTY_LOG_PAGE_OFFSET * (off_t)getpagesize());
@@ -213,6 +216,7 @@ static void vcpu_free(KvmCpu *v)
         munmap(v->ring, kvm_dirty_ring_entries * sizeof(struct kvm_dirty_gfn));
     }
     if (v->run) {
+        kvm_coalesced_unmap(v);
         munmap(v->run, vcpu_mmap_size);
     }
     kvm_stats_free(&v->stats);
@@ -231,7 +235,7 @@ bool kvm_vcpu_create(Cpu *cpu, GError **error)
     if (!vm_ops && !kvm_platform_init(cpu->cc, &(AccelPlatform){.irqchip = IRQCHIP_OFF}, error)) {
         return false;
     }
-    if (!kvm_memory_init(error) || !kvm_eventfd_init(error) || (vm_ops->before_vcpu && !vm_ops->before_vcpu(cpu, error))) {
+    if (!kvm_memory_init(error) || !kvm_eventfd_init(error) || !kvm_coalesced_init(error) || (vm_ops->before_vcpu && !vm_ops->before_vcpu(cpu, error))) {
         return false;
     }
     v = g_new0(KvmCpu, 1);
@@ -562,6 +566,7 @@ void kvm_run_loop(KvmCpu *v)
         rcu_idle_end();
         leave_run(v);
         v->ops->post_run(v);
+        kvm_coalesced_flush();
         if (kvm_dirty_ring_entries) {
             kvm_dirty_ring_reap(v);
         }
@@ -739,8 +744,8 @@ static const Property kvm_props[] = {
      .help = "interrupt controllers in the kernel: all (on), local APICs (split), none (off)"},
     {.name = "dirty-ring-size", .kind = PROPERTY_U32, .offset = offsetof(KvmOptions, ring_entries), .set = check_ring,
      .help = "entries of each vCPU's ring of written pages; 0: the kernel's bitmap"},
-    {.name = "kernel-pit", .kind = PROPERTY_BOOL, .offset = offsetof(KvmOptions, pit), .def.num = true,
-     .help = "the i8254 timer is in the kernel if the interrupt controllers are"},
+    {.name = "kernel-pit", .kind = PROPERTY_BOOL, .offset = offsetof(KvmOptions, pit),
+     .help = "the i8254 timer is in the kernel, if the interrupt controllers are: slower to start, exact for guests that live on its ticks"},
     {.name = "kvm-shadow-mem", .kind = PROPERTY_SIZE, .offset = offsetof(KvmOptions, shadow_mem), .set = check_shadow_mem,
      .help = "memory for shadow page tables; 0: the kernel's choice"},
     {.name = "notify-vmexit", .kind = PROPERTY_ENUM, .offset = offsetof(KvmOptions, notify_vmexit), .names = notify_names,
@@ -753,6 +758,6 @@ Accel kvm_accel = {
     .name = "kvm", .summary = "the host kernel's hypervisor; guests of the host's own kind", .available = kvm_available,
     .init = kvm_init, .platform_init = kvm_platform_init, .cpu_init = kvm_vcpu_create, .cpu_destroy = kvm_vcpu_destroy,
     .cpu_exec = kvm_exec, .cpu_kick = kvm_kick, .cpu_sync_out = kvm_sync_out, .cpu_sync_in = kvm_sync_in,
-    .set_running = kvm_set_running, .all_stopped = kvm_stopped, .stats = kvm_stats, .props = PROPS(kvm_props), .props_base = &kvm_options,
+    .set_running = kvm_set_running, .all_stopped = kvm_stopped, .stats = kvm_stats, .irqfd = &kvm_irqfd_ops, .props = PROPS(kvm_props), .props_base = &kvm_options,
 };
 static const Accel *const kvm_accel_entry SECTION_ENTRY("rhea_accels") = &kvm_accel;

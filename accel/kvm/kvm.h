@@ -28,6 +28,7 @@ typedef struct KvmCpu {
     const struct KvmCpuOps *ops;
     int fd;
     struct kvm_run *run;
+    size_t run_size;              /* of its mapping */
     struct kvm_dirty_gfn *ring;   /* dirty ring, NULL without */
     uint32_t ring_next;           /* first entry not looked at */
     pthread_t thread;             /* valid once `threaded` */
@@ -134,10 +135,20 @@ void kvm_memory_destroy(void);
 unsigned kvm_memory_slots_used(void);
 /* Record the vCPUs' writes in the RAM blocks' bitmaps from now on; sync fetches them. */
 bool kvm_dirty_log_start(GError **error) WARN_UNUSED;
+/* The same for who takes all pages as written at first: no page needs to be protected before it was taken. */
+bool kvm_dirty_log_start_all(GError **error) WARN_UNUSED;
 void kvm_dirty_log_stop(void);
 void kvm_dirty_log_sync(void);
 void kvm_dirty_ring_reap(KvmCpu *v);              /* v's thread or v stopped */
 extern uint32_t kvm_dirty_ring_entries;           /* 0: bitmap */
+extern uint64_t kvm_slot_max;                     /* bytes in a slot; larger ranges take several */
+/* ---- coalesced.c: regions whose writes the kernel gathers (memory_region_set_coalesced) ---- */
+bool kvm_coalesced_init(GError **error) WARN_UNUSED;
+void kvm_coalesced_destroy(void);
+void kvm_coalesced_map(KvmCpu *v);                /* v's state page has the ring */
+void kvm_coalesced_unmap(KvmCpu *v);              /* it goes */
+/* Carry out what was gathered; any thread, with or without the big lock. */
+void kvm_coalesced_flush(void);
 
 /* ---- stats.c: the kernel's binary statistics (KVM_GET_STATS_FD) ---- */
 /* Of vCPU cpu, or NULL: of the VM. */
@@ -161,5 +172,6 @@ int kvm_signal_msi(uint64_t addr, uint32_t data); /* > 0: delivered, 0: blocked 
 /* Eventfd `fd` raises gsi; `resample` (or -1) is signalled at the end of a level interrupt. */
 bool kvm_irqfd_add(unsigned gsi, int fd, int resample, GError **error) WARN_UNUSED;
 void kvm_irqfd_del(unsigned gsi, int fd);
+extern const AccelIrqfdOps kvm_irqfd_ops;
 bool kvm_eventfd_init(GError **error) WARN_UNUSED; /* listens for memory_region_add_eventfd */
 void kvm_eventfd_destroy(void);

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 
-MODES = ['off', 'split', 'on']
+MODES = ['off', 'split', 'on', 'on,kernel-pit=on']
 PAUSES, RESETS = 60, 10
 number = failures = 0
 
