@@ -391,18 +391,17 @@ static void mmio_exit(KvmCpu *v)
     }
 }
 
-/* Registers, and what the kernel could not run: user and developer get the same lines. */
-static void report_state(KvmCpu *v)
+/* Registers and the code at PC. */
+static char *describe_state(KvmCpu *v)
 {
-    g_autoptr(GString) text = g_string_new(NULL);
+    GString *text = g_string_new(NULL);
     uint64_t pc;
     hwaddr pa;
 
     kvm_sync_out(v->cpu);
     v->cpu->cc->dump(v->cpu, text);
-    fprintf(stderr, "%s", text->str);
     pc = v->cpu->cc->get_pc(v->cpu);
-    g_string_assign(text, "code:");
+    g_string_append(text, "code:");
     for (unsigned i = 0; i < 16; i++) {
         if (!v->cpu->cc->debug_translate(v->cpu, pc + i, &pa)) {
             g_string_append(text, " ??");
@@ -410,7 +409,8 @@ static void report_state(KvmCpu *v)
         }
         g_string_append_printf(text, " %02" PRIx64, address_space_ld(v->cpu->as, pa, 1, (MemTxAttrs){.debug = true}, NULL));
     }
-    fprintf(stderr, "%s\n", text->str);
+    g_string_append_c(text, '\n');
+    return g_string_free(text, FALSE);
 }
 
 static const char *suberror_name(uint32_t suberror)
@@ -423,8 +423,10 @@ static const char *suberror_name(uint32_t suberror)
 
 void kvm_give_up(KvmCpu *v)
 {
+    g_autofree char *text = describe_state(v);
+
     v->failed = true;
-    report_state(v);
+    fprintf(stderr, "%s", text); /* user and developer get the same lines */
     v->cpu->stopped = true;
     system_internal_error_request(v->cpu);
 }
@@ -463,9 +465,21 @@ static void system_event(KvmCpu *v)
         break;
     default:
         report_error("vCPU %u: KVM system event %u", v->cpu->index, v->run->system_event.type);
-        system_reset_request(SHUTDOWN_GUEST_PANIC);
+        system_shutdown_request(SHUTDOWN_GUEST_PANIC);
     }
     v->cpu->stopped = true;
+}
+
+static void triple_fault(KvmCpu *v)
+{
+    guest_error("kvm", "vCPU %u: triple fault", v->cpu->index);
+    if (log_enabled(LOG_RESET)) {
+        g_autofree char *text = describe_state(v);
+
+        log_print("CPU %u: triple fault\n%s", v->cpu->index, text);
+    }
+    v->cpu->stopped = true;
+    system_reset_request(SHUTDOWN_GUEST_RESET);
 }
 
 /* Exits that need the big lock. True: stay in the loop. */
@@ -480,10 +494,7 @@ static bool rare_exit(KvmCpu *v)
         v->cpu->halted = true;
         break;
     case KVM_EXIT_SHUTDOWN:
-        log_mask(LOG_RESET, "CPU %u: triple fault\n", v->cpu->index);
-        guest_error("kvm", "vCPU %u: triple fault", v->cpu->index);
-        v->cpu->stopped = true;
-        system_reset_request(SHUTDOWN_GUEST_RESET);
+        triple_fault(v);
         break;
     case KVM_EXIT_SYSTEM_EVENT:
         system_event(v);
@@ -758,6 +769,7 @@ Accel kvm_accel = {
     .name = "kvm", .summary = "the host kernel's hypervisor; guests of the host's own kind", .available = kvm_available,
     .init = kvm_init, .platform_init = kvm_platform_init, .cpu_init = kvm_vcpu_create, .cpu_destroy = kvm_vcpu_destroy,
     .cpu_exec = kvm_exec, .cpu_kick = kvm_kick, .cpu_sync_out = kvm_sync_out, .cpu_sync_in = kvm_sync_in,
-    .set_running = kvm_set_running, .all_stopped = kvm_stopped, .stats = kvm_stats, .irqfd = &kvm_irqfd_ops, .props = PROPS(kvm_props), .props_base = &kvm_options,
+    .set_running = kvm_set_running, .all_stopped = kvm_stopped, .stats = kvm_stats, .irqfd = &kvm_irqfd_ops,
+    .props = PROPS(kvm_props), .props_base = &kvm_options,
 };
 static const Accel *const kvm_accel_entry SECTION_ENTRY("rhea_accels") = &kvm_accel;

@@ -307,6 +307,7 @@ struct X86Cpu {
     Device *apic;                  /* local APIC, hw/intc/apic.c; NULL without */
     const struct X86CpuModel *model;
     bool brand_set;
+    uint64_t host_patch_level;     /* the host's microcode revision, for models that are the host; 0: none */
     bool hide_kvm;                 /* kvm=off: no leaves of the hypervisor */
     bool pmu;                      /* performance counters (KVM) */
     bool enforce_paravirt;         /* kvm-pv-enforce-cpuid */

@@ -29,6 +29,7 @@
 /* Three pages below the top of the BIOS area for real mode on old processors, as others place them. */
 #define IDENTITY_BASE 0xfeffc000u
 #define MCE_BANKS 10
+#define MSR_UCODE_REV 0x8bu
 
 X86Kvm x86_kvm;
 static struct kvm_clock_data clock_data;
@@ -156,6 +157,18 @@ static bool fetch_msr_list(GError **error)
     return true;
 }
 
+/* Registers that tell of the processor rather than hold state: what the kernel would give a guest. */
+static bool feature_msr(uint32_t index, uint64_t *value)
+{
+    struct { struct kvm_msrs head; struct kvm_msr_entry e; } m = {.head.nmsrs = 1, .e.index = index};
+
+    if (!kvm_cap(KVM_CAP_GET_MSR_FEATURES) || kvm_ioctl(kvm_fd, KVM_GET_MSRS, &m.head) != 1) {
+        return false;
+    }
+    *value = m.e.data;
+    return true;
+}
+
 bool x86_kvm_has_msr(uint32_t index)
 {
     for (unsigned i = 0; i < x86_kvm.n_msrs; i++) {
@@ -241,6 +254,9 @@ static bool cpu_init(KvmCpu *v, GError **error)
     v->arch = k;
     if (x86_kvm.mce) {
         kvm_ioctl(v->fd, KVM_X86_SETUP_MCE, &mcg_cap); /* without: no machine checks */
+    }
+    if (x86_kvm_is_host_model(X86_CPU(v->cpu))) {
+        feature_msr(MSR_UCODE_REV, &X86_CPU(v->cpu)->host_patch_level); /* without: as the vendor's first */
     }
     if (x86_kvm_set_cpuid(v, error) && setup_tsc(v, error)) {
         return true;

@@ -6,6 +6,7 @@
 #pragma once
 #include "accel/kvm/kvm.h"
 #include "target/x86/cpu.h"
+#include "target/x86/cpu_models.h"
 
 #define KVM_X86_MSRS_MAX 256
 
@@ -33,6 +34,7 @@ static inline X86KvmCpu *x86_kvm_cpu(KvmCpu *v) { return v->arch; }
 bool x86_kvm_has_msr(uint32_t index);
 /* kvm_cpuid.c */
 bool x86_kvm_cpuid_init(GError **error) WARN_UNUSED;
+static inline bool x86_kvm_is_host_model(const X86Cpu *x) { return g_str_equal(x->model->name, "host") || g_str_equal(x->model->name, "max"); }
 const struct kvm_cpuid_entry2 *x86_kvm_cpuid_find(uint32_t leaf, uint32_t subleaf);
 bool x86_kvm_set_cpuid(KvmCpu *v, GError **error) WARN_UNUSED;
 /* kvm_state.c */

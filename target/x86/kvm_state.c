@@ -331,7 +331,7 @@ typedef struct {
 #define RF(i, f, w, b, listed) { i, offsetof(X86State, f), w, b, listed }
 static const MsrRow rows[] = {
     R(0x174, sysenter_cs, false), R(0x175, sysenter_esp, false), R(0x176, sysenter_eip, false),
-    R(0x277, pat, true), R(0x1a0, misc_enable, true), R(0x1d9, debugctl, true),
+    R(0x277, pat, true), R(0x1a0, misc_enable, true), R(0x1d9, debugctl, true), R(0x8b, patch_level, true),
     R(0xc0000081, star, true), RF(0xc0000082, lstar, FEAT_8000_0001_EDX, 29, true), RF(0xc0000083, cstar, FEAT_8000_0001_EDX, 29, true),
     RF(0xc0000084, fmask, FEAT_8000_0001_EDX, 29, true), RF(0xc0000102, kernel_gs_base, FEAT_8000_0001_EDX, 29, true),
     RF(0xc0000103, tsc_aux, FEAT_8000_0001_EDX, 27, true), RF(0x3b, tsc_adjust, FEAT_7_0_EBX, 1, true),
