@@ -106,6 +106,7 @@ struct RamBlock {
     uint8_t *host;   /* mapping base */
     uint64_t size;   /* used length */
     int fd;          /* memfd or file, -1 if anonymous */
+    int private_fd;  /* guest_memfd with the pages that the guest keeps to itself, -1: none. Owned. */
     uint64_t ram_addr; /* unique offset in the flat space of all RAM blocks, page aligned */
     /* One bit per guest page and client; set by DIRTY writers, test-and-clear by the client. */
     unsigned long *dirty[3];

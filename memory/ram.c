@@ -98,7 +98,7 @@ RamBlock *ram_block_new(const char *name, uint64_t size, GError **error)
     b->id = unique_id(name);
     b->host = host;
     b->size = mapped;
-    b->fd = -1;
+    b->fd = b->private_fd = -1;
     b->ram_addr = free_ram_addr();
     for (size_t i = 0; i < ARRAY_SIZE(b->dirty); i++) {
         b->dirty[i] = g_new0(unsigned long, (mapped >> RAM_PAGE_BITS) / BITS_PER_WORD + 1);
@@ -113,6 +113,9 @@ static void ram_block_destroy(void *ptr)
     RamBlock *b = ptr;
 
     munmap(b->host, b->size);
+    if (b->private_fd >= 0) {
+        close(b->private_fd);
+    }
     for (size_t i = 0; i < ARRAY_SIZE(b->dirty); i++) {
         g_free(b->dirty[i]);
     }

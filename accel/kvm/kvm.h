@@ -57,6 +57,22 @@ typedef struct {
 } KvmOptions;
 extern KvmOptions kvm_options;
 
+/* KVM_SET_USER_MEMORY_REGION2, KVM_CAP_GUEST_MEMFD and KVM_CREATE_GUEST_MEMFD of Linux 6.8, which older headers lack:
+ * a slot whose pages are the guest's own where it asks for that (RamBlock.private_fd). */
+struct kvm_private_memory_region {
+    struct kvm_userspace_memory_region region;
+    uint64_t guest_memfd_offset;
+    uint32_t guest_memfd, pad1;
+    uint64_t pad2[14];
+};
+struct kvm_private_memory {
+    uint64_t size, flags, reserved[6];
+};
+#define KVM_SET_PRIVATE_MEMORY_REGION _IOW(KVMIO, 0x49, struct kvm_private_memory_region)
+#define KVM_CREATE_PRIVATE_MEMORY _IOWR(KVMIO, 0xd4, struct kvm_private_memory)
+#define KVM_CAP_PRIVATE_MEMORY 234
+#define KVM_MEM_PRIVATE (1u << 2)
+
 /* The target's answer to an exit. */
 typedef enum { KVM_CONTINUE, KVM_LEAVE /* back to the thread's loop */, KVM_NOT_MINE } KvmExit;
 

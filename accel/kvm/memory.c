@@ -54,15 +54,27 @@ static int slot_id_new(void)
     return -1;
 }
 
+static int slot_tell_private(const struct kvm_userspace_memory_region *r, RamBlock *b, uint64_t offset)
+{
+    struct kvm_private_memory_region p = {
+        .region = *r, .guest_memfd = b->private_fd, .guest_memfd_offset = offset,
+    };
+
+    p.region.flags |= KVM_MEM_PRIVATE;
+    return kvm_cap(KVM_CAP_PRIVATE_MEMORY) ? kvm_ioctl(kvm_vm_fd, KVM_SET_PRIVATE_MEMORY_REGION, &p) : -EOPNOTSUPP;
+}
+
 static int slot_tell(const Slot *s, uint64_t size)
 {
+    uint64_t offset;
+    RamBlock *b = ram_block_from_host(s->host, &offset);
     struct kvm_userspace_memory_region r = {
         .slot = s->id,
         .flags = (s->readonly ? KVM_MEM_READONLY : 0) | (logging && !s->readonly ? KVM_MEM_LOG_DIRTY_PAGES : 0),
         .guest_phys_addr = s->start, .memory_size = size, .userspace_addr = (uintptr_t)s->host,
     };
 
-    return kvm_ioctl(kvm_vm_fd, KVM_SET_USER_MEMORY_REGION, &r);
+    return b && b->private_fd >= 0 ? slot_tell_private(&r, b, offset) : kvm_ioctl(kvm_vm_fd, KVM_SET_USER_MEMORY_REGION, &r);
 }
 
 static void slot_sync(const Slot *s);

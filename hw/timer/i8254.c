@@ -46,6 +46,7 @@ typedef struct Pit {
     PitChannel channel[PIT_CHANNELS];
     Timer timer;
     bool legacy_off; /* the HPET drives IRQ 0 */
+    bool speaker;    /* port 0x61: the output goes to the speaker */
     int lost_ticks;  /* PIT_LOST_TICKS_*: of the timer in the kernel */
 } Pit;
 
@@ -128,7 +129,7 @@ static void pit_arm(Pit *s, int64_t now)
 {
     PitChannel *c = &s->channel[0];
     uint64_t d = pit_ticks(c, now);
-    if (!c->counting || pit_kernel_hook) {
+    if (!c->counting) {
         timer_del(&s->timer);
     } else if (c->next_count) {
         timer_mod(&s->timer, c->next_load);
@@ -156,6 +157,9 @@ static void pit_expired(void *opaque)
     Pit *s = opaque;
     PitChannel *c = &s->channel[0];
     int64_t now = clock_now(CLOCK_VIRTUAL_NS);
+    if (pit_kernel_hook) {
+        return; /* armed for who saves the state; the kernel's timer ticks */
+    }
     if (pit_periodic(c)) {
         pit_set_irq(s, false);
         pit_set_irq(s, true);
@@ -257,6 +261,16 @@ bool pit_get_gate(Device *pit, unsigned n)
     return ((Pit *)pit)->channel[n].gate;
 }
 
+void pit_set_speaker(Device *pit, bool on)
+{
+    ((Pit *)pit)->speaker = on;
+}
+
+bool pit_get_speaker(Device *pit)
+{
+    return ((Pit *)pit)->speaker;
+}
+
 bool pit_get_out(Device *pit, unsigned n)
 {
     return pit_out(&((Pit *)pit)->channel[n], clock_now(CLOCK_VIRTUAL_NS));
@@ -293,6 +307,7 @@ bool pit_export(PitRegs *regs)
         return false;
     }
     regs->legacy_off = s->legacy_off;
+    regs->speaker = s->speaker;
     for (unsigned i = 0; i < PIT_CHANNELS; i++) {
         PitChannel *c = &s->channel[i];
         uint64_t ticks = pit_ticks(c, now); /* before count: it may reload */
@@ -329,7 +344,8 @@ void pit_import(const PitRegs *regs)
     }
     if (s) {
         s->legacy_off = regs->legacy_off;
-        timer_del(&s->timer);
+        s->speaker = regs->speaker;
+        pit_arm(s, now);
     }
 }
 
@@ -457,7 +473,7 @@ static void pit_reset_enter(Device *dev)
 {
     Pit *s = (Pit *)dev;
     timer_del(&s->timer);
-    s->legacy_off = false;
+    s->legacy_off = s->speaker = false;
     memset(s->channel, 0, sizeof(s->channel));
     for (unsigned i = 0; i < PIT_CHANNELS; i++) {
         s->channel[i].mode = SQUARE;
@@ -496,7 +512,7 @@ static const StateField pit_channel_fields[] = {
 static const StateDesc pit_channel_state = { .name = "channel", .version = 1, .fields = pit_channel_fields,
                                              .count = ARRAY_SIZE(pit_channel_fields) };
 static const StateField pit_state[] = {
-    STATE_STRUCT_ARRAY(Pit, channel, pit_channel_state), STATE_TIMER(Pit, timer), STATE_BOOL(Pit, legacy_off),
+    STATE_STRUCT_ARRAY(Pit, channel, pit_channel_state), STATE_TIMER(Pit, timer), STATE_BOOL(Pit, legacy_off), STATE_BOOL(Pit, speaker),
 };
 
 static const char *const lost_tick_names[] = {"delay", "discard", NULL};

@@ -12,6 +12,8 @@ Device *pit_find(void);
 void pit_set_gate(Device *pit, unsigned channel, bool level);
 bool pit_get_gate(Device *pit, unsigned channel);
 bool pit_get_out(Device *pit, unsigned channel);
+void pit_set_speaker(Device *pit, bool on);
+bool pit_get_speaker(Device *pit);
 /* HPET legacy replacement: channel 0 does not drive IRQ 0 while off. */
 void pit_set_legacy_off(Device *pit, bool off);
 
@@ -34,7 +36,7 @@ typedef struct {
 } PitChannelRegs;
 typedef struct {
     PitChannelRegs channel[PIT_CHANNELS];
-    bool legacy_off;
+    bool legacy_off, speaker;
 } PitRegs;
 /* False: the machine has no PIT. */
 bool pit_export(PitRegs *regs);

@@ -59,6 +59,7 @@ void x86_kvm_pit_get(void)
         };
     }
     r.legacy_off = k.flags & KVM_PIT_FLAGS_HPET_LEGACY;
+    r.speaker = k.flags & KVM_PIT_FLAGS_SPEAKER_DATA_ON;
     pit_import(&r);
 }
 
@@ -83,7 +84,7 @@ void x86_kvm_pit_put(void)
             .latched_count = c->latch, .status_latched = c->status_latched, .status = c->status,
         };
     }
-    k.flags = r.legacy_off ? KVM_PIT_FLAGS_HPET_LEGACY : 0;
+    k.flags = (r.legacy_off ? KVM_PIT_FLAGS_HPET_LEGACY : 0) | (r.speaker ? KVM_PIT_FLAGS_SPEAKER_DATA_ON : 0);
     e = kvm_ioctl(kvm_vm_fd, KVM_SET_PIT2, &k);
     if (e < 0) {
         report_error("KVM_SET_PIT2: the interval timer's state is not taken: %s", g_strerror(-e));

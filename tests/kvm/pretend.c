@@ -193,6 +193,14 @@ static int fake(int fd, unsigned long request, uintptr_t arg)
     case KVM_GET_NESTED_STATE:
     case KVM_SET_NESTED_STATE: return nested(request, (struct kvm_nested_state *)arg);
     case KVM_GET_STATS_FD: return pretend.stats_fd >= 0 ? dup(pretend.stats_fd) : real(fd, request, arg);
+    case KVM_SET_PRIVATE_MEMORY_REGION:
+        if (pretend.private_slots) {
+            const struct kvm_private_memory_region *p = (const struct kvm_private_memory_region *)arg;
+
+            pretend.private_slot = p->region.memory_size ? *p : pretend.private_slot;
+            return 0;
+        }
+        break;
     case KVM_RUN:
         if (pretend.run && pretend.vcpu && fd == pretend.vcpu->fd) {
             void (*run)(struct kvm_run *run) = g_steal_pointer(&pretend.run);

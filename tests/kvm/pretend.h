@@ -28,6 +28,8 @@ typedef struct {
     int stats_fd;           /* instead of the kernel's; -1: real */
     void (*run)(struct kvm_run *run); /* an exit instead of KVM_RUN, once */
     KvmCpu *vcpu;           /* whose */
+    bool private_slots;     /* take KVM_SET_USER_MEMORY_REGION2; the last one that was not removed: */
+    struct kvm_private_memory_region private_slot;
 } Pretend;
 extern Pretend pretend;
 

@@ -10,6 +10,7 @@
 #include "accel/debug.h"
 #include "accel/irqfd.h"
 #include "hw/core/clock.h"
+#include "hw/timer/i8254.h"
 #include "target/x86/kvm.h"
 #include "target/x86/system.h"
 #include "tests/kvm/pretend.h"
@@ -46,7 +47,7 @@ static Cpu *vm_new(const char *model, IrqchipMode irqchip, GError **error)
     Cpu *cpu;
 
     g_array_set_size(writes, 0);
-    if (!kvm_vm_create(error) || !accel_current()->platform_init(&x86_cpu_class, &(AccelPlatform){.irqchip = irqchip}, error)) {
+    if (!kvm_vm_create(error) || !accel_current()->platform_init(&x86_cpu_class, &(AccelPlatform){.irqchip = irqchip, .pit = true}, error)) {
         return NULL;
     }
     cpu = x86_cpu_new(model, error);
@@ -854,6 +855,90 @@ static void test_dirty_all(void)
     }
 }
 
+/* ---- the timer in the kernel ---- */
+
+static void test_pit(void)
+{
+    static const PitRegs want = {
+        .channel = {
+            {.count = 1193, .mode = 2, .rw = 3, .gate = true},
+            {.mode = 3, .gate = true},
+            {.count = 5000, .mode = 0, .rw = 3, .gate = true, .read_high = 1, .write_high = 1, .write_low = 0x77, .latch_bytes = 1, .latch = 0x1234,
+             .status_latched = true, .status = 0x30},
+        },
+        .speaker = true,
+    };
+    Device *pit = device_new("isa-pit");
+    g_autoptr(GError) error = NULL;
+    PitRegs r;
+    Cpu *cpu;
+
+    g_assert_true(device_realize(pit, &error));
+    pretend_begin();
+    pretend.watch = KVM_CREATE_PIT2;
+    cpu = vm("qemu64,check=off", IRQCHIP_ON); /* only if it is asked for */
+    g_assert_cmpuint(count_calls(KVM_CREATE_PIT2), ==, 0);
+    g_assert_null(pit_kernel_hook);
+    vm_free(cpu);
+    kvm_options.pit = true;
+    cpu = vm("qemu64,check=off", IRQCHIP_SPLIT); /* and the other controllers are there */
+    g_assert_cmpuint(count_calls(KVM_CREATE_PIT2), ==, 0);
+    vm_free(cpu);
+    cpu = vm("qemu64,check=off", IRQCHIP_ON);
+    g_assert_cmpuint(count_calls(KVM_CREATE_PIT2), ==, 1);
+    pit_import(&want);
+    pretend.watch = KVM_REINJECT_CONTROL;
+    kvm_target()->vm_resuming();
+    g_assert_cmpuint(count_calls(KVM_REINJECT_CONTROL), ==, 1);
+    device_reset(pit);
+    pit_set_legacy_off(pit, true); /* straight into the kernel's state, which reset did not touch */
+    kvm_target()->vm_stopped();
+    g_assert_true(pit_export(&r));
+    g_assert_true(r.legacy_off);
+    g_assert_true(r.speaker);
+    for (unsigned i = 0; i < PIT_CHANNELS; i++) {
+        const PitChannelRegs *g = &r.channel[i], *w = &want.channel[i];
+
+        g_assert_cmpint(g->load_time, >=, 0);
+#define SAME(f) g_assert_cmpint(g->f, ==, w->f)
+        SAME(count); SAME(mode); SAME(rw); SAME(bcd); SAME(gate); SAME(read_high); SAME(write_high); SAME(write_low);
+        SAME(latch_bytes); SAME(latch); SAME(status_latched); SAME(status);
+#undef SAME
+    }
+    vm_free(cpu);
+    kvm_options.pit = false;
+    cpu = vm("qemu64,check=off", IRQCHIP_ON);
+    g_assert_null(pit_kernel_hook);
+    vm_free(cpu);
+    pretend_end();
+    device_unrealize(pit);
+    object_unref(&pit->obj);
+}
+
+/* RAM with private pages is given to the kernel with them; kernels without say so. */
+static void test_private(void)
+{
+    unsigned slots;
+    Cpu *cpu;
+
+    pretend_begin();
+    pretend_cap(KVM_CAP_PRIVATE_MEMORY, 1);
+    cpu = vm("qemu64,check=off", IRQCHIP_OFF);
+    slots = kvm_memory_slots_used();
+    vm_free(cpu);
+    pretend.private_slots = true;
+    ram.ram->private_fd = memfd_create("private", MFD_CLOEXEC);
+    cpu = vm("qemu64,check=off", IRQCHIP_OFF);
+    g_assert_cmpuint(kvm_memory_slots_used(), ==, slots);
+    g_assert_cmphex(pretend.private_slot.region.flags, ==, KVM_MEM_PRIVATE);
+    g_assert_cmpint(pretend.private_slot.guest_memfd, ==, ram.ram->private_fd);
+    g_assert_cmphex(pretend.private_slot.region.userspace_addr, ==, (uintptr_t)ram.ram->host);
+    vm_free(cpu);
+    close(ram.ram->private_fd);
+    ram.ram->private_fd = -1;
+    pretend_end();
+}
+
 static bool usable(char **why)
 {
     g_autoptr(GError) error = NULL;
@@ -908,5 +993,7 @@ int main(int argc, char **argv)
     g_test_add_func("/kvm/irqfd", test_irqfd);
     g_test_add_func("/kvm/slot-limit", test_slot_limit);
     g_test_add_func("/kvm/dirty-all", test_dirty_all);
+    g_test_add_func("/kvm/private", test_private);
+    g_test_add_func("/kvm/pit", test_pit);
     return g_test_run();
 }
