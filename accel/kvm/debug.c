@@ -3,7 +3,8 @@
  *
  * Software breakpoints are the target's breakpoint instruction in guest memory, there only while the machine
  * runs: a machine that stands still (for the debugger's own reads, saved state, other accelerators) has its
- * own bytes. Where an address is mapped is looked up when the point is added, in the first vCPU that maps it.
+ * own bytes. Where an address is mapped is looked up when the point is added, in the first vCPU that stands still and
+ * maps it.
  * Hardware breakpoints and watchpoints are the target's debug registers (KvmCpuOps.debug).
  *
  * Going on from a breakpoint that stays: one step without the points at PC, while no other vCPU runs.
@@ -66,6 +67,9 @@ static bool translate(uint64_t va, hwaddr *pa)
     for (guint i = 0; cpus && i < cpus->len; i++) {
         Cpu *cpu = g_ptr_array_index(cpus, i);
 
+        if (cpu->created && !cpu->stopped && cpu != current_cpu) {
+            continue; /* its thread waits for us: it cannot be asked */
+        }
         kvm_sync_out(cpu);
         if (cpu->cc->debug_translate(cpu, va, pa)) {
             return true;
@@ -97,9 +101,7 @@ static bool patch_add(uint64_t va)
         return false;
     }
     patches = patches ?: g_array_new(FALSE, FALSE, sizeof(Patch));
-    if (patching) {
-        patch_set(&p, true);
-    }
+    patch_set(&p, patching);
     g_array_append_val(patches, p);
     return true;
 }

@@ -75,7 +75,9 @@ static bool host_has(unsigned row)
 static bool resolve(X86Hyperv *h, GError **error)
 {
     for (unsigned i = 0; i < HV_COUNT; i++) {
-        if (h->passthrough && host_has(i) && !(x86_hyperv_rows[i].needs & ~h->on)) { /* what is needed stands before */
+        bool possible = host_has(i) && !(i == HV_SYNIC && x86_kvm.irqchip == IRQCHIP_OFF);
+
+        if (h->passthrough && possible && !(x86_hyperv_rows[i].needs & ~h->on)) { /* what is needed stands before */
             h->on |= BIT(i);
         } else if ((h->on & BIT(i)) && !host_has(i)) {
             return error_set(error, "-cpu: %s: the host's KVM does not have it; leave it out", x86_hyperv_rows[i].name);

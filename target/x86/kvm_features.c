@@ -67,7 +67,7 @@ static void bus_lock(void)
 {
     int64_t now = g_get_monotonic_time(), next = __atomic_load_n(&bus_lock_next, __ATOMIC_RELAXED);
 
-    while (!__atomic_compare_exchange_n(&bus_lock_next, &next, MAX(next, now) + G_USEC_PER_SEC / bus_lock_ratelimit, false,
+    while (!__atomic_compare_exchange_n(&bus_lock_next, &next, MAX(next, now) + G_USEC_PER_SEC / MAX(bus_lock_ratelimit, 1), false,
                                         __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
     }
     if (next > now) {

@@ -678,14 +678,27 @@ static bool get_nested(KvmCpu *v, X86State *env, GError **error)
     return true;
 }
 
-/* VMX is switched on by a register that the kernel looks at when it takes the nested state. None in env (after a reset,
- * or from a machine without): out of it. */
+static bool put_feature_control(KvmCpu *v, uint64_t value, GError **error)
+{
+    MsrBatch b = {.head.nmsrs = 0};
+
+    batch_add(&b, MSR_FEATURE_CONTROL, &value);
+    return batch_transfer(v, &b, KVM_SET_MSRS, error);
+}
+
+/* None in env: after a reset, or from a machine without. The kernel takes no control registers that end VMX while the
+ * vCPU is in it; this makes it leave. (SVM it leaves by EFER.) */
+static bool leave_nested(KvmCpu *v, X86State *env, GError **error)
+{
+    return env->nested_size || !has_nested(env) || !x86_has(env, FEAT_1_ECX, BIT(5)) || put_feature_control(v, 0, error);
+}
+
+/* VMX is switched on by a register that the kernel looks at when it takes the nested state. */
 static bool put_nested(KvmCpu *v, X86State *env, GError **error)
 {
     struct kvm_nested_state none = {
         .format = x86_has(env, FEAT_1_ECX, BIT(5)) ? KVM_STATE_NESTED_FORMAT_VMX : KVM_STATE_NESTED_FORMAT_SVM, .size = sizeof(none),
     };
-    MsrBatch b = {.head.nmsrs = 0};
 
     if (!has_nested(env)) {
         return !env->nested_size || error_set(error, "the state has a guest with a hypervisor of its own; the host's KVM or the CPU"
@@ -693,8 +706,7 @@ static bool put_nested(KvmCpu *v, X86State *env, GError **error)
     }
     if (none.format == KVM_STATE_NESTED_FORMAT_VMX) {
         none.hdr.vmx.vmxon_pa = none.hdr.vmx.vmcs12_pa = ~UINT64_C(0);
-        batch_add(&b, MSR_FEATURE_CONTROL, &env->feature_control);
-        if (!batch_transfer(v, &b, KVM_SET_MSRS, error)) {
+        if (!put_feature_control(v, env->feature_control, error)) {
             return false;
         }
     } else {
@@ -735,7 +747,7 @@ bool x86_kvm_put(KvmCpu *v, GError **error)
     X86State *env = &x->env;
     uint64_t deadline;
 
-    return put_sregs(v, env, x->apic, error) && put_nested(v, env, error) && put_regs(v, env, error)
+    return leave_nested(v, env, error) && put_sregs(v, env, x->apic, error) && put_nested(v, env, error) && put_regs(v, env, error)
            && (x86_kvm.xsave ? put_xsave : put_fpu)(v, env, error) && put_xcrs(v, env, error)
            && put_apic(v, x->apic, &deadline, error) && put_msrs(v, env, deadline, error) && put_debugregs(v, env, error)
            && put_mp_state(v, env, error) && put_events(v, env, error);

@@ -41,6 +41,16 @@ bool pretend_enabled(unsigned cap, uint64_t *arg)
     return false;
 }
 
+unsigned pretend_count(unsigned long request)
+{
+    unsigned n = 0;
+
+    for (guint i = 0; i < pretend.calls->len; i++) {
+        n += g_array_index(pretend.calls, PretendCall, i).request == request;
+    }
+    return n;
+}
+
 const struct kvm_cpuid_entry2 *pretend_leaf(uint32_t leaf)
 {
     for (guint i = 0; i < pretend.set_cpuid->len; i++) {
@@ -86,6 +96,9 @@ static int msrs(int fd, unsigned long request, struct kvm_msrs *m)
             m->entries[i].data = *value;
         } else if (value) {
             *value = m->entries[i].data;
+            if (m->entries[i].index == pretend.watch_msr) {
+                g_array_append_val(pretend.msr_writes, m->entries[i].data);
+            }
         } else {
             int r = real(fd, request, (uintptr_t)&one.head);
 
@@ -220,6 +233,7 @@ void pretend_begin(void)
         .hv_cpuid = g_array_new(FALSE, FALSE, sizeof(struct kvm_cpuid_entry2)),
         .set_cpuid = g_array_new(FALSE, FALSE, sizeof(struct kvm_cpuid_entry2)),
         .calls = g_array_new(FALSE, FALSE, sizeof(PretendCall)), .nested = g_byte_array_new(), .stats_fd = -1,
+        .msr_writes = g_array_new(FALSE, FALSE, sizeof(uint64_t)),
     };
     real = kvm_ioctl_fn;
     kvm_ioctl_fn = fake;
@@ -235,6 +249,7 @@ void pretend_end(void)
     g_array_free(pretend.set_cpuid, TRUE);
     g_array_free(pretend.calls, TRUE);
     g_byte_array_free(pretend.nested, TRUE);
+    g_array_free(pretend.msr_writes, TRUE);
     if (pretend.stats_fd >= 0) {
         close(pretend.stats_fd);
     }

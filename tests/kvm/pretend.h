@@ -24,6 +24,8 @@ typedef struct {
     GArray *set_cpuid;      /* what the last KVM_SET_CPUID2 had */
     GArray *calls;          /* PretendCall: enabled capabilities, and what is named in `watch` */
     unsigned long watch;
+    uint32_t watch_msr;     /* its values, in the order in which they were set: */
+    GArray *msr_writes;
     GByteArray *nested;     /* KVM_GET_NESTED_STATE and KVM_SET_NESTED_STATE */
     int stats_fd;           /* instead of the kernel's; -1: real */
     void (*run)(struct kvm_run *run); /* an exit instead of KVM_RUN, once */
@@ -40,3 +42,4 @@ void pretend_msr(uint32_t index);
 uint64_t *pretend_msr_value(uint32_t index);
 bool pretend_enabled(unsigned cap, uint64_t *arg); /* was it, and with what */
 const struct kvm_cpuid_entry2 *pretend_leaf(uint32_t leaf); /* of what was set */
+unsigned pretend_count(unsigned long request);     /* calls of what is watched */
