@@ -156,6 +156,8 @@ bool kvm_dirty_log_start_all(GError **error) WARN_UNUSED;
 void kvm_dirty_log_stop(void);
 void kvm_dirty_log_sync(void);
 void kvm_dirty_ring_reap(KvmCpu *v);              /* v's thread or v stopped */
+/* For RamBlock.private_fd of this VM's RAM, before it is mapped; -errno. */
+int kvm_private_memory_create(uint64_t size, GError **error);
 extern uint32_t kvm_dirty_ring_entries;           /* 0: bitmap */
 extern uint64_t kvm_slot_max;                     /* bytes in a slot; larger ranges take several */
 /* ---- coalesced.c: regions whose writes the kernel gathers (memory_region_set_coalesced) ---- */

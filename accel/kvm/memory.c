@@ -141,6 +141,17 @@ static void slots_add(const FlatRange *range)
     }
 }
 
+int kvm_private_memory_create(uint64_t size, GError **error)
+{
+    struct kvm_private_memory m = {.size = ALIGN_UP(size, (uint64_t)PAGE)};
+    int r = kvm_cap(KVM_CAP_PRIVATE_MEMORY) ? kvm_ioctl(kvm_vm_fd, KVM_CREATE_PRIVATE_MEMORY, &m) : -EOPNOTSUPP;
+
+    if (r < 0) {
+        kvm_error(error, KVM_CREATE_PRIVATE_MEMORY, r);
+    }
+    return r;
+}
+
 /* ---- the listener ---- */
 
 static void note(bool add, const FlatRange *range)

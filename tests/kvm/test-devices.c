@@ -378,7 +378,42 @@ static void test_private(void)
     vm_free(cpu);
     close(ram.ram->private_fd);
     ram.ram->private_fd = -1;
+    pretend_cap(KVM_CAP_PRIVATE_MEMORY, 0);
+    {
+        g_autoptr(GError) error = NULL;
+
+        cpu = vm("qemu64,check=off", IRQCHIP_OFF);
+        g_assert_cmpint(kvm_private_memory_create(RAM_SIZE, &error), <, 0);
+        g_assert_nonnull(strstr(error->message, "KVM_CREATE_GUEST_MEMFD"));
+        vm_free(cpu);
+    }
     pretend_end();
+}
+
+/* On a kernel that has them: what the guest shares is where it was. */
+static void test_private_real(void)
+{
+    Cpu *cpu = vm("qemu64,check=off", IRQCHIP_OFF);
+    g_autoptr(GError) error = NULL;
+    unsigned slots = kvm_memory_slots_used();
+
+    if (!kvm_cap(KVM_CAP_PRIVATE_MEMORY)) {
+        g_test_skip("the kernel has no private memory");
+        vm_free(cpu);
+        return;
+    }
+    memory_region_set_enabled(&ram, false);
+    ram.ram->private_fd = kvm_private_memory_create(RAM_SIZE, &error);
+    g_assert_no_error(error);
+    memory_region_set_enabled(&ram, true);
+    g_assert_cmpuint(kvm_memory_slots_used(), ==, slots);
+    CODE_BYTES(0xb0, 0x42, 0xe6, 0x80, 0xf4); /* mov al, 0x42; out 0x80, al; hlt */
+    run(cpu);
+    g_assert_cmpuint(writes->len, ==, 1);
+    g_assert_cmphex(g_array_index(writes, Write, 0).value, ==, 0x42);
+    vm_free(cpu);
+    close(ram.ram->private_fd);
+    ram.ram->private_fd = -1;
 }
 
 int main(int argc, char **argv)
@@ -393,7 +428,8 @@ int main(int argc, char **argv)
     g_test_add_func("/kvm/irqfd", test_irqfd);
     g_test_add_func("/kvm/slot-limit", test_slot_limit);
     g_test_add_func("/kvm/dirty-all", test_dirty_all);
-    g_test_add_func("/kvm/private", test_private);
+    g_test_add_func("/kvm/private/pretended", test_private);
+    g_test_add_func("/kvm/private/real", test_private_real);
     g_test_add_func("/kvm/pit", test_pit);
     return g_test_run();
 }
