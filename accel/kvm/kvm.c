@@ -235,7 +235,8 @@ bool kvm_vcpu_create(Cpu *cpu, GError **error)
     if (!vm_ops && !kvm_platform_init(cpu->cc, &(AccelPlatform){.irqchip = IRQCHIP_OFF}, error)) {
         return false;
     }
-    if (!kvm_memory_init(error) || !kvm_eventfd_init(error) || !kvm_coalesced_init(error) || (vm_ops->before_vcpu && !vm_ops->before_vcpu(cpu, error))) {
+    if (!kvm_memory_init(error) || !kvm_eventfd_init(error) || !kvm_coalesced_init(error)
+        || (vm_ops->before_vcpu && !vm_ops->before_vcpu(cpu, error))) {
         return false;
     }
     v = g_new0(KvmCpu, 1);
