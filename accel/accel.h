@@ -99,6 +99,38 @@ struct CpuClass {
  * the values of "kernel-irqchip". */
 typedef enum { IRQCHIP_AUTO, IRQCHIP_ON, IRQCHIP_OFF, IRQCHIP_SPLIT } IrqchipMode;
 
+/* What the machine has that an accelerator may put into the host kernel, and what it asks of it. */
+typedef struct {
+    IrqchipMode irqchip;           /* AUTO: as the accelerator likes */
+    bool pic, pit;
+    uint32_t bus_lock_ratelimit;   /* bus locks of the guest in a second; 0: no limit */
+} AccelPlatform;
+
+/* Interrupts from file descriptors without a way through user space; accel/irqfd.h is how devices use it. A route is
+ * where a message goes. */
+typedef struct {
+    bool (*available)(void);       /* now that the platform is known */
+    int (*route_add)(uint64_t addr, uint32_t data); /* -1: there are no more */
+    void (*route_set)(int route, uint64_t addr, uint32_t data);
+    void (*route_del)(int route);
+    void (*begin)(void);           /* changes of routes from begin to commit are one; nest */
+    bool (*commit)(GError **error);
+    bool (*fd_add)(int route, int fd, int resample, GError **error);
+    void (*fd_del)(int route, int fd);
+} AccelIrqfdOps;
+
+/* One statistic of a vCPU or the VM. The numbers of type and unit are those of qapi/stats.json. */
+typedef struct {
+    const char *name;
+    uint8_t type;                  /* cumulative, instant, peak, linear and log2 histogram */
+    uint8_t unit;                  /* 0: plain number; else 1 + bytes, seconds, cycles, boolean */
+    uint8_t base;                  /* the value counts base ^ exponent units */
+    int16_t exponent;
+    uint32_t bucket_size;          /* of linear histograms */
+    unsigned count;                /* values; 1 unless it is a histogram */
+    const uint64_t *values;
+} AccelStat;
+
 struct Accel {
     const char *name, *summary;
     bool (*available)(GError **error);              /* can it run here? the reason if not */
@@ -112,13 +144,17 @@ struct Accel {
     void (*cpu_sync_out)(Cpu *cpu);                 /* make cpu->env current (vCPU stopped) */
     void (*cpu_sync_in)(Cpu *cpu);                  /* env was changed */
     void (*set_running)(bool running);
-    /* The set of debug points changed by this one; all vCPUs are outside guest code. NULL: no debugging. */
-    void (*debug_changed)(const DebugPoint *point);
+    /* This debug point was added to the set or (add false) taken away; all vCPUs are outside guest code.
+     * False: it cannot be added. NULL: no debugging. */
+    bool (*debug_changed)(const DebugPoint *point, bool add);
     void (*all_stopped)(void);                      /* cpus_pause is done: fetch all state. May be NULL */
-    /* The machine has CPUs of this class, and these of the PC's controllers; called before the first CPU
-     * is made. May be NULL: then all of them are the machine's own. */
-    bool (*irqchip_init)(const CpuClass *cc, IrqchipMode wanted, bool pic, bool pit, GError **error);
+    /* The machine has CPUs of this class and such a platform; called before the first CPU is made. May be
+     * NULL: then everything is the machine's own. */
+    bool (*platform_init)(const CpuClass *cc, const AccelPlatform *platform, GError **error);
     bool kernel_irqchip;                            /* the local ones (and so halting) are the kernel's */
+    /* Call fn for each statistic of cpu (NULL: of the VM). Big lock. NULL: there are none. */
+    bool (*stats)(Cpu *cpu, void (*fn)(const AccelStat *stat, void *opaque), void *opaque, GError **error);
+    const AccelIrqfdOps *irqfd;                     /* NULL: none */
     PropertyList props;
     void *props_base;                               /* what the properties' offsets refer to */
 };

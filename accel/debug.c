@@ -34,35 +34,36 @@ static int find(DebugKind kind, uint64_t va, uint64_t len)
 
 typedef struct {
     DebugPoint point;
-    int remove; /* index, -1: add */
+    int remove;  /* index, -1: add */
+    bool refused;
 } Change;
 
-static void notify(const DebugPoint *p)
+static void change(const DebugPoint *p, int remove)
 {
-    const Accel *accel = accel_current();
-
-    if (accel && accel->debug_changed) {
-        accel->debug_changed(p);
+    if (remove < 0) {
+        g_array_append_val(debug_points.points, *p);
+    } else {
+        g_array_remove_index_fast(debug_points.points, remove);
     }
+    *(is_watch(p->kind) ? &debug_points.n_watches : &debug_points.n_breaks) += remove < 0 ? 1 : -1;
 }
 
 static void apply(void *data)
 {
-    const Change *c = data;
+    const Accel *accel = accel_current();
+    Change *c = data;
 
-    if (c->remove < 0) {
-        g_array_append_val(debug_points.points, c->point);
-    } else {
-        g_array_remove_index_fast(debug_points.points, c->remove);
+    change(&c->point, c->remove);
+    if (accel && accel->debug_changed && !accel->debug_changed(&c->point, c->remove < 0) && c->remove < 0) {
+        change(&c->point, debug_points.points->len - 1);
+        c->refused = true;
     }
-    *(is_watch(c->point.kind) ? &debug_points.n_watches : &debug_points.n_breaks) += c->remove < 0 ? 1 : -1;
-    notify(&c->point);
 }
 
 bool debug_point_add(DebugKind kind, uint64_t va, uint64_t len)
 {
     const Accel *accel = accel_current();
-    Change c = {{kind, va, is_watch(kind) ? MAX(len, 1) : 1}, -1};
+    Change c = {{kind, va, is_watch(kind) ? MAX(len, 1) : 1}, -1, false};
 
     if (!accel || !accel->debug_changed || (is_watch(kind) && va + (c.point.len - 1) < va)) {
         return false;
@@ -71,12 +72,12 @@ bool debug_point_add(DebugKind kind, uint64_t va, uint64_t len)
         debug_points.points = g_array_new(FALSE, FALSE, sizeof(DebugPoint));
     }
     cpu_run_exclusive(apply, &c);
-    return true;
+    return !c.refused;
 }
 
 bool debug_point_remove(DebugKind kind, uint64_t va, uint64_t len)
 {
-    Change c = {{kind, va, len}, find(kind, va, MAX(len, 1))};
+    Change c = {{kind, va, len}, find(kind, va, MAX(len, 1)), false};
 
     if (c.remove < 0) {
         return false;
@@ -88,7 +89,7 @@ bool debug_point_remove(DebugKind kind, uint64_t va, uint64_t len)
 void debug_points_clear(void)
 {
     while (debug_points.points && debug_points.points->len) {
-        Change c = {*point(debug_points.points->len - 1), debug_points.points->len - 1};
+        Change c = {*point(debug_points.points->len - 1), debug_points.points->len - 1, false};
 
         cpu_run_exclusive(apply, &c);
     }

@@ -31,7 +31,7 @@ typedef struct {
 } DebugPoints;
 extern DebugPoints debug_points;
 
-/* Several equal ones are counted. False: the accelerator cannot do this kind. */
+/* Several equal ones are counted. False: the accelerator cannot do this one (now). */
 bool debug_point_add(DebugKind kind, uint64_t va, uint64_t len) WARN_UNUSED;
 bool debug_point_remove(DebugKind kind, uint64_t va, uint64_t len) WARN_UNUSED; /* false: there is none */
 void debug_points_clear(void);

@@ -10,6 +10,7 @@
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
 #endif
+#include "util/file.h"
 #include "util/report.h"
 
 #define FILE_MAX MiB
@@ -32,13 +33,11 @@ static bool read_input(PlainSecret *s, char **text, gsize *n, GError **error)
         *n = strlen(s->data);
         return true;
     }
-    GError *reason = NULL;
-    if (!g_file_get_contents(s->file, text, n, &reason)) {
-        error_set(error, "secret: cannot read file '%s': %s", s->file, reason->message);
-        g_error_free(reason);
+    if (!file_read(s->file, FILE_MAX, text, n, error)) {
+        g_prefix_error(error, "secret: ");
         return false;
     }
-    return *n <= FILE_MAX || error_set(error, "secret: file '%s' is larger than %" PRIu64 " bytes", s->file, FILE_MAX);
+    return true;
 }
 
 static bool decode_base64(char *text, gsize *n, const char *what, GError **error)

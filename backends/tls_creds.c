@@ -10,7 +10,10 @@
 #include "backends/tls_creds.h"
 #include <gnutls/x509.h>
 #include "backends/secret.h"
+#include "util/file.h"
 #include "util/report.h"
+
+#define FILE_MAX MiB
 
 #define CHAIN_MAX 16
 enum { ENDPOINT_SERVER, ENDPOINT_CLIENT };
@@ -82,8 +85,8 @@ static void chain_free(Chain *chain)
 static bool chain_load(const TlsCreds *c, const char *path, Chain *chain, GError **error)
 {
     g_autofree char *text = NULL;
-    gsize size;
-    if (!g_file_get_contents(path, &text, &size, error)) {
+    size_t size;
+    if (!file_read(path, FILE_MAX, &text, &size, error)) {
         return false;
     }
     gnutls_datum_t data = {(unsigned char *)text, size};
@@ -214,7 +217,7 @@ static bool client_key(PskCreds *p, const char *path, GError **error)
 {
     g_autofree char *text = NULL;
     const char *user = p->username ? p->username : "qemu";
-    if (!g_file_get_contents(path, &text, NULL, error)) {
+    if (!file_read(path, FILE_MAX, &text, NULL, error)) {
         return false;
     }
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);

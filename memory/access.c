@@ -150,6 +150,9 @@ MemTxResult memory_region_dispatch_read(MemoryRegion *mr, hwaddr offset, uint64_
         return MEMTX_ERROR;
     }
     locked = enter_device(ops);
+    if (unlikely(mr->coalesced) && memory_flush_coalesced_hook) {
+        memory_flush_coalesced_hook();
+    }
     if (rcu_load(&mr->ops) == ops) { /* not destroyed while we waited */
         *value = read_adjusted(mr, ops, offset, size) & size_mask(size);
         if (ops->endian == DEVICE_BIG_ENDIAN) {
@@ -181,6 +184,9 @@ MemTxResult memory_region_dispatch_write(MemoryRegion *mr, hwaddr offset, uint64
     }
     trace(memory_write, "%s+0x%" PRIx64 " %u bytes: 0x%" PRIx64, mr->name, offset, size, value);
     locked = enter_device(ops);
+    if (unlikely(mr->coalesced) && memory_flush_coalesced_hook) {
+        memory_flush_coalesced_hook();
+    }
     if (rcu_load(&mr->ops) == ops && !(mr->ioeventfds && memory_region_signal_eventfd(mr, offset, value, size))) {
         write_adjusted(mr, ops, offset, value, size);
     }

@@ -279,6 +279,16 @@ void memory_listener_unregister(MemoryListener *l, AddressSpace *as)
     }
 }
 
+/* ---- gathered writes ---- */
+
+void (*memory_flush_coalesced_hook)(void);
+
+void memory_region_set_coalesced(MemoryRegion *mr)
+{
+    assert(!mr->mapped && mr->kind == REGION_MMIO);
+    mr->coalesced = true;
+}
+
 /* ---- ioeventfds ---- */
 
 void memory_region_add_eventfd(MemoryRegion *mr, hwaddr addr, unsigned size, bool match, uint64_t data, int fd)

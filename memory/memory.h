@@ -60,6 +60,7 @@ struct MemoryRegion {
     RegionKind kind;
     uint64_t size;
     bool enabled, mapped;
+    bool coalesced;              /* see memory_region_set_coalesced */
     bool readonly;               /* RAM seen read-only through this region (ROM; alias of RAM) */
     int priority;
     hwaddr addr;                 /* offset in the parent */
@@ -109,6 +110,7 @@ struct RamBlock {
     uint64_t size;   /* used length */
     int fd;          /* memfd or file, -1 if anonymous */
     bool writable, shared;
+    int private_fd;  /* guest_memfd with the pages that the guest keeps to itself, -1: none. Owned. */
     uint64_t ram_addr; /* unique offset in the flat space of all RAM blocks, page aligned */
     /* One bit per guest page and client; set by DIRTY writers, test-and-clear by the client. */
     unsigned long *dirty[3];
@@ -210,6 +212,13 @@ void memory_region_del_eventfd(MemoryRegion *mr, hwaddr addr, unsigned size, boo
 
 /* "info mtree": the tree of each address space, and with flat=true the flat views. Caller frees. */
 char *memory_describe(bool flat);
+
+/* The guest's writes to this MMIO region may be gathered and come late, in their order, but before any other access
+ * to it, where the accelerator can. Before the region is mapped. For registers whose writes have no effect until
+ * another one is touched. */
+void memory_region_set_coalesced(MemoryRegion *mr);
+/* An accelerator's: carry out what was gathered. NULL: nothing is. */
+extern void (*memory_flush_coalesced_hook)(void);
 
 /* ---- the big lock ---- */
 /* Lock order: big lock, then tb_lock (translator), then leaf locks. Recursive taking is a bug. */

@@ -113,6 +113,7 @@ RamBlock *ram_block_new_from(const char *name, uint64_t size, const RamSource *s
     b->fd = source->fd;
     b->writable = !source->readonly;
     b->shared = source->share;
+    b->private_fd = -1;
     b->ram_addr = free_ram_addr();
     for (size_t i = 0; i < ARRAY_SIZE(b->dirty); i++) {
         b->dirty[i] = g_new0(unsigned long, (mapped >> RAM_PAGE_BITS) / BITS_PER_WORD + 1);
@@ -129,6 +130,9 @@ static void ram_block_destroy(void *ptr)
     munmap(b->host, b->size);
     if (b->fd >= 0) {
         close(b->fd);
+    }
+    if (b->private_fd >= 0) {
+        close(b->private_fd);
     }
     for (size_t i = 0; i < ARRAY_SIZE(b->dirty); i++) {
         g_free(b->dirty[i]);

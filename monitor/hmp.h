@@ -29,6 +29,7 @@ struct Cpu *hmp_cpu(void); /* NULL: there is none */
 /* The lines that were typed into the monitor that runs a command; NULL: no one typed it. */
 extern const GPtrArray *hmp_history;
 
+void hmp_info_stats(GString *out, json_t *args); /* cmd_stats.c */
 /* hmp_mem.c */
 void hmp_examine(GString *out, json_t *args);
 void hmp_examine_physical(GString *out, json_t *args);

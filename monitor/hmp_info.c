@@ -377,6 +377,7 @@ const HmpCommand hmp_info_items[] = {
     {"ramblock", "", "show the pieces of guest RAM", .run = info_ramblock},
     {"registers", "-a?:-", "show the cpu registers (-a: of all CPUs)", .run = info_registers},
     {"roms", "", "show what is placed in memory at each reset", .run = info_roms},
+    {"stats", "target:s,names?:s,provider?:s", "show statistics (target vm or vcpu; names as a,b or *)", .run = hmp_info_stats},
     {"status", "", "show the current VM status (running|paused)", "query-status", show_status},
     {"tlb", "", "show the active virtual memory mappings, page by page", .run = info_tlb},
     {"trace-events", "", "show the trace points and whether they are on", .run = info_trace_events},

@@ -1,7 +1,7 @@
 /*
  * accel/kvm/irq.c: interrupts into a VM whose controllers are (partly) in the kernel: the GSI routing table,
  * messages, eventfds that raise interrupts (irqfd) and eventfds that are signalled by the guest's writes
- * (ioeventfd).
+ * (ioeventfd). Devices reach it through accel/irqfd.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -137,8 +137,11 @@ bool kvm_irqfd_add(unsigned gsi, int fd, int resample, GError **error)
     struct kvm_irqfd i = {.fd = fd, .gsi = gsi, .flags = resample >= 0 ? KVM_IRQFD_FLAG_RESAMPLE : 0, .resamplefd = MAX(resample, 0)};
     int r;
 
-    if (!routes) {
+    if (!routes || !kvm_cap(KVM_CAP_IRQFD)) {
         return error_set(error, "interrupts from file descriptors need local APICs in the kernel (kernel-irqchip=on or split)");
+    }
+    if (resample >= 0 && !kvm_cap(KVM_CAP_IRQFD_RESAMPLE)) {
+        return error_set(error, "the host kernel does not tell the end of level interrupts (KVM_CAP_IRQFD_RESAMPLE)");
     }
     r = kvm_ioctl(kvm_vm_fd, KVM_IRQFD, &i);
     return r >= 0 || kvm_error(error, KVM_IRQFD, r);
@@ -151,15 +154,56 @@ void kvm_irqfd_del(unsigned gsi, int fd)
     kvm_ioctl(kvm_vm_fd, KVM_IRQFD, &i);
 }
 
+static bool irqfd_available(void)
+{
+    return routes && kvm_cap(KVM_CAP_IRQFD);
+}
+
+static bool irqfd_ops_add(int route, int fd, int resample, GError **error)
+{
+    return kvm_irqfd_add(route, fd, resample, error);
+}
+
+static void irqfd_ops_del(int route, int fd)
+{
+    kvm_irqfd_del(route, fd);
+}
+
+static void route_set(int route, uint64_t addr, uint32_t data)
+{
+    kvm_route_msi_set(route, addr, data);
+}
+
+static void route_del(int route)
+{
+    kvm_route_release(route);
+}
+
+const AccelIrqfdOps kvm_irqfd_ops = {
+    .available = irqfd_available, .route_add = kvm_route_msi_add, .route_set = route_set, .route_del = route_del,
+    .begin = kvm_routes_begin, .commit = kvm_routes_commit, .fd_add = irqfd_ops_add, .fd_del = irqfd_ops_del,
+};
+
 /* ---- eventfds of regions ---- */
 
+static uint64_t as_the_kernel_sees_it(const FlatRange *range, uint64_t data)
+{
+    uint64_t swapped = GUINT64_SWAP_LE_BE(data);
+
+    return range->mr->ops && range->mr->ops->endian == DEVICE_BIG_ENDIAN && range->size ? swapped >> (64 - 8 * MIN(range->size, 8)) : data;
+}
+
+/* Size 0: accesses of any size, which only newer kernels know; they cannot compare then. Left to the exits: 0. */
 static int ioeventfd(const FlatRange *range, bool match, uint64_t data, int fd, uint32_t flags)
 {
     struct kvm_ioeventfd e = {
-        .addr = range->start, .len = match ? range->size : MIN(range->size, 8), .fd = fd, .datamatch = data,
+        .addr = range->start, .len = MIN(range->size, 8), .fd = fd, .datamatch = as_the_kernel_sees_it(range, data),
         .flags = flags | (match ? KVM_IOEVENTFD_FLAG_DATAMATCH : 0),
     };
 
+    if (!e.len && (match || !kvm_cap(KVM_CAP_IOEVENTFD_ANY_LENGTH))) {
+        return 0;
+    }
     return kvm_ioctl(kvm_vm_fd, KVM_IOEVENTFD, &e);
 }
 

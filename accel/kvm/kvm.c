@@ -11,6 +11,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "accel/debug.h"
 #include "accel/kvm/kvm.h"
 #include "hw/core/clock.h"
 #include "util/rcu.h"
@@ -23,11 +24,7 @@
 
 int kvm_fd = -1, kvm_vm_fd = -1;
 
-typedef struct {
-    int irqchip;
-    uint32_t ring_entries;
-} KvmOptions;
-static KvmOptions options;
+KvmOptions kvm_options;
 
 static const KvmCpuOps *vm_ops;     /* of the VM's vCPUs */
 static int vcpu_mmap_size;
@@ -103,6 +100,11 @@ static bool kvm_available(GError **error)
 
 /* ---- the VM ---- */
 
+const KvmCpuOps *kvm_target(void)
+{
+    return vm_ops;
+}
+
 bool kvm_active(void)
 {
     return kvm_vm_fd >= 0;
@@ -137,7 +139,9 @@ bool kvm_vm_create(GError **error)
 
 void kvm_vm_destroy(void)
 {
+    kvm_stats_free(&kvm_vm_stats);
     kvm_eventfd_destroy();
+    kvm_coalesced_destroy();
     kvm_memory_destroy();
     kvm_routes_destroy();
     if (kvm_vm_fd >= 0) {
@@ -153,23 +157,29 @@ void kvm_vm_destroy(void)
 
 static bool kvm_init(GError **error)
 {
-    kvm_dirty_ring_entries = options.ring_entries;
-    return kvm_active() || kvm_vm_create(error);
+    kvm_dirty_ring_entries = kvm_options.ring_entries;
+    if (!kvm_active() && !kvm_vm_create(error)) {
+        return false;
+    }
+    kvm_accel.debug_changed = kvm_cap(KVM_CAP_SET_GUEST_DEBUG) ? kvm_debug_changed : NULL;
+    return true;
 }
 
 /* Before the first vCPU. The -accel property is what the machine's "auto" stands for. */
-static bool kvm_irqchip_init(const CpuClass *cc, IrqchipMode wanted, bool pic, bool pit, GError **error)
+static bool kvm_platform_init(const CpuClass *cc, const AccelPlatform *platform, GError **error)
 {
+    AccelPlatform p = *platform;
+
     if (!cc->kvm) {
         return error_set(error, "KVM runs guests of the host's own kind only, not %s; use -accel tcg", cc->arch);
     }
     if (vm_ops) {
         return true;
     }
-    if (wanted == IRQCHIP_AUTO) {
-        wanted = options.irqchip;
+    if (p.irqchip == IRQCHIP_AUTO) {
+        p.irqchip = kvm_options.irqchip;
     }
-    if (!cc->kvm->vm_init(wanted, pic, pit, error)) {
+    if (!cc->kvm->vm_init(&p, error)) {
         return false;
     }
     vm_ops = cc->kvm;
@@ -187,6 +197,8 @@ static bool map_run(KvmCpu *v, GError **error)
         return error_set_errno(error, errno, "cannot map the state page of vCPU %u", v->cpu->index);
     }
     v->run = p;
+    v->run_size = vcpu_mmap_size;
+    kvm_coalesced_map(v);
     if (kvm_dirty_ring_entries) {
         p = mmap(NULL, kvm_dirty_ring_entries * sizeof(struct kvm_dirty_gfn), PROT_READ | PROT_WRITE, MAP_SHARED, v->fd,
                  KVM_DIRTY_LOG_PAGE_OFFSET * (off_t)getpagesize());
@@ -204,8 +216,10 @@ static void vcpu_free(KvmCpu *v)
         munmap(v->ring, kvm_dirty_ring_entries * sizeof(struct kvm_dirty_gfn));
     }
     if (v->run) {
+        kvm_coalesced_unmap(v);
         munmap(v->run, vcpu_mmap_size);
     }
+    kvm_stats_free(&v->stats);
     if (v->fd >= 0) {
         close(v->fd);
     }
@@ -218,10 +232,11 @@ bool kvm_vcpu_create(Cpu *cpu, GError **error)
     unsigned id;
     KvmCpu *v;
 
-    if (!vm_ops && !kvm_irqchip_init(cpu->cc, IRQCHIP_OFF, true, true, error)) {
+    if (!vm_ops && !kvm_platform_init(cpu->cc, &(AccelPlatform){.irqchip = IRQCHIP_OFF}, error)) {
         return false;
     }
-    if (!kvm_memory_init(error) || !kvm_eventfd_init(error)) {
+    if (!kvm_memory_init(error) || !kvm_eventfd_init(error) || !kvm_coalesced_init(error)
+        || (vm_ops->before_vcpu && !vm_ops->before_vcpu(cpu, error))) {
         return false;
     }
     v = g_new0(KvmCpu, 1);
@@ -377,18 +392,17 @@ static void mmio_exit(KvmCpu *v)
     }
 }
 
-/* Registers, and what the kernel could not run: user and developer get the same lines. */
-static void report_state(KvmCpu *v)
+/* Registers and the code at PC. */
+static char *describe_state(KvmCpu *v)
 {
-    g_autoptr(GString) text = g_string_new(NULL);
+    GString *text = g_string_new(NULL);
     uint64_t pc;
     hwaddr pa;
 
     kvm_sync_out(v->cpu);
     v->cpu->cc->dump(v->cpu, text);
-    fprintf(stderr, "%s", text->str);
     pc = v->cpu->cc->get_pc(v->cpu);
-    g_string_assign(text, "code:");
+    g_string_append(text, "code:");
     for (unsigned i = 0; i < 16; i++) {
         if (!v->cpu->cc->debug_translate(v->cpu, pc + i, &pa)) {
             g_string_append(text, " ??");
@@ -396,7 +410,8 @@ static void report_state(KvmCpu *v)
         }
         g_string_append_printf(text, " %02" PRIx64, address_space_ld(v->cpu->as, pa, 1, (MemTxAttrs){.debug = true}, NULL));
     }
-    fprintf(stderr, "%s\n", text->str);
+    g_string_append_c(text, '\n');
+    return g_string_free(text, FALSE);
 }
 
 static const char *suberror_name(uint32_t suberror)
@@ -407,11 +422,12 @@ static const char *suberror_name(uint32_t suberror)
            : suberror == KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON ? "an exit of unknown reason" : "unknown";
 }
 
-/* The big lock is held. The vCPU stands still from here on; the machine goes to "internal-error". */
-static void give_up(KvmCpu *v)
+void kvm_give_up(KvmCpu *v)
 {
+    g_autofree char *text = describe_state(v);
+
     v->failed = true;
-    report_state(v);
+    fprintf(stderr, "%s", text); /* user and developer get the same lines */
     v->cpu->stopped = true;
     system_internal_error_request(v->cpu);
 }
@@ -436,7 +452,7 @@ static void internal_error(KvmCpu *v)
         report_error("vCPU %u: the instruction's bytes:%s", v->cpu->index, s->str);
     }
 #endif
-    give_up(v);
+    kvm_give_up(v);
 }
 
 static void system_event(KvmCpu *v)
@@ -450,9 +466,21 @@ static void system_event(KvmCpu *v)
         break;
     default:
         report_error("vCPU %u: KVM system event %u", v->cpu->index, v->run->system_event.type);
-        system_reset_request(SHUTDOWN_GUEST_PANIC);
+        system_shutdown_request(SHUTDOWN_GUEST_PANIC);
     }
     v->cpu->stopped = true;
+}
+
+static void triple_fault(KvmCpu *v)
+{
+    guest_error("kvm", "vCPU %u: triple fault", v->cpu->index);
+    if (log_enabled(LOG_RESET)) {
+        g_autofree char *text = describe_state(v);
+
+        log_print("CPU %u: triple fault\n%s", v->cpu->index, text);
+    }
+    v->cpu->stopped = true;
+    system_reset_request(SHUTDOWN_GUEST_RESET);
 }
 
 /* Exits that need the big lock. True: stay in the loop. */
@@ -467,17 +495,10 @@ static bool rare_exit(KvmCpu *v)
         v->cpu->halted = true;
         break;
     case KVM_EXIT_SHUTDOWN:
-        log_mask(LOG_RESET, "CPU %u: triple fault\n", v->cpu->index);
-        guest_error("kvm", "vCPU %u: triple fault", v->cpu->index);
-        v->cpu->stopped = true;
-        system_reset_request(SHUTDOWN_GUEST_RESET);
+        triple_fault(v);
         break;
     case KVM_EXIT_SYSTEM_EVENT:
         system_event(v);
-        break;
-    case KVM_EXIT_DEBUG:
-        v->cpu->stopped = true;
-        system_debug_request(v->cpu);
         break;
     case KVM_EXIT_DIRTY_RING_FULL:
         kvm_dirty_log_sync();
@@ -486,7 +507,7 @@ static bool rare_exit(KvmCpu *v)
     case KVM_EXIT_FAIL_ENTRY:
         report_error("vCPU %u: the processor refused to enter the guest: hardware reason %#llx; its state is not"
                      " valid for it", v->cpu->index, run->fail_entry.hardware_entry_failure_reason);
-        give_up(v);
+        kvm_give_up(v);
         break;
     case KVM_EXIT_INTERNAL_ERROR:
         internal_error(v);
@@ -494,7 +515,7 @@ static bool rare_exit(KvmCpu *v)
     default:
         report_error("vCPU %u: KVM exit %u (hardware reason %#llx) is not known", v->cpu->index, run->exit_reason,
                      run->exit_reason == KVM_EXIT_UNKNOWN ? run->hw.hardware_exit_reason : 0);
-        give_up(v);
+        kvm_give_up(v);
     }
     bql_unlock();
     return stay;
@@ -533,12 +554,12 @@ static bool run_failed(KvmCpu *v, int r)
     }
     bql_lock();
     report_error("vCPU %u: KVM_RUN: %s", v->cpu->index, g_strerror(-r));
-    give_up(v);
+    kvm_give_up(v);
     bql_unlock();
     return false;
 }
 
-static void run_loop(KvmCpu *v)
+void kvm_run_loop(KvmCpu *v)
 {
     bool stay = true;
 
@@ -557,6 +578,7 @@ static void run_loop(KvmCpu *v)
         rcu_idle_end();
         leave_run(v);
         v->ops->post_run(v);
+        kvm_coalesced_flush();
         if (kvm_dirty_ring_entries) {
             kvm_dirty_ring_reap(v);
         }
@@ -602,9 +624,23 @@ static bool put_state(KvmCpu *v)
     return true;
 }
 
+/* Without what a debugger wants to stop at the vCPU must not run. */
+static void run_debugged(KvmCpu *v)
+{
+    if (likely(kvm_debug_prepare(v))) {
+        kvm_run_loop(v);
+        return;
+    }
+    bql_lock();
+    cpu_debug_stop(v->cpu, DEBUG_STEP, 0);
+    bql_unlock();
+}
+
 static void kvm_exec(Cpu *cpu)
 {
     KvmCpu *v = kvm_cpu(cpu);
+    uint64_t pc = 0;
+    bool pass;
 
     if (!v->threaded) {
         thread_setup(v);
@@ -613,13 +649,21 @@ static void kvm_exec(Cpu *cpu)
     if (!v->ops->prepare(v)) {
         return;
     }
+    pass = cpu->debug.pass || cpu->debug.step; /* a step is one even where a breakpoint stands */
+    if (unlikely(pass)) {
+        cpu->debug.pass = false;
+        kvm_sync_out(cpu);
+        pc = cpu->cc->get_pc(cpu);
+    }
     if (!put_state(v)) {
         return;
     }
     bql_unlock();
-    cpu_exec_start(cpu);
-    run_loop(v);
-    cpu_exec_end(cpu);
+    if ((!pass || kvm_debug_step_over(v, pc)) && !cpu->stopped) {
+        cpu_exec_start(cpu);
+        run_debugged(v);
+        cpu_exec_end(cpu);
+    }
     bql_lock();
     __atomic_store_n(&cpu->exit_request, 0, __ATOMIC_RELEASE);
 }
@@ -675,6 +719,7 @@ static void kvm_set_running(bool run)
         return;
     }
     running = run;
+    kvm_debug_running(run);
     if (run) {
         vm_ops->vm_resuming();
     }
@@ -691,48 +736,41 @@ static void kvm_stopped(void)
     }
 }
 
-char *kvm_describe(void)
-{
-    static const struct { unsigned reason; const char *name; } known[] = {
-        {KVM_EXIT_IO, "port I/O"}, {KVM_EXIT_MMIO, "memory I/O"}, {KVM_EXIT_HLT, "halt"},
-        {KVM_EXIT_IRQ_WINDOW_OPEN, "interrupt window"}, {KVM_EXIT_SET_TPR, "task priority"},
-        {KVM_EXIT_IOAPIC_EOI, "end of interrupt"}, {KVM_EXIT_DIRTY_RING_FULL, "dirty ring full"},
-    };
-    GString *s = g_string_new(NULL);
-
-    for (guint i = 0; cpus && i < cpus->len; i++) {
-        KvmCpu *v = kvm_cpu(g_ptr_array_index(cpus, i));
-
-        g_string_append_printf(s, "cpu %u: interrupted %" PRIu64, i, v->n_interrupted);
-        for (unsigned k = 0; k < ARRAY_SIZE(known); k++) {
-            g_string_append_printf(s, ", %s %" PRIu64, known[k].name, v->n_exits[known[k].reason]);
-        }
-        g_string_append_c(s, '\n');
-    }
-    g_string_append_printf(s, "memory slots %u\n", kvm_memory_slots_used());
-    return g_string_free(s, FALSE);
-}
-
 /* ---- the accelerator ---- */
 
 static bool check_ring(Object *obj, const Property *p, const char *text, GError **error)
 {
-    return !options.ring_entries || (IS_POW2(options.ring_entries) && options.ring_entries >= 1024 && options.ring_entries <= 65536)
+    return !kvm_options.ring_entries || (IS_POW2(kvm_options.ring_entries) && kvm_options.ring_entries >= 1024 && kvm_options.ring_entries <= 65536)
            || error_set(error, "valid: a power of two from 1024 to 65536, or 0 for the bitmap");
 }
 
+static bool check_shadow_mem(Object *obj, const Property *p, const char *text, GError **error)
+{
+    return !kvm_options.shadow_mem || kvm_options.shadow_mem >= MiB || error_set(error, "valid: 1M or more, or 0 for the kernel's choice");
+}
+
+static const char *const notify_names[] = {"run", "internal-error", "disable", NULL};
 static const char *const irqchip_names[] = {"auto", "on", "off", "split", NULL};
 static const Property kvm_props[] = {
     {.name = "kernel-irqchip", .kind = PROPERTY_ENUM, .offset = offsetof(KvmOptions, irqchip), .names = irqchip_names,
      .help = "interrupt controllers in the kernel: all (on), local APICs (split), none (off)"},
     {.name = "dirty-ring-size", .kind = PROPERTY_U32, .offset = offsetof(KvmOptions, ring_entries), .set = check_ring,
      .help = "entries of each vCPU's ring of written pages; 0: the kernel's bitmap"},
+    {.name = "kernel-pit", .kind = PROPERTY_BOOL, .offset = offsetof(KvmOptions, pit),
+     .help = "the i8254 timer is in the kernel, if the interrupt controllers are: slower to start, exact for guests that live on its ticks"},
+    {.name = "kvm-shadow-mem", .kind = PROPERTY_SIZE, .offset = offsetof(KvmOptions, shadow_mem), .set = check_shadow_mem,
+     .help = "memory for shadow page tables; 0: the kernel's choice"},
+    {.name = "notify-vmexit", .kind = PROPERTY_ENUM, .offset = offsetof(KvmOptions, notify_vmexit), .names = notify_names,
+     .help = "when the guest keeps the processor from taking events: warn and run, internal-error, or do not look (disable)"},
+    {.name = "notify-window", .kind = PROPERTY_U32, .offset = offsetof(KvmOptions, notify_window),
+     .help = "for how many cycles beyond the processor's own minimum it may do so"},
 };
 
 Accel kvm_accel = {
     .name = "kvm", .summary = "the host kernel's hypervisor; guests of the host's own kind", .available = kvm_available,
-    .init = kvm_init, .irqchip_init = kvm_irqchip_init, .cpu_init = kvm_vcpu_create, .cpu_destroy = kvm_vcpu_destroy,
+    .init = kvm_init, .platform_init = kvm_platform_init, .cpu_init = kvm_vcpu_create, .cpu_destroy = kvm_vcpu_destroy,
     .cpu_exec = kvm_exec, .cpu_kick = kvm_kick, .cpu_sync_out = kvm_sync_out, .cpu_sync_in = kvm_sync_in,
-    .set_running = kvm_set_running, .all_stopped = kvm_stopped, .props = PROPS(kvm_props), .props_base = &options,
+    .set_running = kvm_set_running, .all_stopped = kvm_stopped, .stats = kvm_stats, .irqfd = &kvm_irqfd_ops,
+    .props = PROPS(kvm_props), .props_base = &kvm_options,
 };
 static const Accel *const kvm_accel_entry SECTION_ENTRY("rhea_accels") = &kvm_accel;

@@ -15,11 +15,20 @@
 #include "memory/memory.h"
 #include <linux/kvm.h>
 
+/* Statistics of a vCPU or the VM; stats.c */
+typedef struct {
+    int fd;                        /* 0: not asked yet, -1: there are none */
+    uint8_t *desc;                 /* descriptors, desc_size bytes each */
+    unsigned count, desc_size;
+    uint32_t data_offset, data_size;
+} KvmStats;
+
 typedef struct KvmCpu {
     Cpu *cpu;
     const struct KvmCpuOps *ops;
     int fd;
     struct kvm_run *run;
+    size_t run_size;              /* of its mapping */
     struct kvm_dirty_gfn *ring;   /* dirty ring, NULL without */
     uint32_t ring_next;           /* first entry not looked at */
     pthread_t thread;             /* valid once `threaded` */
@@ -30,14 +39,48 @@ typedef struct KvmCpu {
     void *arch;                   /* the target's */
     uint64_t n_exits[64];         /* by exit reason, for statistics; the last counts all others */
     uint64_t n_interrupted;
+    struct kvm_guest_debug debug; /* as the kernel has it; debug.c */
+    bool over;                    /* steps over the points at over_pc */
+    uint64_t over_pc;
+    KvmStats stats;
 } KvmCpu;
+
+/* -accel kvm,… */
+typedef enum { NOTIFY_RUN, NOTIFY_INTERNAL_ERROR, NOTIFY_DISABLE } NotifyVmexit;
+typedef struct {
+    int irqchip;                   /* IrqchipMode */
+    uint32_t ring_entries;
+    uint64_t shadow_mem;           /* bytes; 0: the kernel's choice */
+    int notify_vmexit;             /* NotifyVmexit */
+    uint32_t notify_window;
+    bool pit;                      /* in the kernel where the other controllers are */
+} KvmOptions;
+extern KvmOptions kvm_options;
+
+/* KVM_SET_USER_MEMORY_REGION2, KVM_CAP_GUEST_MEMFD and KVM_CREATE_GUEST_MEMFD of Linux 6.8, which older headers lack:
+ * a slot whose pages are the guest's own where it asks for that (RamBlock.private_fd). */
+struct kvm_private_memory_region {
+    struct kvm_userspace_memory_region region;
+    uint64_t guest_memfd_offset;
+    uint32_t guest_memfd, pad1;
+    uint64_t pad2[14];
+};
+struct kvm_private_memory {
+    uint64_t size, flags, reserved[6];
+};
+#define KVM_SET_PRIVATE_MEMORY_REGION _IOW(KVMIO, 0x49, struct kvm_private_memory_region)
+#define KVM_CREATE_PRIVATE_MEMORY _IOWR(KVMIO, 0xd4, struct kvm_private_memory)
+#define KVM_CAP_PRIVATE_MEMORY 234
+#define KVM_MEM_PRIVATE (1u << 2)
 
 /* The target's answer to an exit. */
 typedef enum { KVM_CONTINUE, KVM_LEAVE /* back to the thread's loop */, KVM_NOT_MINE } KvmExit;
 
 typedef struct KvmCpuOps {
     /* Once per VM, before the first vCPU: interrupt controllers and what else must come first. */
-    bool (*vm_init)(IrqchipMode wanted, bool pic, bool pit, GError **error);
+    bool (*vm_init)(const AccelPlatform *platform, GError **error);
+    /* Before KVM_CREATE_VCPU: what the CPU's properties ask of the VM. */
+    bool (*before_vcpu)(Cpu *cpu, GError **error);
     unsigned (*vcpu_id)(Cpu *cpu);
     bool (*cpu_init)(KvmCpu *v, GError **error);
     void (*cpu_destroy)(KvmCpu *v);
@@ -53,7 +96,11 @@ typedef struct KvmCpuOps {
     void (*post_run)(KvmCpu *v);
     KvmExit (*handle_exit)(KvmCpu *v);
     bool (*in_kernel_halt)(void);                 /* the kernel handles halts and start-up */
-    void (*debug)(KvmCpu *v, struct kvm_guest_debug *dbg); /* fill breakpoints and stepping */
+    /* Hardware breakpoints and watchpoints of the set into *dbg; v NULL: only asked whether they fit. False:
+     * they do not. NULL: no debugging. */
+    bool (*debug)(KvmCpu *v, struct kvm_guest_debug *dbg);
+    const uint8_t *break_insn;                    /* software breakpoint */
+    unsigned break_len;
 } KvmCpuOps;
 
 static inline KvmCpu *kvm_cpu(Cpu *cpu) { return cpu->kvm; }
@@ -81,7 +128,22 @@ void kvm_sync_out(Cpu *cpu);
 /* No vCPU is in the guest between the two. Any thread, with or without the big lock, but not two nested. */
 void kvm_inhibit_begin(void);
 void kvm_inhibit_end(void);
-char *kvm_describe(void);                         /* statistics as text; caller frees */
+
+const KvmCpuOps *kvm_target(void);                /* of the VM's vCPUs; NULL before the first */
+/* Enter the guest until there is a reason to leave. No big lock; v's thread. */
+void kvm_run_loop(KvmCpu *v);
+
+/* The vCPU stands still from here on; its registers are shown, the machine goes to "internal-error". Big lock. */
+void kvm_give_up(KvmCpu *v);
+
+/* ---- debug.c ---- */
+bool kvm_debug_changed(const DebugPoint *point, bool add);
+void kvm_debug_running(bool running);             /* software breakpoints go into guest memory, and out of it */
+bool kvm_debug_prepare(KvmCpu *v) WARN_UNUSED;    /* tell the kernel what to stop at; v's thread, outside the guest */
+/* KVM_GUESTDBG_INJECT_*: what was caught is the guest's own. */
+void kvm_debug_inject(KvmCpu *v, uint32_t what);
+/* Past the breakpoints at pc. No big lock. False: back to the thread's loop. */
+bool kvm_debug_step_over(KvmCpu *v, uint64_t pc) WARN_UNUSED;
 
 /* ---- memory.c ---- */
 bool kvm_memory_init(GError **error) WARN_UNUSED;
@@ -89,10 +151,28 @@ void kvm_memory_destroy(void);
 unsigned kvm_memory_slots_used(void);
 /* Record the vCPUs' writes in the RAM blocks' bitmaps from now on; sync fetches them. */
 bool kvm_dirty_log_start(GError **error) WARN_UNUSED;
+/* The same for who takes all pages as written at first: no page needs to be protected before it was taken. */
+bool kvm_dirty_log_start_all(GError **error) WARN_UNUSED;
 void kvm_dirty_log_stop(void);
 void kvm_dirty_log_sync(void);
 void kvm_dirty_ring_reap(KvmCpu *v);              /* v's thread or v stopped */
+/* For RamBlock.private_fd of this VM's RAM, before it is mapped; -errno. */
+int kvm_private_memory_create(uint64_t size, GError **error);
 extern uint32_t kvm_dirty_ring_entries;           /* 0: bitmap */
+extern uint64_t kvm_slot_max;                     /* bytes in a slot; larger ranges take several */
+/* ---- coalesced.c: regions whose writes the kernel gathers (memory_region_set_coalesced) ---- */
+bool kvm_coalesced_init(GError **error) WARN_UNUSED;
+void kvm_coalesced_destroy(void);
+void kvm_coalesced_map(KvmCpu *v);                /* v's state page has the ring */
+void kvm_coalesced_unmap(KvmCpu *v);              /* it goes */
+/* Carry out what was gathered; any thread, with or without the big lock. */
+void kvm_coalesced_flush(void);
+
+/* ---- stats.c: the kernel's binary statistics (KVM_GET_STATS_FD) ---- */
+/* Of vCPU cpu, or NULL: of the VM. */
+bool kvm_stats(Cpu *cpu, void (*fn)(const AccelStat *stat, void *opaque), void *opaque, GError **error);
+void kvm_stats_free(KvmStats *s);
+extern KvmStats kvm_vm_stats;
 
 /* ---- irq.c: GSI routes, MSI, irqfd, ioeventfd ---- */
 void kvm_routes_init(unsigned gsis);              /* gsis below this are lines, MSI routes come after */
@@ -110,5 +190,6 @@ int kvm_signal_msi(uint64_t addr, uint32_t data); /* > 0: delivered, 0: blocked 
 /* Eventfd `fd` raises gsi; `resample` (or -1) is signalled at the end of a level interrupt. */
 bool kvm_irqfd_add(unsigned gsi, int fd, int resample, GError **error) WARN_UNUSED;
 void kvm_irqfd_del(unsigned gsi, int fd);
+extern const AccelIrqfdOps kvm_irqfd_ops;
 bool kvm_eventfd_init(GError **error) WARN_UNUSED; /* listens for memory_region_add_eventfd */
 void kvm_eventfd_destroy(void);

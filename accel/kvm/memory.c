@@ -5,7 +5,12 @@
  * that was there goes (it may come back in other pieces), no vCPU is in the guest.
  *
  * Written pages: the kernel's bitmap per slot, cleared by hand where it can (so that a page is protected
- * again only once its bit was taken), or a ring per vCPU.
+ * again only once its bit was taken), or a ring per vCPU. Where the kernel can start with all bits set, starting to
+ * log takes no time, and pages are watched as their bits are cleared; memory that appears while logging is on counts
+ * as written.
+ *
+ * Coalesced regions: the kernel keeps a ring of the guest's writes to them, which are carried out at the next exit,
+ * or before anybody else looks at the region.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -31,8 +36,10 @@ static GArray *slots;          /* Slot, by no order */
 static GArray *changes;        /* Change, of the running transaction */
 static uint8_t *ids;           /* slot numbers in use */
 static unsigned ids_max;
-static bool logging, manual_clear, have_readonly, registered;
+static bool logging, manual_clear, initially_set, have_readonly, registered;
 uint32_t kvm_dirty_ring_entries;
+uint64_t kvm_slot_max = (UINT64_C(1) << 31) * PAGE - GiB; /* KVM_MEM_MAX_NR_PAGES, in whole GiB */
+#define CLEAR_PAGES (128 * MiB / PAGE) /* the kernel holds its MMU lock for no longer than these take */
 
 /* ---- slots ---- */
 
@@ -47,26 +54,40 @@ static int slot_id_new(void)
     return -1;
 }
 
+static int slot_tell_private(const struct kvm_userspace_memory_region *r, RamBlock *b, uint64_t offset)
+{
+    struct kvm_private_memory_region p = {
+        .region = *r, .guest_memfd = b->private_fd, .guest_memfd_offset = offset,
+    };
+
+    p.region.flags |= KVM_MEM_PRIVATE;
+    return kvm_cap(KVM_CAP_PRIVATE_MEMORY) ? kvm_ioctl(kvm_vm_fd, KVM_SET_PRIVATE_MEMORY_REGION, &p) : -EOPNOTSUPP;
+}
+
 static int slot_tell(const Slot *s, uint64_t size)
 {
+    uint64_t offset;
+    RamBlock *b = ram_block_from_host(s->host, &offset);
     struct kvm_userspace_memory_region r = {
         .slot = s->id,
         .flags = (s->readonly ? KVM_MEM_READONLY : 0) | (logging && !s->readonly ? KVM_MEM_LOG_DIRTY_PAGES : 0),
         .guest_phys_addr = s->start, .memory_size = size, .userspace_addr = (uintptr_t)s->host,
     };
 
-    return kvm_ioctl(kvm_vm_fd, KVM_SET_USER_MEMORY_REGION, &r);
+    return b && b->private_fd >= 0 ? slot_tell_private(&r, b, offset) : kvm_ioctl(kvm_vm_fd, KVM_SET_USER_MEMORY_REGION, &r);
 }
 
 static void slot_sync(const Slot *s);
 
-static void slot_remove(const FlatRange *range)
+/* All slots of the range. */
+static void slots_remove(const FlatRange *range)
 {
-    for (guint i = 0; i < slots->len; i++) {
+    for (guint i = 0; i < slots->len;) {
         Slot *s = &g_array_index(slots, Slot, i);
         int r;
 
         if (s->start < range->start || s->start - range->start >= range->size) {
+            i++;
             continue;
         }
         if (logging) {
@@ -79,25 +100,13 @@ static void slot_remove(const FlatRange *range)
         }
         ids[s->id] = 0;
         g_array_remove_index_fast(slots, i);
-        return;
     }
 }
 
-/* Whole pages of it; what a partial page holds is reached through exits. */
-static void slot_add(const FlatRange *range)
+static void slot_add(Slot s)
 {
-    hwaddr start = ALIGN_UP(range->start, (hwaddr)PAGE);
-    hwaddr end = ALIGN_DOWN(range->start + range->size, (hwaddr)PAGE);
-    Slot s = {.start = start, .size = end - start, .readonly = range->readonly || range->mr->readonly};
     int id, r;
 
-    if (start >= end || (s.readonly && !have_readonly)) {
-        return;
-    }
-    s.host = range->mr->ram->host + range->offset + (start - range->start);
-    if ((uintptr_t)s.host % PAGE) {
-        return;
-    }
     id = slot_id_new();
     if (id < 0) {
         report_error("KVM: the kernel has %u memory slots and the machine needs more; use fewer memory devices",
@@ -114,6 +123,33 @@ static void slot_add(const FlatRange *range)
         return;
     }
     g_array_append_val(slots, s);
+}
+
+/* Whole pages of it, in pieces that a slot can take; what a partial page holds is reached through exits. */
+static void slots_add(const FlatRange *range)
+{
+    hwaddr start = ALIGN_UP(range->start, (hwaddr)PAGE);
+    hwaddr end = ALIGN_DOWN(range->start + range->size, (hwaddr)PAGE);
+    bool readonly = range->readonly || range->mr->readonly;
+    uint8_t *host = range->mr->ram->host + range->offset + (start - range->start);
+
+    if (start >= end || (readonly && !have_readonly) || (uintptr_t)host % PAGE) {
+        return;
+    }
+    for (hwaddr at = start; at < end; at += kvm_slot_max) {
+        slot_add((Slot){.start = at, .size = MIN(end - at, kvm_slot_max), .host = host + (at - start), .readonly = readonly});
+    }
+}
+
+int kvm_private_memory_create(uint64_t size, GError **error)
+{
+    struct kvm_private_memory m = {.size = ALIGN_UP(size, (uint64_t)PAGE)};
+    int r = kvm_cap(KVM_CAP_PRIVATE_MEMORY) ? kvm_ioctl(kvm_vm_fd, KVM_CREATE_PRIVATE_MEMORY, &m) : -EOPNOTSUPP;
+
+    if (r < 0) {
+        kvm_error(error, KVM_CREATE_PRIVATE_MEMORY, r);
+    }
+    return r;
 }
 
 /* ---- the listener ---- */
@@ -152,7 +188,7 @@ static void commit(MemoryListener *l)
             const Change *c = &g_array_index(changes, Change, i);
 
             if (c->add == add) {
-                (add ? slot_add : slot_remove)(&c->range);
+                (add ? slots_add : slots_remove)(&c->range);
             }
         }
     }
@@ -188,9 +224,11 @@ bool kvm_memory_init(GError **error)
             return false;
         }
     } else if (kvm_cap(KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2) & KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE) {
-        struct kvm_enable_cap c = {.cap = KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, .args = {KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE}};
+        uint64_t flags = kvm_cap(KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2) & (KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE | KVM_DIRTY_LOG_INITIALLY_SET);
+        struct kvm_enable_cap c = {.cap = KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, .args = {flags}};
 
         manual_clear = kvm_ioctl(kvm_vm_fd, KVM_ENABLE_CAP, &c) >= 0;
+        initially_set = manual_clear && (flags & KVM_DIRTY_LOG_INITIALLY_SET);
     }
     have_readonly = kvm_cap(KVM_CAP_READONLY_MEM);
     ids_max = kvm_cap(KVM_CAP_NR_MEMSLOTS) ?: 32;
@@ -212,7 +250,7 @@ void kvm_memory_destroy(void)
     g_array_free(g_steal_pointer(&slots), TRUE);
     g_array_free(g_steal_pointer(&changes), TRUE);
     g_clear_pointer(&ids, g_free);
-    registered = logging = manual_clear = false;
+    registered = logging = manual_clear = initially_set = false;
 }
 
 unsigned kvm_memory_slots_used(void)
@@ -232,6 +270,40 @@ static void mark_page(const Slot *s, uint64_t page)
     }
 }
 
+/* Of a slot with this bitmap: pages that are set are watched again. In pieces, and not those without any. */
+static int slot_clear(const Slot *s, uint64_t *bitmap)
+{
+    uint64_t pages = s->size / PAGE;
+
+    for (uint64_t at = 0; at < pages; at += CLEAR_PAGES) {
+        uint64_t n = MIN(pages - at, (uint64_t)CLEAR_PAGES), words = ALIGN_UP(n, 64) / 64, any = 0;
+        struct kvm_clear_dirty_log clear = {.slot = s->id, .first_page = at, .num_pages = n, .dirty_bitmap = bitmap + at / 64};
+        int r;
+
+        for (uint64_t w = 0; w < words; w++) {
+            any |= bitmap[at / 64 + w];
+        }
+        r = any ? kvm_ioctl(kvm_vm_fd, KVM_CLEAR_DIRTY_LOG, &clear) : 0;
+        if (r < 0) {
+            return r;
+        }
+    }
+    return 0;
+}
+
+/* What "initially set" left out: watch all pages from now on. */
+static int slot_watch(const Slot *s)
+{
+    g_autofree uint64_t *bitmap = NULL;
+
+    if (s->readonly || !initially_set) {
+        return 0;
+    }
+    bitmap = g_malloc(ALIGN_UP(s->size / PAGE, 64) / 8);
+    memset(bitmap, 0xff, ALIGN_UP(s->size / PAGE, 64) / 8);
+    return slot_clear(s, bitmap);
+}
+
 static void slot_sync(const Slot *s)
 {
     uint64_t pages = s->size / PAGE, words = ALIGN_UP(pages, 64) / 64;
@@ -246,9 +318,7 @@ static void slot_sync(const Slot *s)
     get.dirty_bitmap = bitmap;
     r = kvm_ioctl(kvm_vm_fd, KVM_GET_DIRTY_LOG, &get);
     if (r >= 0 && manual_clear) {
-        struct kvm_clear_dirty_log clear = {.slot = s->id, .num_pages = pages, .dirty_bitmap = bitmap};
-
-        r = kvm_ioctl(kvm_vm_fd, KVM_CLEAR_DIRTY_LOG, &clear);
+        r = slot_clear(s, bitmap);
     }
     if (r < 0) { /* nothing known: everything may have been written */
         report_warn("KVM: the written pages of slot %u are not known: %s; all count as written", s->id, g_strerror(-r));
@@ -320,7 +390,7 @@ void kvm_dirty_log_sync(void)
     }
 }
 
-static int set_logging(bool on)
+static int set_logging(bool on, bool watch)
 {
     bool was = logging;
 
@@ -329,6 +399,7 @@ static int set_logging(bool on)
         const Slot *s = &g_array_index(slots, Slot, i);
         int r = s->readonly ? 0 : slot_tell(s, s->size);
 
+        r = r >= 0 && watch ? slot_watch(s) : r;
         if (r < 0) {
             logging = was;
             for (guint k = 0; k < i; k++) { /* as it was; cannot fail in a new way that matters */
@@ -342,8 +413,22 @@ static int set_logging(bool on)
 
 bool kvm_dirty_log_start(GError **error)
 {
-    int r = logging || !slots ? 0 : set_logging(true);
+    int r = logging || !slots ? 0 : set_logging(true, true);
 
+    return r >= 0 || kvm_error(error, KVM_SET_USER_MEMORY_REGION, r);
+}
+
+bool kvm_dirty_log_start_all(GError **error)
+{
+    int r = logging || !slots ? 0 : set_logging(true, false);
+
+    for (guint i = 0; r >= 0 && !initially_set && slots && i < slots->len; i++) {
+        const Slot *s = &g_array_index(slots, Slot, i);
+
+        for (uint64_t page = 0; !s->readonly && page < s->size / PAGE; page++) {
+            mark_page(s, page);
+        }
+    }
     return r >= 0 || kvm_error(error, KVM_SET_USER_MEMORY_REGION, r);
 }
 
@@ -351,6 +436,6 @@ void kvm_dirty_log_stop(void)
 {
     if (logging) {
         kvm_dirty_log_sync();
-        set_logging(false);
+        set_logging(false, false);
     }
 }

@@ -388,15 +388,16 @@ static void tcg_sync_out(Cpu *cpu)
 {
 }
 
-static void tcg_debug_changed(const DebugPoint *point)
+static bool tcg_debug_changed(const DebugPoint *point, bool add)
 {
     if (point->kind == DEBUG_BREAK_SOFT || point->kind == DEBUG_BREAK_HARD) {
         tb_invalidate_va(point->va);
-        return;
+        return true;
     }
     for (unsigned i = 0; cpus && i < cpus->len; i++) {
         tcg_sync_in(g_ptr_array_index(cpus, i));
     }
+    return true;
 }
 
 ACCEL_TYPE(tcg, .name = "tcg", .summary = "just-in-time translation; any guest CPU", .available = tcg_available,

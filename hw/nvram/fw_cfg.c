@@ -12,8 +12,11 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "hw/nvram/fw_cfg.h"
+#include "util/file.h"
 #include "util/keyval.h"
 #include "util/report.h"
+
+#define FILE_MAX (256 * MiB) /* of a user's file */
 
 enum { PORT_SELECTOR = 0, PORT_DATA = 1, PORT_DMA_HIGH = 4, PORT_DMA_LOW = 8 };
 enum { DMA_ERROR = BIT(0), DMA_READ = BIT(1), DMA_SKIP = BIT(2), DMA_SELECT = BIT(3), DMA_WRITE = BIT(4) };
@@ -330,17 +333,12 @@ static const MemoryRegionOps fw_cfg_io_ops = {
 
 static bool read_user_file(const char *path, UserFile *u, GError **error)
 {
-    GError *err = NULL;
     char *data;
-    gsize size;
 
-    if (!g_file_get_contents(path, &data, &size, &err)) {
-        error_set(error, "file '%s' cannot be read: %s", path, err->message);
-        g_error_free(err);
+    if (!file_read(path, FILE_MAX, &data, &u->size, error)) {
         return false;
     }
     u->data = (uint8_t *)data;
-    u->size = size;
     return true;
 }
 

@@ -13,7 +13,6 @@
 #include "hw/core/clock.h"
 #include "util/report.h"
 
-#define PIT_CHANNELS 3
 #define PIT_CONTROL 3
 /* control word */
 #define CONTROL_READ_BACK 3
@@ -24,7 +23,7 @@ enum { TERMINAL_COUNT, ONE_SHOT, RATE, SQUARE, SOFT_STROBE, HARD_STROBE };
 /* Faster periodic interrupts would only starve the main loop. */
 #define MIN_PERIOD_NS 20000
 
-typedef struct PitChannel {
+struct PitChannel {
     uint32_t count;      /* counting element's initial value, 1..0x10000; 0: none loaded yet */
     uint32_t next_count; /* periodic modes: takes over at next_load; 0: none */
     int64_t load_time;   /* virtual ns when counting (re)started */
@@ -40,16 +39,19 @@ typedef struct PitChannel {
     uint16_t latch;
     bool status_latched;
     uint8_t status;
-} PitChannel;
+};
 
 typedef struct Pit {
     Device dev;
     PitChannel channel[PIT_CHANNELS];
     Timer timer;
     bool legacy_off; /* the HPET drives IRQ 0 */
+    bool speaker;    /* port 0x61: the output goes to the speaker */
+    int lost_ticks;  /* PIT_LOST_TICKS_*: of the timer in the kernel */
 } Pit;
 
 static Device *the_pit;
+void (*pit_kernel_hook)(bool to_kernel);
 
 Device *pit_find(void)
 {
@@ -145,7 +147,7 @@ static void pit_arm(Pit *s, int64_t now)
 
 static void pit_set_irq(Pit *s, bool level)
 {
-    if (!s->legacy_off) {
+    if (!s->legacy_off && !pit_kernel_hook) {
         device_set_irq(&s->dev, 0, level);
     }
 }
@@ -155,6 +157,9 @@ static void pit_expired(void *opaque)
     Pit *s = opaque;
     PitChannel *c = &s->channel[0];
     int64_t now = clock_now(CLOCK_VIRTUAL_NS);
+    if (pit_kernel_hook) {
+        return; /* armed for who saves the state; the kernel's timer ticks */
+    }
     if (pit_periodic(c)) {
         pit_set_irq(s, false);
         pit_set_irq(s, true);
@@ -256,6 +261,16 @@ bool pit_get_gate(Device *pit, unsigned n)
     return ((Pit *)pit)->channel[n].gate;
 }
 
+void pit_set_speaker(Device *pit, bool on)
+{
+    ((Pit *)pit)->speaker = on;
+}
+
+bool pit_get_speaker(Device *pit)
+{
+    return ((Pit *)pit)->speaker;
+}
+
 bool pit_get_out(Device *pit, unsigned n)
 {
     return pit_out(&((Pit *)pit)->channel[n], clock_now(CLOCK_VIRTUAL_NS));
@@ -264,11 +279,74 @@ bool pit_get_out(Device *pit, unsigned n)
 void pit_set_legacy_off(Device *pit, bool off)
 {
     Pit *s = (Pit *)pit;
+    if (pit_kernel_hook) {
+        pit_kernel_hook(false);
+    }
     if (off) {
         pit_set_irq(s, false);
     }
     s->legacy_off = off;
     pit_changed(s, 0, clock_now(CLOCK_VIRTUAL_NS));
+    if (pit_kernel_hook) {
+        pit_kernel_hook(true);
+    }
+}
+
+/* ---- a timer in the kernel ---- */
+
+int pit_lost_ticks(void)
+{
+    return the_pit ? ((Pit *)the_pit)->lost_ticks : PIT_LOST_TICKS_DELAY;
+}
+
+bool pit_export(PitRegs *regs)
+{
+    int64_t now = clock_now(CLOCK_VIRTUAL_NS);
+    Pit *s = (Pit *)the_pit;
+    if (!s) {
+        return false;
+    }
+    regs->legacy_off = s->legacy_off;
+    regs->speaker = s->speaker;
+    for (unsigned i = 0; i < PIT_CHANNELS; i++) {
+        PitChannel *c = &s->channel[i];
+        uint64_t ticks = pit_ticks(c, now); /* before count: it may reload */
+        regs->channel[i] = (PitChannelRegs){
+            .count = c->next_count ? c->next_count : c->count, .load_time = c->counting ? c->load_time : now - pit_ns(ticks),
+            .mode = c->mode, .rw = c->rw, .bcd = c->bcd, .gate = c->gate, .read_high = c->read_high_next,
+            .write_high = c->write_high_next, .write_low = c->write_low, .latch_bytes = c->latch_bytes, .latch = c->latch,
+            .status_latched = c->status_latched, .status = c->status,
+        };
+    }
+    return true;
+}
+
+static void pit_import_channel(PitChannel *c, const PitChannelRegs *r, int64_t now)
+{
+    *c = (PitChannel){
+        .count = r->count, .load_time = CLAMP(r->load_time, 0, now), .counting = r->count && r->gate, .gate = r->gate,
+        .mode = r->mode > HARD_STROBE ? r->mode & 3 : r->mode, .rw = r->rw & 3, .bcd = r->bcd & 1, .write_low = r->write_low,
+        .write_high_next = r->write_high, .read_high_next = r->read_high, .latch_bytes = MIN(r->latch_bytes, 2), .latch = r->latch,
+        .status_latched = r->status_latched, .status = r->status,
+    };
+    c->triggered = c->counting && pit_gate_triggered(c);
+    if (!c->counting && c->count && !pit_periodic(c)) {
+        c->held = muldiv64(now - c->load_time, PIT_FREQUENCY_HZ, NANOSECONDS_PER_SECOND);
+    }
+}
+
+void pit_import(const PitRegs *regs)
+{
+    int64_t now = clock_now(CLOCK_VIRTUAL_NS);
+    Pit *s = (Pit *)the_pit;
+    for (unsigned i = 0; s && i < PIT_CHANNELS; i++) {
+        pit_import_channel(&s->channel[i], &regs->channel[i], now);
+    }
+    if (s) {
+        s->legacy_off = regs->legacy_off;
+        s->speaker = regs->speaker;
+        pit_arm(s, now);
+    }
 }
 
 /* ---- ports ---- */
@@ -395,7 +473,7 @@ static void pit_reset_enter(Device *dev)
 {
     Pit *s = (Pit *)dev;
     timer_del(&s->timer);
-    s->legacy_off = false;
+    s->legacy_off = s->speaker = false;
     memset(s->channel, 0, sizeof(s->channel));
     for (unsigned i = 0; i < PIT_CHANNELS; i++) {
         s->channel[i].mode = SQUARE;
@@ -434,9 +512,15 @@ static const StateField pit_channel_fields[] = {
 static const StateDesc pit_channel_state = { .name = "channel", .version = 1, .fields = pit_channel_fields,
                                              .count = ARRAY_SIZE(pit_channel_fields) };
 static const StateField pit_state[] = {
-    STATE_STRUCT_ARRAY(Pit, channel, pit_channel_state), STATE_TIMER(Pit, timer), STATE_BOOL(Pit, legacy_off),
+    STATE_STRUCT_ARRAY(Pit, channel, pit_channel_state), STATE_TIMER(Pit, timer), STATE_BOOL(Pit, legacy_off), STATE_BOOL(Pit, speaker),
 };
 
-DEVICE_TYPE(pit, Pit, .name = "isa-pit", .summary = "8254 interval timer", .irqs_out = 1,
+static const char *const lost_tick_names[] = {"delay", "discard", NULL};
+static const Property pit_props[] = {
+    PROP_ENUM("lost_tick_policy", Pit, lost_ticks, lost_tick_names, PIT_LOST_TICKS_DELAY,
+              "ticks that the guest was late for, of a timer in the host kernel: made up for later, or lost"),
+};
+
+DEVICE_TYPE(pit, Pit, .name = "isa-pit", .alias = "kvm-pit", .summary = "8254 interval timer", .irqs_out = 1, .props = PROPS(pit_props),
             .state = STATE(1, pit_state, .post_load = pit_post_load), .realize = pit_realize,
             .unrealize = pit_unrealize, .reset_enter = pit_reset_enter, .reset_hold = pit_reset_hold);

@@ -12,5 +12,36 @@ Device *pit_find(void);
 void pit_set_gate(Device *pit, unsigned channel, bool level);
 bool pit_get_gate(Device *pit, unsigned channel);
 bool pit_get_out(Device *pit, unsigned channel);
+void pit_set_speaker(Device *pit, bool on);
+bool pit_get_speaker(Device *pit);
 /* HPET legacy replacement: channel 0 does not drive IRQ 0 while off. */
 void pit_set_legacy_off(Device *pit, bool off);
+
+/* ---- for an accelerator that has the timer in the host kernel ---- */
+
+#define PIT_CHANNELS 3
+enum { PIT_LOST_TICKS_DELAY, PIT_LOST_TICKS_DISCARD }; /* the property "lost_tick_policy" */
+typedef struct PitChannel PitChannel;
+typedef struct {
+    uint32_t count;            /* counting element's initial value; 0: none was loaded */
+    int64_t load_time;         /* virtual ns when counting started; with the gate low: as if it went on */
+    uint8_t mode, rw, bcd;     /* of the control word */
+    bool gate;
+    uint8_t read_high, write_high; /* the high byte is next */
+    uint8_t write_low;
+    uint8_t latch_bytes;       /* of a latched count, not yet read */
+    uint16_t latch;
+    bool status_latched;
+    uint8_t status;
+} PitChannelRegs;
+typedef struct {
+    PitChannelRegs channel[PIT_CHANNELS];
+    bool legacy_off, speaker;
+} PitRegs;
+/* False: the machine has no PIT. */
+bool pit_export(PitRegs *regs);
+void pit_import(const PitRegs *regs);
+int pit_lost_ticks(void);
+/* Set: the kernel's timer ticks, and the device only keeps the state. Called before (to_kernel false) and after a
+ * change that does not come through the ports. */
+extern void (*pit_kernel_hook)(bool to_kernel);

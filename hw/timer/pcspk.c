@@ -24,7 +24,7 @@ typedef struct PcSpeaker {
 static uint64_t pcspk_read(void *opaque, hwaddr addr, unsigned size)
 {
     PcSpeaker *s = opaque;
-    uint8_t v = s->control;
+    uint8_t v = s->control | (pit_get_gate(pit_find(), 2) ? PORTB_GATE2 : 0) | (pit_get_speaker(pit_find()) ? PORTB_SPEAKER : 0);
     if ((clock_now(CLOCK_VIRTUAL_NS) / REFRESH_NS) & 1) {
         v |= PORTB_REFRESH;
     }
@@ -37,8 +37,9 @@ static uint64_t pcspk_read(void *opaque, hwaddr addr, unsigned size)
 static void pcspk_write(void *opaque, hwaddr addr, uint64_t value, unsigned size)
 {
     PcSpeaker *s = opaque;
-    s->control = value & PORTB_WRITABLE;
+    s->control = value & PORTB_WRITABLE & ~(PORTB_GATE2 | PORTB_SPEAKER); /* those are kept with the timer */
     pit_set_gate(pit_find(), 2, value & PORTB_GATE2);
+    pit_set_speaker(pit_find(), value & PORTB_SPEAKER);
 }
 
 static const MemoryRegionOps pcspk_ops = { .read = pcspk_read, .write = pcspk_write, .impl = { 1, 1 } };

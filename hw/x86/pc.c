@@ -62,6 +62,7 @@ typedef struct PcMachine {
     /* properties */
     bool hpet, pit, pic, rtc, i8042, isa_serial;
     int acpi, vmport, smm, irqchip;
+    uint32_t bus_lock_ratelimit;
     bool usb, nvdimm;
     uint64_t max_ram_below_4g;
 
@@ -373,11 +374,16 @@ static bool add_cpu(PcMachine *pc, unsigned index, GError **error)
 static bool add_cpus(PcMachine *pc, GError **error)
 {
     const MachineConfig *c = pc->m.config;
+    const AccelPlatform platform = {
+        .irqchip = pc->irqchip == AUTO ? IRQCHIP_AUTO : pc->irqchip, .pic = pc->pic, .pit = pc->pit,
+        .bus_lock_ratelimit = pc->bus_lock_ratelimit,
+    };
     uint32_t phys_bits;
 
-    if (accel_current()->irqchip_init
-        && !accel_current()->irqchip_init(&x86_cpu_class, pc->irqchip == AUTO ? IRQCHIP_AUTO : pc->irqchip, pc->pic, pc->pit,
-                                          error)) {
+    if (pc->bus_lock_ratelimit && !accel_current()->platform_init) {
+        return error_set(error, "-machine bus-lock-ratelimit: only KVM has it; use -accel kvm");
+    }
+    if (accel_current()->platform_init && !accel_current()->platform_init(&x86_cpu_class, &platform, error)) {
         return false;
     }
     pc->acpi_cpus = g_new0(AcpiCpu, c->cpus);
@@ -812,6 +818,7 @@ static void pc_finalize(Object *obj)
     PROP_ENUM("vmport", PcMachine, vmport, on_off_auto, AUTO, "accepted; the VMware port is not modelled"), \
     PROP_ENUM("smm", PcMachine, smm, on_off_auto, AUTO, "system management mode: only off"), \
     PROP_ENUM("kernel-irqchip", PcMachine, irqchip, irqchip_names, AUTO, "interrupt controllers in the host kernel, where the accelerator has them"), \
+    PROP_U32("bus-lock-ratelimit", PcMachine, bus_lock_ratelimit, 0, "bus locks that the guest may take in a second (KVM); 0: no limit"), \
     PROP_BOOL("usb", PcMachine, usb, false, "USB controller: only off"), \
     PROP_BOOL("nvdimm", PcMachine, nvdimm, false, "NVDIMM support: only off"), \
     PROP_SIZE("max-ram-below-4g", PcMachine, max_ram_below_4g, BELOW_4G_MAX, "RAM below the PCI hole")

@@ -130,6 +130,16 @@ static void reset_fpu(X86State *env)
     env->xss = 0;
 }
 
+/* What only some CPUs have. */
+static void reset_optional(X86State *env)
+{
+    env->kvm_exception_payload = env->vm_hsave_pa = 0;
+    env->kvm_triple_fault = false;
+    env->nested_size = 0;
+    memset(&env->pmu, 0, sizeof(env->pmu));
+    x86_hyperv_reset(&env->hv);
+}
+
 static void reset_msrs(X86State *env)
 {
     env->star = env->lstar = env->cstar = env->fmask = env->kernel_gs_base = 0;
@@ -151,13 +161,14 @@ static void reset_msrs(X86State *env)
     env->smbase = 0x30000;
     env->spec_ctrl = env->debugctl = env->syscfg = 0;
     env->hwcr = 1u << 24; /* TscFreqSel: the TSC runs at the P0 frequency */
-    env->feature_control = 1; /* locked */
+    env->feature_control = x86_has(env, FEAT_1_ECX, BIT(5)) ? 5 : 1; /* locked; VMX outside SMX */
     bool intel = env->cpuid_vendor[0] == 0x756e6547;
-    env->patch_level = intel ? UINT64_C(0x100000000) : 0x01000065;
+    env->patch_level = x86_cpu_of(env)->host_patch_level ? x86_cpu_of(env)->host_patch_level : intel ? UINT64_C(0x100000000) : 0x01000065;
     env->a20_mask = ~UINT64_C(0);
     env->kvm_system_time = env->kvm_wall_clock = env->kvm_async_pf = env->kvm_async_pf_int = 0;
     env->kvm_steal_time = env->kvm_pv_eoi = 0;
     env->kvm_poll_control = 1; /* the host polls */
+    reset_optional(env);
 }
 
 /* All but the boot CPU wait for INIT and a start-up IPI. */
@@ -417,8 +428,21 @@ static const StateField x86_fields[] = {
     STATE_BOOL(X86State, halted_by_init), STATE_U8(X86State, sipi_vector), STATE_U64(X86State, kvm_system_time),
     STATE_U64(X86State, kvm_wall_clock), STATE_U64(X86State, kvm_async_pf), STATE_U64(X86State, kvm_async_pf_int),
     STATE_U64(X86State, kvm_steal_time), STATE_U64(X86State, kvm_pv_eoi), STATE_U64(X86State, kvm_poll_control),
-    STATE_U64(X86State, kvm_injected), STATE_U64(X86State, kvm_exception),
+    STATE_U64(X86State, kvm_injected), STATE_U64(X86State, kvm_exception), STATE_U64(X86State, kvm_exception_payload),
+    STATE_BOOL(X86State, kvm_triple_fault), STATE_U64(X86State, vm_hsave_pa),
+    STATE_U32(X86State, nested_size), MEMBER_INT(hv.guest_os_id), MEMBER_INT(hv.hypercall), MEMBER_INT(hv.reference_tsc),
+    MEMBER_INT(hv.vp_runtime), MEMBER_INT(hv.vp_assist), MEMBER_INT(hv.scontrol), MEMBER_INT(hv.siefp), MEMBER_INT(hv.simp),
+    STATE_ARRAY(X86State, hv.sint), STATE_ARRAY(X86State, hv.stimer), STATE_ARRAY(X86State, hv.crash_p), MEMBER_INT(hv.crash_ctl),
+    MEMBER_INT(hv.reenlightenment), MEMBER_INT(hv.tsc_emulation_control), MEMBER_INT(hv.tsc_emulation_status),
+    STATE_ARRAY(X86State, pmu.counter), STATE_ARRAY(X86State, pmu.select), STATE_ARRAY(X86State, pmu.fixed),
+    MEMBER_INT(pmu.fixed_control), MEMBER_INT(pmu.global_control), MEMBER_INT(pmu.global_status),
 };
+
+static bool nested_needed(void *obj) { return ((X86State *)obj)->nested_size; }
+static const StateField nested_fields[] = {STATE_BUFFER(X86State, nested)};
+static const StateDesc nested_state = {.name = "cpu/nested", .version = 1, .fields = nested_fields, .count = ARRAY_SIZE(nested_fields),
+                                       .needed = nested_needed};
+static const StateDesc *const x86_subsections[] = {&nested_state, NULL};
 
 /* A stream may hold anything: what later code relies on is checked here. */
 static bool x86_post_load(void *obj, unsigned version, GError **error)
@@ -431,6 +455,9 @@ static bool x86_post_load(void *obj, unsigned version, GError **error)
         ((env->efer & EFER_LMA) && (!(env->cr[0] & CR0_PG) || !(env->cr[4] & CR4_PAE)))) {
         return error_set(error, "CPU state: CR0 %#" PRIx64 ", CR4 %#" PRIx64 ", EFER %#" PRIx64 " do not go together",
                          env->cr[0], env->cr[4], env->efer);
+    }
+    if (env->nested_size > sizeof(env->nested)) {
+        return error_set(error, "CPU state: %u bytes of a nested hypervisor are more than there is place for", env->nested_size);
     }
     if (env->mxcsr & ~MXCSR_MASK) {
         return error_set(error, "CPU state: MXCSR %#x has reserved bits", env->mxcsr);
@@ -446,7 +473,7 @@ static bool x86_post_load(void *obj, unsigned version, GError **error)
 }
 
 static const StateDesc x86_state = {.name = "cpu", .version = 1, .min_version = 1, .fields = x86_fields,
-                                    .count = ARRAY_SIZE(x86_fields), .post_load = x86_post_load};
+                                    .count = ARRAY_SIZE(x86_fields), .post_load = x86_post_load, .subsections = x86_subsections};
 
 static bool has_bytes(X86Decoder *d, unsigned n)
 {

@@ -8,6 +8,7 @@
 #include "accel/accel.h"
 #include "accel/tcg/cpu_state.h"
 #include "accel/tcg/tcg.h"
+#include "target/x86/hyperv.h"
 
 typedef struct X86State X86State;
 typedef struct X86Cpu X86Cpu;
@@ -210,6 +211,17 @@ typedef union {
 
 typedef struct { uint64_t mant; uint16_t exp; uint16_t pad[3]; } X86Fpreg; /* 80-bit, memory layout */
 
+/* Performance counters, as far as they are state: Intel's architectural ones, AMD's by number. */
+#define X86_PMU_COUNTERS 8
+#define X86_PMU_FIXED 4
+typedef struct {
+    uint64_t counter[X86_PMU_COUNTERS], select[X86_PMU_COUNTERS], fixed[X86_PMU_FIXED];
+    uint64_t fixed_control, global_control, global_status;
+} X86PmuState;
+
+/* A nested hypervisor's state is the kernel's own structure: a header and two pages. */
+#define X86_NESTED_MAX (128 + 2 * 4096)
+
 struct X86State {
     /* Hot variables first: reached with 8-bit displacements from generated code. */
     uint64_t regs[16];
@@ -258,6 +270,14 @@ struct X86State {
     uint64_t kvm_system_time, kvm_wall_clock, kvm_async_pf, kvm_async_pf_int, kvm_steal_time, kvm_pv_eoi, kvm_poll_control;
     uint64_t kvm_injected, kvm_exception;
 
+    uint64_t kvm_exception_payload; /* what its delivery changes: CR2, DR6; of kvm_exception with X86_KVM_PAYLOAD */
+    bool kvm_triple_fault;          /* not yet taken */
+    uint64_t vm_hsave_pa;           /* SVM */
+    X86HypervState hv;
+    X86PmuState pmu;
+    uint32_t nested_size;           /* bytes of `nested` in use: struct kvm_nested_state */
+    alignas(8) uint8_t nested[X86_NESTED_MAX];
+
     /* exception in flight: set by x86_raise, consumed by deliver_exception */
     int32_t exception;        /* vector, -1 none */
     uint32_t error_code;
@@ -287,7 +307,11 @@ struct X86Cpu {
     Device *apic;                  /* local APIC, hw/intc/apic.c; NULL without */
     const struct X86CpuModel *model;
     bool brand_set;
+    uint64_t host_patch_level;     /* the host's microcode revision, for models that are the host; 0: none */
     bool hide_kvm;                 /* kvm=off: no leaves of the hypervisor */
+    bool pmu;                      /* performance counters (KVM) */
+    bool enforce_paravirt;         /* kvm-pv-enforce-cpuid */
+    X86Hyperv hv;
     alignas(64) TcgCpuState tcg;   /* directly before env: generated code reaches it at negative offsets */
     alignas(64) X86State env;
 };

@@ -170,6 +170,7 @@ static void x86_cpu_object_init(Object *obj)
     x->env.exception = x->env.old_exception = -1;
     x->env.cc_op = CC_OP_EFLAGS;
     x->env.df = 1;
+    x86_hyperv_init(&x->hv);
     apply_model(x, m);
     x->features[FEAT_1_ECX] |= BIT(31); /* hypervisor: every model says so unless told otherwise */
     if (!strcmp(m->name, "max") || !strcmp(m->name, "host")) {
@@ -196,12 +197,34 @@ static bool parse_number(const char *key, const char *value, uint64_t min, uint6
     return true;
 }
 
+#define TSC_MIN 1000000u
+#define TSC_MAX UINT64_C(100000000000)
+
+/* "2.5G", as other frequencies of old. */
+static bool set_tsc_freq(const char *value, GError **error)
+{
+    char *end;
+    double n = g_ascii_strtod(value, &end);
+    static const struct { char suffix; double factor; } units[] = {{'K', 1e3}, {'M', 1e6}, {'G', 1e9}};
+    for (unsigned i = 0; i < ARRAY_SIZE(units) && end > value; i++) {
+        if (g_ascii_toupper(*end) == units[i].suffix && !end[1]) {
+            n *= units[i].factor;
+            end++;
+        }
+    }
+    if (end == value || *end || !(n >= TSC_MIN && n <= TSC_MAX)) {
+        return error_set(error, "-cpu: tsc-freq=%s is not a frequency from 1M to 100G", value);
+    }
+    x86_tsc_set_khz(n / 1000);
+    return true;
+}
+
 static bool set_key(X86Cpu *x, Options *o, const char *key, const char *value, GError **error)
 {
     X86State *env = &x->env;
     static const struct { const char *key; uint64_t min, max; } numbers[] = {
         {"family", 0, 255 + 15}, {"model", 0, 255}, {"stepping", 0, 15}, {"level", 0, 0x20}, {"xlevel", 0x80000000, 0x80000022},
-        {"phys-bits", 32, 52}, {"tsc-frequency", 1000000, UINT64_C(100000000000)}, {"min-level", 0, 0x20},
+        {"phys-bits", 32, 52}, {"tsc-frequency", TSC_MIN, TSC_MAX}, {"min-level", 0, 0x20},
         {"min-xlevel", 0x80000000, 0x80000022},
     };
     uint64_t n;
@@ -240,13 +263,19 @@ static bool set_key(X86Cpu *x, Options *o, const char *key, const char *value, G
         x->brand_set = true;
         return true;
     }
+    if (g_str_has_prefix(key, "hv-")) {
+        return x86_hyperv_set(&x->hv, key, value, error);
+    }
+    if (!strcmp(key, "tsc-freq")) {
+        return set_tsc_freq(value, error);
+    }
     bool on;
     size_t len = strlen(key);
     X86FeatureWord w;
     unsigned bit;
     bool known_bool = !strcmp(key, "enforce") || !strcmp(key, "check") || !strcmp(key, "migratable") || !strcmp(key, "pmu") ||
                       !strcmp(key, "l3-cache") || !strcmp(key, "host-cache-info") || !strcmp(key, "host-phys-bits") ||
-                      !strcmp(key, "legacy-cache") || !strcmp(key, "kvm");
+                      !strcmp(key, "legacy-cache") || !strcmp(key, "kvm") || !strcmp(key, "kvm-pv-enforce-cpuid");
     bool feature = !known_bool && x86_feature_find(key, len, &w, &bit);
     if (!known_bool && !feature) {
         return error_set(error, "-cpu %s: no feature or property \"%s\"; -cpu help lists the features", x->model->name, key);
@@ -264,8 +293,13 @@ static bool set_key(X86Cpu *x, Options *o, const char *key, const char *value, G
         o->check = on;
     } else if (!strcmp(key, "kvm")) {
         x->hide_kvm = !on;
-    } else if (!strcmp(key, "pmu") && on) {
-        report_warn("-cpu: pmu=on: the virtual CPU has no performance counters");
+    } else if (!strcmp(key, "kvm-pv-enforce-cpuid")) {
+        x->enforce_paravirt = on;
+    } else if (!strcmp(key, "pmu")) {
+        x->pmu = on && x86_under_kvm();
+        if (on && !x->pmu) {
+            report_warn("-cpu: pmu=on: the virtual CPU has no performance counters; they are KVM's");
+        }
     }
     return true;
 }
@@ -443,7 +477,7 @@ Cpu *x86_cpu_new(const char *text, GError **error)
     for (unsigned w = 0; w < FEAT_WORDS; w++) {
         x->features[w] = (x->features[w] | o.plus[w]) & ~o.minus[w];
     }
-    if (!ok || !filter_features(x, &o, error)) {
+    if (!ok || !x86_hyperv_check(&x->hv, x86_under_kvm(), error) || !filter_features(x, &o, error)) {
         object_unref(&x->cpu.dev.obj);
         return NULL;
     }
@@ -479,8 +513,8 @@ void x86_cpu_help(FILE *out)
             column += fprintf(out, " %.*s", n, x86_feature_words[w].names[b]);
         }
     }
-    fprintf(out, "\n\nProperties: vendor=, family=, model=, stepping=, model-id=, level=, xlevel=, phys-bits=, tsc-frequency=, "
-                 "enforce=on|off, check=on|off\n");
+    fprintf(out, "\n\nProperties: vendor=, family=, model=, stepping=, model-id=, level=, xlevel=, phys-bits=, tsc-frequency=, tsc-freq=, "
+                 "enforce=on|off, check=on|off; with KVM: pmu=on|off, kvm=on|off, kvm-pv-enforce-cpuid=on|off, hv-...\n");
 }
 
 /* ---- for monitors ---- */

@@ -4,14 +4,16 @@
  *
  * kernel-irqchip=off: the devices of hw/intc do everything; HLT, INIT and start-up IPIs come here.
  * split: the local APICs are the kernel's; IOAPIC messages go through KVM_SIGNAL_MSI, the PIC's interrupts
- * are injected here. on: everything is the kernel's (the PIT stays here); inputs go through KVM_IRQ_LINE.
+ * are injected here. on: everything is the kernel's, mostly the PIT as well; inputs go through KVM_IRQ_LINE.
  *
- * GSIs of "on": 0–23 are the IOAPIC's pins, 24–39 the PIC's lines, so that the machine's wiring is the
- * same under every accelerator.
+ * GSIs of "on": 1–23 are the IOAPIC's pins, 24–39 the PIC's lines, so that the machine's wiring is the
+ * same under every accelerator. 0 is where the kernel's PIT ticks: line 0 of the PIC and, as the machine wires it,
+ * pin 2 of the IOAPIC; pin 0 has a GSI of its own.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "target/x86/kvm.h"
+#include "accel/debug.h"
 #include "hw/core/clock.h"
 #include "hw/intc/apic.h"
 #include "hw/intc/i8259.h"
@@ -21,9 +23,13 @@
 #define IOAPIC_PINS 24
 #define PIC_LINES 16
 #define PIC_GSI IOAPIC_PINS
+#define PIT_GSI 0
+#define PIT_PIN 2
+#define PIN0_GSI (PIC_GSI + PIC_LINES)
 /* Three pages below the top of the BIOS area for real mode on old processors, as others place them. */
 #define IDENTITY_BASE 0xfeffc000u
 #define MCE_BANKS 10
+#define MSR_UCODE_REV 0x8bu
 
 X86Kvm x86_kvm;
 static struct kvm_clock_data clock_data;
@@ -33,7 +39,7 @@ static bool clock_valid;
 
 static void line_to_ioapic(unsigned pin, bool level)
 {
-    kvm_irq_line(pin, level);
+    kvm_irq_line(pin ? pin : PIN0_GSI, level);
 }
 
 static void line_to_pic(unsigned line, bool level)
@@ -86,10 +92,12 @@ static bool create_all(GError **error)
     if (r < 0) {
         return kvm_error(error, KVM_CREATE_IRQCHIP, r);
     }
-    kvm_routes_init(PIC_GSI + PIC_LINES);
+    kvm_routes_init(PIN0_GSI + 1);
     kvm_routes_begin();
+    kvm_route_irqchip(PIT_GSI, KVM_IRQCHIP_PIC_MASTER, 0);
+    kvm_route_irqchip(PIT_GSI, KVM_IRQCHIP_IOAPIC, PIT_PIN);
     for (unsigned pin = 0; pin < IOAPIC_PINS; pin++) {
-        kvm_route_irqchip(pin, KVM_IRQCHIP_IOAPIC, pin);
+        kvm_route_irqchip(pin ? pin : PIN0_GSI, KVM_IRQCHIP_IOAPIC, pin);
     }
     for (unsigned line = 0; line < PIC_LINES; line++) {
         kvm_route_irqchip(PIC_GSI + line, line < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE, line % 8);
@@ -149,6 +157,18 @@ static bool fetch_msr_list(GError **error)
     return true;
 }
 
+/* Registers that tell of the processor rather than hold state: what the kernel would give a guest. */
+static bool feature_msr(uint32_t index, uint64_t *value)
+{
+    struct { struct kvm_msrs head; struct kvm_msr_entry e; } m = {.head.nmsrs = 1, .e.index = index};
+
+    if (!kvm_cap(KVM_CAP_GET_MSR_FEATURES) || kvm_ioctl(kvm_fd, KVM_GET_MSRS, &m.head) != 1) {
+        return false;
+    }
+    *value = m.e.data;
+    return true;
+}
+
 bool x86_kvm_has_msr(uint32_t index)
 {
     for (unsigned i = 0; i < x86_kvm.n_msrs; i++) {
@@ -161,18 +181,20 @@ bool x86_kvm_has_msr(uint32_t index)
 
 static void fetch_caps(void)
 {
-    int xsave2 = kvm_cap(KVM_CAP_XSAVE2);
+    int xsave2 = kvm_cap(KVM_CAP_XSAVE2), nested;
 
     x86_kvm.xsave = kvm_cap(KVM_CAP_XSAVE);
     x86_kvm.xsave_size = MAX(xsave2, 4096);
     x86_kvm.xcrs = kvm_cap(KVM_CAP_XCRS);
     x86_kvm.sregs2 = kvm_cap(KVM_CAP_SREGS2);
     x86_kvm.mce = kvm_cap(KVM_CAP_MCE) >= MCE_BANKS;
+    nested = kvm_cap(KVM_CAP_NESTED_STATE);
+    x86_kvm.nested_size = nested >= (int)sizeof(struct kvm_nested_state) && nested <= X86_NESTED_MAX ? nested : 0;
 }
 
-static bool vm_init(IrqchipMode wanted, bool pic, bool pit, GError **error)
+static bool vm_init(const AccelPlatform *platform, GError **error)
 {
-    x86_kvm.irqchip = wanted != IRQCHIP_AUTO ? wanted : kvm_cap(KVM_CAP_IRQCHIP) ? IRQCHIP_ON : IRQCHIP_OFF;
+    x86_kvm.irqchip = platform->irqchip != IRQCHIP_AUTO ? platform->irqchip : kvm_cap(KVM_CAP_IRQCHIP) ? IRQCHIP_ON : IRQCHIP_OFF;
     fetch_caps();
     apic_message_hook = NULL;
     ioapic_line_hook = NULL;
@@ -181,7 +203,8 @@ static bool vm_init(IrqchipMode wanted, bool pic, bool pit, GError **error)
     clock_valid = false;
     if (!fetch_msr_list(error) || !x86_kvm_cpuid_init(error) || !set_addresses(error)
         || (x86_kvm.irqchip == IRQCHIP_ON && !create_all(error))
-        || (x86_kvm.irqchip == IRQCHIP_SPLIT && !create_split(error))) {
+        || (x86_kvm.irqchip == IRQCHIP_SPLIT && !create_split(error)) || !x86_kvm_pit_init(platform->pit, error)
+        || !x86_kvm_features_init(platform, error)) {
         return false;
     }
     if (x86_kvm.irqchip != IRQCHIP_OFF) {
@@ -232,6 +255,9 @@ static bool cpu_init(KvmCpu *v, GError **error)
     if (x86_kvm.mce) {
         kvm_ioctl(v->fd, KVM_X86_SETUP_MCE, &mcg_cap); /* without: no machine checks */
     }
+    if (x86_kvm_is_host_model(X86_CPU(v->cpu))) {
+        feature_msr(MSR_UCODE_REV, &X86_CPU(v->cpu)->host_patch_level); /* without: as the vendor's first */
+    }
     if (x86_kvm_set_cpuid(v, error) && setup_tsc(v, error)) {
         return true;
     }
@@ -261,6 +287,9 @@ static bool prepare(KvmCpu *v)
     X86State *env = &X86_CPU(cpu)->env;
     uint32_t request = cpu_interrupt_pending(cpu);
 
+    if (unlikely(cpu->debug.step) && x86_kvm_debug_step_halt(v)) {
+        return false;
+    }
     if (x86_kvm.irqchip != IRQCHIP_OFF) {
         return true;
     }
@@ -329,12 +358,14 @@ static bool pre_run(KvmCpu *v)
     X86Cpu *x = X86_CPU(cpu);
     uint32_t request = cpu_interrupt_pending(cpu);
 
+    uint32_t held = unlikely(v->over || (cpu->debug.step & DEBUG_STEP_NOIRQ)) ? x86_gdb_target.irq_mask : 0;
+
     v->run->request_interrupt_window = 0;
-    if (unlikely(request)) {
+    if (unlikely(request & ~held)) {
         bql_lock();
-        inject(v, request);
+        inject(v, request & ~held);
         bql_unlock();
-        request = cpu_interrupt_pending(cpu);
+        request = cpu_interrupt_pending(cpu) & ~held;
         v->run->request_interrupt_window = x86_kvm.irqchip != IRQCHIP_ON && (request & CPU_INTERRUPT_HARD);
     }
     if (x86_kvm.irqchip == IRQCHIP_OFF) {
@@ -371,6 +402,23 @@ static KvmExit handle_exit(KvmCpu *v)
     switch (v->run->exit_reason) {
     case KVM_EXIT_SET_TPR:
         return KVM_CONTINUE;
+    case KVM_EXIT_DEBUG:
+        return x86_kvm_debug_exit(v);
+    case KVM_EXIT_INTERNAL_ERROR:
+        return x86_kvm_debug_unemulated(v);
+    case KVM_EXIT_NOTIFY:
+    case KVM_EXIT_X86_BUS_LOCK:
+        return x86_kvm_feature_exit(v);
+    case KVM_EXIT_HYPERV:
+        return x86_hyperv_exit(v);
+    case KVM_EXIT_SYSTEM_EVENT:
+        if (v->run->system_event.type != KVM_SYSTEM_EVENT_CRASH) {
+            return KVM_NOT_MINE;
+        }
+        bql_lock();
+        x86_hyperv_report_crash(v);
+        bql_unlock();
+        return KVM_LEAVE; /* and on, unless the panic action is another */
     case KVM_EXIT_IOAPIC_EOI:
         bql_lock();
         ioapic_eoi_broadcast(v->run->eoi.vector);
@@ -476,6 +524,7 @@ static void vm_stopped(void)
         get_pic(0);
         get_pic(1);
         get_ioapic();
+        x86_kvm_pit_get();
     }
     if (x86_kvm.paravirt_clock && kvm_ioctl(kvm_vm_fd, KVM_GET_CLOCK, &clock_data) >= 0) {
         clock_data.flags = 0;
@@ -489,6 +538,7 @@ static void vm_resuming(void)
         put_pic(0);
         put_pic(1);
         put_ioapic();
+        x86_kvm_pit_put();
     }
     if (clock_valid) {
         kvm_ioctl(kvm_vm_fd, KVM_SET_CLOCK, &clock_data);
@@ -500,6 +550,7 @@ static void vm_resuming(void)
 
 const KvmCpuOps x86_kvm_ops = {
     .vm_init = vm_init,
+    .before_vcpu = x86_kvm_before_vcpu,
     .vcpu_id = vcpu_id,
     .cpu_init = cpu_init,
     .cpu_destroy = cpu_destroy,
@@ -512,4 +563,7 @@ const KvmCpuOps x86_kvm_ops = {
     .post_run = post_run,
     .handle_exit = handle_exit,
     .in_kernel_halt = in_kernel_halt,
+    .debug = x86_kvm_debug,
+    .break_insn = (const uint8_t[]){0xcc}, /* INT3 */
+    .break_len = 1,
 };

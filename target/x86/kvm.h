@@ -6,8 +6,9 @@
 #pragma once
 #include "accel/kvm/kvm.h"
 #include "target/x86/cpu.h"
+#include "target/x86/cpu_models.h"
 
-#define KVM_X86_MSRS_MAX 128
+#define KVM_X86_MSRS_MAX 256
 
 typedef struct {
     struct kvm_vcpu_events events;   /* what env has no place for: injected and not yet delivered */
@@ -18,6 +19,8 @@ typedef struct {
 typedef struct {
     IrqchipMode irqchip;             /* never AUTO */
     bool xsave, xcrs, sregs2, mce, paravirt_clock;
+    bool payload, triple_fault;      /* in KVM_GET_VCPU_EVENTS */
+    unsigned nested_size;            /* of struct kvm_nested_state; 0: no nesting */
     unsigned xsave_size;
     unsigned pkru_offset;            /* in the XSAVE area, as the host lays it out; 0: none */
     uint64_t xcr0;                   /* components that KVM knows */
@@ -31,8 +34,26 @@ static inline X86KvmCpu *x86_kvm_cpu(KvmCpu *v) { return v->arch; }
 bool x86_kvm_has_msr(uint32_t index);
 /* kvm_cpuid.c */
 bool x86_kvm_cpuid_init(GError **error) WARN_UNUSED;
+static inline bool x86_kvm_is_host_model(const X86Cpu *x) { return g_str_equal(x->model->name, "host") || g_str_equal(x->model->name, "max"); }
 const struct kvm_cpuid_entry2 *x86_kvm_cpuid_find(uint32_t leaf, uint32_t subleaf);
 bool x86_kvm_set_cpuid(KvmCpu *v, GError **error) WARN_UNUSED;
 /* kvm_state.c */
 bool x86_kvm_get(KvmCpu *v, GError **error) WARN_UNUSED;
 bool x86_kvm_put(KvmCpu *v, GError **error) WARN_UNUSED;
+/* kvm_pit.c */
+bool x86_kvm_pit_init(bool wanted, GError **error) WARN_UNUSED;
+void x86_kvm_pit_get(void);
+void x86_kvm_pit_put(void);
+/* kvm_features.c: what the kernel does only if it is told to, and the exits that come of it */
+bool x86_kvm_features_init(const AccelPlatform *platform, GError **error) WARN_UNUSED;
+bool x86_kvm_before_vcpu(Cpu *cpu, GError **error) WARN_UNUSED;
+KvmExit x86_kvm_feature_exit(KvmCpu *v);
+/* hyperv_kvm.c */
+KvmExit x86_hyperv_exit(KvmCpu *v);
+void x86_hyperv_report_crash(KvmCpu *v); /* big lock */
+/* kvm_debug.c */
+bool x86_kvm_debug(KvmCpu *v, struct kvm_guest_debug *d);
+KvmExit x86_kvm_debug_exit(KvmCpu *v);
+bool x86_kvm_debug_step_halt(KvmCpu *v); /* HLT is next: stepped; big lock */
+/* Kernels that emulate everything do not know INT3 in protected mode: at a breakpoint of ours it is the hit. */
+KvmExit x86_kvm_debug_unemulated(KvmCpu *v);

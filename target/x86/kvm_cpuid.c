@@ -11,6 +11,7 @@
 #include "util/report.h"
 
 #define CPUID_MAX 256
+#define HYPERV_LEAVES 16
 /* Paravirtual features that need local APICs in the kernel: asyncpf, pv-eoi, pv-unhalt, pv-ipi, asyncpf-int */
 #define KVM_NEEDS_APIC (BIT(4) | BIT(6) | BIT(7) | BIT(11) | BIT(14) | BIT(15))
 #define KVM_NOT_BY_DEFAULT (BIT(15) | BIT(17))
@@ -73,14 +74,14 @@ void x86_kvm_supported(uint32_t words[FEAT_WORDS])
         words[FEAT_1_ECX] |= BIT(21) | (kvm_cap(KVM_CAP_TSC_DEADLINE_TIMER) ? BIT(24) : 0);
     }
     /* State that the CPU's state tables do not hold: AVX-512, AMX, MPX, protection keys where not laid out,
-     * shadow stacks, user wait, virtualization. */
-    words[FEAT_1_ECX] &= ~(BIT(5) | BIT(3));
+     * shadow stacks, user wait; virtualization where the kernel does not tell its state. */
+    words[FEAT_1_ECX] &= ~((x86_kvm.nested_size ? 0 : BIT(5)) | BIT(3));
     words[FEAT_7_0_EBX] &= ~(BIT(14) | BIT(16) | BIT(17) | BIT(21) | BIT(26) | BIT(27) | BIT(28) | BIT(30) | BIT(31) | BIT(2) | BIT(25));
     words[FEAT_7_0_ECX] &= ~(BIT(1) | BIT(5) | BIT(6) | BIT(7) | BIT(11) | BIT(12) | BIT(14) | BIT(30) | BIT(31)
                              | (x86_kvm.pkru_offset ? 0 : BIT(3)));
     words[FEAT_7_0_EDX] &= ~(BIT(2) | BIT(3) | BIT(8) | BIT(19) | BIT(20) | BIT(22) | BIT(23) | BIT(24) | BIT(25));
     words[FEAT_7_1_EAX] &= ~(BIT(5) | BIT(21));
-    words[FEAT_8000_0001_ECX] &= ~BIT(2);
+    words[FEAT_8000_0001_ECX] &= ~(BIT(23) | BIT(24) | (x86_kvm.nested_size ? 0 : BIT(2))); /* counters: only the four old ones */
     words[FEAT_XSAVE] &= ~(BIT(3) | BIT(4)); /* no supervisor components, no XFD */
 }
 
@@ -168,18 +169,39 @@ static void add_xsave(Builder *b)
 static void add_hypervisor(Builder *b)
 {
     struct kvm_cpuid_entry2 *e;
+    uint32_t base = 0x40000000;
 
-    if (!x86_has(b->env, FEAT_1_ECX, BIT(31)) || x86_cpu_of(b->env)->hide_kvm) {
+    if (!x86_has(b->env, FEAT_1_ECX, BIT(31))) {
         return;
     }
-    e = add(b, 0x40000000, 0, false);
-    e->eax = 0x40000001;
+    assert(b->table->nent + HYPERV_LEAVES <= CPUID_MAX);
+    b->table->nent += x86_hyperv_cpuid(x86_cpu_of(b->env), &b->table->entries[b->table->nent]);
+    if (x86_cpu_of(b->env)->hide_kvm) {
+        return;
+    }
+    base += x86_cpu_of(b->env)->hv.any ? 0x100 : 0; /* behind Hyper-V's */
+    e = add(b, base, 0, false);
+    e->eax = base + 1;
     e->ebx = ldl_le("KVMK");
     e->ecx = ldl_le("VMKV");
     e->edx = ldl_le("M\0\0");
-    e = add(b, 0x40000001, 0, false);
+    e = add(b, base + 1, 0, false);
     e->eax = x86_cpu_of(b->env)->features[FEAT_KVM];
     e->ebx = e->ecx = e->edx = 0;
+}
+
+/* Intel's counters, no more than there is place for in env. */
+static void add_pmu(Builder *b)
+{
+    const struct kvm_cpuid_entry2 *host = x86_kvm_cpuid_find(0xa, 0);
+    struct kvm_cpuid_entry2 *e = add(b, 0xa, 0, false);
+
+    if (host && x86_cpu_of(b->env)->pmu) {
+        e->eax = (host->eax & ~0xff00u) | MIN(host->eax >> 8 & 0xff, X86_PMU_COUNTERS) << 8;
+        e->ebx = host->ebx;
+        e->ecx = host->ecx & ((1u << X86_PMU_FIXED) - 1);
+        e->edx = (host->edx & ~0x1fu) | MIN(host->edx & 0x1f, X86_PMU_FIXED);
+    }
 }
 
 static void add_basic(Builder *b)
@@ -201,6 +223,9 @@ static void add_basic(Builder *b)
                 add(b, leaf, i, true);
             }
             break;
+        case 0xa:
+            add_pmu(b);
+            break;
         case 0xd:
             add_xsave(b);
             break;
@@ -219,13 +244,29 @@ static void add_extended(Builder *b)
             }
         } else {
             struct kvm_cpuid_entry2 *e = add(b, leaf, 0, false);
-            const struct kvm_cpuid_entry2 *host = leaf == 0x80000021 ? x86_kvm_cpuid_find(leaf, 0) : NULL;
+            bool silicon = leaf == 0x80000021, svm = leaf == 0x8000000a && x86_has(b->env, FEAT_8000_0001_ECX, BIT(2));
+            const struct kvm_cpuid_entry2 *host = silicon || svm ? x86_kvm_cpuid_find(leaf, 0) : NULL;
 
-            if (host) { /* properties of the silicon that mitigations look at */
+            if (host) { /* of what mitigations look at, EAX; what nested virtualization can do */
                 e->eax = host->eax;
+                e->ebx = svm ? host->ebx : 0;
+                e->edx = svm ? host->edx : 0;
             }
         }
     }
+}
+
+/* Paravirtual registers that CPUID does not tell of are not there. */
+static bool enforce_paravirt(KvmCpu *v, GError **error)
+{
+    struct kvm_enable_cap c = {.cap = KVM_CAP_ENFORCE_PV_FEATURE_CPUID, .args = {1}};
+    int r;
+
+    if (!X86_CPU(v->cpu)->enforce_paravirt) {
+        return true;
+    }
+    r = kvm_cap(c.cap) ? kvm_ioctl(v->fd, KVM_ENABLE_CAP, &c) : -EOPNOTSUPP;
+    return r >= 0 || (kvm_error(error, KVM_ENABLE_CAP, r), g_prefix_error(error, "-cpu: kvm-pv-enforce-cpuid: "), false);
 }
 
 bool x86_kvm_set_cpuid(KvmCpu *v, GError **error)
@@ -234,6 +275,9 @@ bool x86_kvm_set_cpuid(KvmCpu *v, GError **error)
     Builder b = {table, &X86_CPU(v->cpu)->env};
     int r;
 
+    if (!x86_hyperv_kvm_init(v, error) || !enforce_paravirt(v, error)) {
+        return false;
+    }
     add_basic(&b);
     add_hypervisor(&b);
     add_extended(&b);

@@ -14,6 +14,7 @@
 
 #define XSAVE_HEADER 512u
 #define MSR_TSC 0x10u
+#define MSR_FEATURE_CONTROL 0x3au
 #define MSR_TSC_DEADLINE 0x6e0u
 
 static bool call(KvmCpu *v, unsigned long request, void *arg, GError **error)
@@ -330,16 +331,17 @@ typedef struct {
 #define RF(i, f, w, b, listed) { i, offsetof(X86State, f), w, b, listed }
 static const MsrRow rows[] = {
     R(0x174, sysenter_cs, false), R(0x175, sysenter_esp, false), R(0x176, sysenter_eip, false),
-    R(0x277, pat, true), R(0x1a0, misc_enable, true), R(0x1d9, debugctl, true),
+    R(0x277, pat, true), R(0x1a0, misc_enable, true), R(0x1d9, debugctl, true), R(0x8b, patch_level, true),
     R(0xc0000081, star, true), RF(0xc0000082, lstar, FEAT_8000_0001_EDX, 29, true), RF(0xc0000083, cstar, FEAT_8000_0001_EDX, 29, true),
     RF(0xc0000084, fmask, FEAT_8000_0001_EDX, 29, true), RF(0xc0000102, kernel_gs_base, FEAT_8000_0001_EDX, 29, true),
     RF(0xc0000103, tsc_aux, FEAT_8000_0001_EDX, 27, true), RF(0x3b, tsc_adjust, FEAT_7_0_EBX, 1, true),
     RF(0x48, spec_ctrl, FEAT_7_0_EDX, 26, true),
-    R(0x17a, mcg_status, true), R(0x17b, mcg_ctl, true),
+    RF(MSR_FEATURE_CONTROL, feature_control, FEAT_1_ECX, 5, true), R(0x17a, mcg_status, true), R(0x17b, mcg_ctl, true),
     RF(0x4b564d01, kvm_system_time, FEAT_KVM, 3, true), RF(0x4b564d00, kvm_wall_clock, FEAT_KVM, 3, true),
     RF(0x4b564d02, kvm_async_pf, FEAT_KVM, 4, true), RF(0x4b564d03, kvm_steal_time, FEAT_KVM, 5, true),
     RF(0x4b564d04, kvm_pv_eoi, FEAT_KVM, 6, true), RF(0x4b564d05, kvm_poll_control, FEAT_KVM, 12, true),
     RF(0x4b564d06, kvm_async_pf_int, FEAT_KVM, 14, true),
+    RF(0xc0010117, vm_hsave_pa, FEAT_8000_0001_ECX, 2, true),
 };
 
 typedef struct {
@@ -369,6 +371,37 @@ static void batch_mtrrs(MsrBatch *b, X86State *env)
     batch_add(b, 0x2ff, &env->mtrr_deftype);
 }
 
+/* A counter must not count while it is set: controls are cleared first and set last. */
+static void batch_pmu(MsrBatch *b, X86State *env)
+{
+    const struct kvm_cpuid_entry2 *leaf = x86_kvm_cpuid_find(0xa, 0);
+    unsigned version = leaf ? leaf->eax & 255 : 0, n = leaf ? MIN(leaf->eax >> 8 & 255, X86_PMU_COUNTERS) : 0;
+    unsigned fixed = leaf && version > 1 ? MIN(leaf->edx & 31, X86_PMU_FIXED) : 0;
+    X86PmuState *p = &env->pmu;
+
+    for (unsigned i = 0; i < n; i++) {
+        batch_add(b, 0xc1 + i, &p->counter[i]);
+        batch_add(b, 0x186 + i, &p->select[i]);
+    }
+    for (unsigned i = 0; i < fixed; i++) {
+        batch_add(b, 0x309 + i, &p->fixed[i]);
+    }
+    if (version > 1) {
+        batch_add(b, 0x38e, &p->global_status);
+        batch_add(b, 0x38d, &p->fixed_control);
+        batch_add(b, 0x38f, &p->global_control);
+    }
+    for (unsigned i = 0; !version && i < 4; i++) { /* AMD */
+        batch_add(b, 0xc0010004 + i, &p->counter[i]);
+        batch_add(b, 0xc0010000 + i, &p->select[i]);
+    }
+}
+
+static void batch_hyperv(void *opaque, uint32_t index, uint64_t *field)
+{
+    batch_add(opaque, index, field);
+}
+
 static void batch_fill(MsrBatch *b, X86State *env)
 {
     memset(b, 0, sizeof(b->head));
@@ -383,6 +416,10 @@ static void batch_fill(MsrBatch *b, X86State *env)
     if (x86_has(env, FEAT_1_EDX, BIT(12))) {
         batch_mtrrs(b, env);
     }
+    if (x86_cpu_of(env)->pmu) {
+        batch_pmu(b, env);
+    }
+    x86_hyperv_msrs(x86_cpu_of(env), batch_hyperv, b);
     if (x86_kvm.mce && x86_has(env, FEAT_1_EDX, BIT(14))) {
         for (unsigned i = 0; i < ARRAY_SIZE(env->mce_banks); i++) {
             batch_add(b, 0x400 + i, &env->mce_banks[i]);
@@ -441,11 +478,24 @@ static bool get_msrs(KvmCpu *v, X86State *env, uint64_t *tsc, uint64_t *deadline
     return true;
 }
 
+static bool stop_counters(KvmCpu *v, GError **error)
+{
+    static uint64_t none;
+    MsrBatch b = {.head.nmsrs = 0};
+
+    batch_add(&b, 0x38d, &none);
+    batch_add(&b, 0x38f, &none);
+    return batch_transfer(v, &b, KVM_SET_MSRS, error);
+}
+
 static bool put_msrs(KvmCpu *v, X86State *env, uint64_t deadline, GError **error)
 {
     uint64_t tsc = x86_tsc_read(env);
     MsrBatch b;
 
+    if (x86_cpu_of(env)->pmu && !stop_counters(v, error)) {
+        return false;
+    }
     batch_fill(&b, env);
     batch_add(&b, MSR_TSC, &tsc);
     if (x86_has(env, FEAT_1_ECX, BIT(24))) {
@@ -474,7 +524,10 @@ static bool get_events(KvmCpu *v, X86State *env, GError **error)
     env->kvm_exception = k->events.exception.injected || k->events.exception.pending
                              ? k->events.exception.nr | 0x100 | (k->events.exception.has_error_code ? 0x200 : 0)
                                    | (k->events.exception.injected ? 0x400 : 0) | (uint64_t)k->events.exception.error_code << 32
+                                   | (k->events.exception_has_payload && k->events.exception.pending ? 0x800 : 0)
                              : 0;
+    env->kvm_exception_payload = env->kvm_exception & 0x800 ? k->events.exception_payload : 0;
+    env->kvm_triple_fault = x86_kvm.triple_fault && (k->events.flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT) && k->events.triple_fault.pending;
     return true;
 }
 
@@ -493,13 +546,22 @@ static bool put_events(KvmCpu *v, X86State *env, GError **error)
         e.interrupt.soft = !!(env->kvm_injected & 0x200);
     }
     if (env->kvm_exception) {
-        e.exception.injected = 1;
+        /* one that only waits is given back as that where the kernel knows the difference */
+        e.exception.pending = x86_kvm.payload && !(env->kvm_exception & 0x400);
+        e.exception.injected = !e.exception.pending;
+        e.exception_has_payload = e.exception.pending && (env->kvm_exception & 0x800);
+        e.exception_payload = e.exception_has_payload ? env->kvm_exception_payload : 0;
         e.exception.nr = env->kvm_exception;
         e.exception.has_error_code = !!(env->kvm_exception & 0x200);
         e.exception.error_code = env->kvm_exception >> 32;
     }
     if (k->events_valid && k->events.interrupt.shadow) {
         e.interrupt.shadow &= k->events.interrupt.shadow;
+    }
+    e.flags |= x86_kvm.payload ? KVM_VCPUEVENT_VALID_PAYLOAD : 0;
+    if (x86_kvm.triple_fault) {
+        e.flags |= KVM_VCPUEVENT_VALID_TRIPLE_FAULT;
+        e.triple_fault.pending = env->kvm_triple_fault;
     }
     if (x86_kvm.irqchip != IRQCHIP_OFF) {
         e.flags |= KVM_VCPUEVENT_VALID_SIPI_VECTOR;
@@ -590,6 +652,72 @@ static bool put_apic(KvmCpu *v, Device *apic, uint64_t *deadline, GError **error
     return call(v, KVM_SET_LAPIC, &s, error);
 }
 
+/* ---- a hypervisor in the guest ---- */
+
+static bool has_nested(X86State *env)
+{
+    return x86_kvm.nested_size && (x86_has(env, FEAT_1_ECX, BIT(5)) || x86_has(env, FEAT_8000_0001_ECX, BIT(2)));
+}
+
+static bool get_nested(KvmCpu *v, X86State *env, GError **error)
+{
+    struct kvm_nested_state *n = (struct kvm_nested_state *)env->nested;
+
+    env->nested_size = 0;
+    if (!has_nested(env)) {
+        return true;
+    }
+    *n = (struct kvm_nested_state){.size = x86_kvm.nested_size};
+    if (!call(v, KVM_GET_NESTED_STATE, n, error)) {
+        return false;
+    }
+    if (n->size < sizeof(*n) || n->size > sizeof(env->nested)) {
+        return error_set(error, "KVM_GET_NESTED_STATE: %u bytes of state are more than was said before", n->size);
+    }
+    env->nested_size = n->size;
+    return true;
+}
+
+static bool put_feature_control(KvmCpu *v, uint64_t value, GError **error)
+{
+    MsrBatch b = {.head.nmsrs = 0};
+
+    batch_add(&b, MSR_FEATURE_CONTROL, &value);
+    return batch_transfer(v, &b, KVM_SET_MSRS, error);
+}
+
+/* None in env: after a reset, or from a machine without. The kernel takes no control registers that end VMX while the
+ * vCPU is in it; this makes it leave. (SVM it leaves by EFER.) */
+static bool leave_nested(KvmCpu *v, X86State *env, GError **error)
+{
+    return env->nested_size || !has_nested(env) || !x86_has(env, FEAT_1_ECX, BIT(5)) || put_feature_control(v, 0, error);
+}
+
+/* VMX is switched on by a register that the kernel looks at when it takes the nested state. */
+static bool put_nested(KvmCpu *v, X86State *env, GError **error)
+{
+    struct kvm_nested_state none = {
+        .format = x86_has(env, FEAT_1_ECX, BIT(5)) ? KVM_STATE_NESTED_FORMAT_VMX : KVM_STATE_NESTED_FORMAT_SVM, .size = sizeof(none),
+    };
+
+    if (!has_nested(env)) {
+        return !env->nested_size || error_set(error, "the state has a guest with a hypervisor of its own; the host's KVM or the CPU"
+                                              " model (+vmx, +svm) does not have nested virtualization");
+    }
+    if (none.format == KVM_STATE_NESTED_FORMAT_VMX) {
+        none.hdr.vmx.vmxon_pa = none.hdr.vmx.vmcs12_pa = ~UINT64_C(0);
+        if (!put_feature_control(v, env->feature_control, error)) {
+            return false;
+        }
+    } else {
+        none.flags = KVM_STATE_NESTED_GIF_SET;
+    }
+    if (env->nested_size && ((struct kvm_nested_state *)env->nested)->size != env->nested_size) {
+        return error_set(error, "the state's nested part is damaged: its size is not %u", env->nested_size);
+    }
+    return call(v, KVM_SET_NESTED_STATE, env->nested_size ? (void *)env->nested : &none, error);
+}
+
 /* ---- all of it ---- */
 
 bool x86_kvm_get(KvmCpu *v, GError **error)
@@ -601,7 +729,7 @@ bool x86_kvm_get(KvmCpu *v, GError **error)
     if (!get_regs(v, env, error) || !get_sregs(v, env, x->apic, &apic_base, error)
         || !(x86_kvm.xsave ? get_xsave : get_fpu)(v, env, error) || !get_xcrs(v, env, error)
         || !get_msrs(v, env, &tsc, &deadline, error) || !get_debugregs(v, env, error) || !get_events(v, env, error)
-        || !get_mp_state(v, env, error)) {
+        || !get_mp_state(v, env, error) || !get_nested(v, env, error)) {
         return false;
     }
     env->tsc_offset += tsc - x86_tsc_read(env);
@@ -619,7 +747,7 @@ bool x86_kvm_put(KvmCpu *v, GError **error)
     X86State *env = &x->env;
     uint64_t deadline;
 
-    return put_sregs(v, env, x->apic, error) && put_regs(v, env, error)
+    return leave_nested(v, env, error) && put_sregs(v, env, x->apic, error) && put_nested(v, env, error) && put_regs(v, env, error)
            && (x86_kvm.xsave ? put_xsave : put_fpu)(v, env, error) && put_xcrs(v, env, error)
            && put_apic(v, x->apic, &deadline, error) && put_msrs(v, env, deadline, error) && put_debugregs(v, env, error)
            && put_mp_state(v, env, error) && put_events(v, env, error);

@@ -103,6 +103,7 @@ CASES = [
     ('-rtc clock=sun', 1, ['sun', 'host']), ('-display gtk', 1, ['gtk', 'none']), ('-nic user', 1, ['user', 'none']),
     ('-d nosuch', 1, ['nosuch']), ('-D /no/such/folder/log', 1, ['/no/such/folder/log']), ('-global nonsense', 1, ['nonsense']),
     ('-sandbox on,spawn=maybe', 1, ['spawn=maybe', 'deny']), ('-boot order=1', 1, ["'1'"]), ('-overcommit cpu-pm=on', 1, ['cpu-pm']), ('-action reboot=fly', 1, ['fly', 'shutdown']),
+    ('-object secret,id=s,file=/dev/zero', 1, ['/dev/zero', 'larger']), ('-fw_cfg name=opt/x,file=/dev/zero', 1, ['/dev/zero', 'larger']),
     ('-action watchdog=sleep', 1, ['watchdog=sleep', 'inject-nmi']), ('-add-fd fd=77,set=1', 1, ['77']), ('-add-fd set=1', 1, ['fd=']),
     ('-M none -daemonize -serial stdio', 1, ['-serial stdio', '-daemonize']), ('-M none -daemonize -qmp stdio', 1, ['-qmp stdio', '-daemonize']),
     ('-numa node -M none', 1, ['-numa', "'none'"]), ('-numa node -M pc,acpi=off', 1, ['-numa', 'acpi=on']), ('-numa bogus', 1, ['bogus', 'node, dist']),
@@ -113,7 +114,20 @@ CASES = [
     ('-numa node -numa cpu,node-id=0,core-id=9', 1, ['node 0', '-smp']), ('-numa node -numa node -numa dist,src=0,dst=1,val=10', 1, ['val=10', '11']),
     ('-numa node -numa dist,src=0,dst=0,val=20', 1, ['val=20', '10']), ('-numa node,bogus=1', 1, ["'bogus'"]),
     ('-pidfile /no/such/folder/pid -S -display none', 1, ['/no/such/folder/pid']),
+    ('-accel tcg -cpu qemu64,hv-relaxed', 1, ['Hyper-V', '-accel kvm']), ('-cpu qemu64,hv-nonsense', 1, ['hv-nonsense', 'hv-vapic']),
+    ('-cpu qemu64,hv-spinlocks=no', 1, ['hv-spinlocks=no', '0xfff']), ('-cpu qemu64,tsc-freq=fast', 1, ['tsc-freq=fast', '100G']),
+    ('-accel tcg -M pc,bus-lock-ratelimit=5', 1, ['bus-lock-ratelimit', '-accel kvm']),
+    ('-global kvm-pit.lost_tick_policy=slew', 1, ['lost_tick_policy', 'slew', 'discard']),
     ('-echr long', 1, ['long']), ('-dtb /no/such/dtb -kernel %s' % GARBAGE, 1, [GARBAGE]),
+]
+
+# Properties are looked at before the host is.
+KVM_CASES = [
+    ('-accel kvm,help', 0, ['kernel-irqchip', 'notify-window', 'kvm-shadow-mem']),
+    ('-accel kvm,nosuch=1', 1, ['nosuch', 'dirty-ring-size', 'notify-vmexit']),
+    ('-accel kvm,dirty-ring-size=1000', 1, ['dirty-ring-size=1000', 'power of two']),
+    ('-accel kvm,kvm-shadow-mem=1k', 1, ['kvm-shadow-mem=1k', '1M']), ('-accel kvm,notify-vmexit=never', 1, ['never', 'internal-error']),
+    ('-accel kvm,kernel-irqchip=maybe', 1, ['maybe', 'split']), ('-accel kvm,notify-window=-1', 1, ['notify-window=-1']),
 ]
 
 count = failures = 0
@@ -284,7 +298,8 @@ def argv0_cases():
     result(out.stderr.startswith('qemu-system-x86_64: -nosuch'), 'messages name the program', out.stderr)
 
 
-for row in CASES:
+has_kvm = b'kvm' in subprocess.run([RHEA, '-accel', 'help'], stdout=subprocess.PIPE, check=False).stdout
+for row in CASES + (KVM_CASES if has_kvm else []):
     run_case(*row)
 terminal_cases()
 pipe_cases()

@@ -142,7 +142,7 @@ def monitor_on_a_terminal():
     with Background('-M', 'none', '-S') as b:
         t = Terminal('monitor', b.hmp)
         t.wait_for('(qemu) ')
-        t.type(b'info sta\t')
+        t.type(b'info statu\t')
         t.wait_for('info status ')
         t.type(b'\r')
         t.wait_for('prelaunch')
@@ -157,7 +157,7 @@ def monitor_on_a_terminal():
         t.finish(0)
         t = Terminal('monitor', b.qmp)
         t.wait_for('(qmp) ')
-        t.type(b'query-stat\t')
+        t.type(b'query-statu\t')
         t.wait_for('query-status')
         t.type(b'\r')
         t.wait_for('"prelaunch"')

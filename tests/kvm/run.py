@@ -12,7 +12,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../qmp'))
 from client import connect  # noqa: E402
 
-MODES = ['off', 'split', 'on']
+MODES = ['off', 'split', 'on', 'on,kernel-pit=on']
 PAUSES, RESETS = 60, 10
 number = failures = 0
 
@@ -86,6 +86,45 @@ def disturbed(emulator, program, mode):
             p.wait()
 
 
+def statistics(emulator, program):
+    """What the schema tells of is there, once for each vCPU, and counts."""
+    with tempfile.TemporaryDirectory() as d:
+        sock = os.path.join(d, 'qmp')
+        p = subprocess.Popen(argv(emulator, 'kvm', program, '-append', 'l', '-smp', '2', '-qmp', f'unix:{sock},server=on,wait=off'),
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        try:
+            m = Monitor(sock)
+            schemas = {s['target']: {v['name'] for v in s['stats']} for s in m.call('query-stats-schemas', provider='kvm')['return']}
+            if not schemas:
+                return True, 'the kernel has none'
+            cpus = [c['qom-path'] for c in m.call('query-cpus-fast')['return']]
+            results = m.call('query-stats', target='vcpu')['return']
+            ok = [r['qom-path'] for r in results] == cpus and all({v['name'] for v in r['stats']} == schemas['vcpu'] for r in results)
+            machine = m.call('query-stats', target='vm')['return']
+            ok = ok and len(machine) == 1 and {v['name'] for v in machine[0]['stats']} == schemas['vm'] and 'qom-path' not in machine[0]
+            one = dict(target='vcpu', vcpus=cpus[:1], providers=[{'provider': 'kvm', 'names': ['exits']}])
+            values = []
+            for _ in range(100):
+                r = m.call('query-stats', **one)['return']
+                ok = ok and len(r) == 1 and r[0]['qom-path'] == cpus[0] and [v['name'] for v in r[0]['stats']] == ['exits']
+                values.append(r[0]['stats'][0]['value'])
+                if values[-1] > values[0]:
+                    break
+                time.sleep(0.1)
+            ok = ok and values[-1] > values[0] and m.call('query-stats', target='vm', providers=[])['return'] == []
+            wrong = m.call('query-stats', target='vcpu', vcpus=['/machine/none'])
+            text = m.call('human-monitor-command', **{'command-line': 'info stats vcpu exits'})['return']
+            ok = ok and 'no virtual CPU' in wrong['error']['desc'] and text.count('exits: ') == 2 and cpus[1] in text
+            m.call('quit')
+            p.wait(20)
+            return ok, f'{schemas}\n{values}\n{wrong}\n{text}'
+        except (OSError, ValueError, KeyError, subprocess.TimeoutExpired) as e:
+            return False, repr(e)
+        finally:
+            p.kill()
+            p.wait()
+
+
 def main():
     emulator, irq, system64 = sys.argv[1:4]
     rc, text = run(argv(emulator, 'kvm', irq, '-serial', 'stdio'))
@@ -108,6 +147,8 @@ def main():
     for mode in MODES:
         ok, text = disturbed(emulator, irq, mode)
         report(ok, f'{PAUSES} pauses and {RESETS} resets, kernel-irqchip={mode}', text)
+    ok, text = statistics(emulator, irq)
+    report(ok, 'statistics', text)
     print(f'1..{number}')
     sys.exit(1 if failures else 0)
 

@@ -41,7 +41,7 @@ static Cpu *vm_new(GError **error)
     if (!kvm_vm_create(error)) {
         return NULL;
     }
-    if (!accel_current()->irqchip_init(&x86_cpu_class, IRQCHIP_OFF, false, false, error)) {
+    if (!accel_current()->platform_init(&x86_cpu_class, &(AccelPlatform){.irqchip = IRQCHIP_OFF}, error)) {
         return NULL;
     }
     cpu = x86_cpu_new("qemu64,check=off", error);

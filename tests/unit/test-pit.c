@@ -196,6 +196,36 @@ static void test_state(void)
     dt_state_damage(pit, &address_space_io, 0x40, 4, 1);
 }
 
+/* As an accelerator takes it out and puts it back: everything goes on as if nothing had been. */
+static void test_export(void)
+{
+    PitRegs r;
+    start();
+    program(0, 2, 1193);
+    program(2, 0, 5000);
+    outb(0x61, 3);
+    step(TICKS(600));
+    outb(0x43, 0x80); /* latch channel 2, read one byte of it */
+    g_assert_cmpint(inb(0x42), ==, 4400 & 255);
+    g_assert_true(pit_export(&r));
+    g_assert_cmpint(r.channel[0].count, ==, 1193);
+    g_assert_cmpint(r.channel[2].latch_bytes, ==, 1);
+    device_reset(pit);
+    g_assert_cmpint(inb(0x61) & 3, ==, 0);
+    pit_import(&r);
+    g_assert_cmpint(inb(0x61) & 3, ==, 3);
+    g_assert_cmpint(inb(0x42), ==, 4400 >> 8);
+    g_assert_cmpint(count(2), ==, 4400);
+    dt_edges(0);
+    step(TICKS(600));
+    g_assert_cmpint(dt_edges(0), ==, 1);
+    g_assert_cmpint(count(0), ==, 2 * 1193 - 1200);
+    g_assert_cmpint(status(0), ==, 0xb4);
+    step(TICKS(3900));
+    g_assert_cmpint(inb(0x61) & 0x20, ==, 0x20);
+    g_assert_cmpint(pit_lost_ticks(), ==, PIT_LOST_TICKS_DELAY);
+}
+
 int main(int argc, char **argv)
 {
     dt_init(&argc, &argv);
@@ -211,5 +241,6 @@ int main(int argc, char **argv)
     g_test_add_func("/pit/refresh", test_refresh);
     g_test_add_func("/pit/storm", test_storm);
     g_test_add_func("/pit/state", test_state);
+    g_test_add_func("/pit/export", test_export);
     return g_test_run();
 }

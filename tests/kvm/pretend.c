@@ -1,0 +1,257 @@
+/*
+ * tests/kvm/pretend.c: see pretend.h.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "tests/kvm/pretend.h"
+
+Pretend pretend;
+static int (*real)(int fd, unsigned long request, uintptr_t arg);
+
+static void *key(uint32_t n)
+{
+    return GUINT_TO_POINTER(n + 1);
+}
+
+void pretend_cap(unsigned cap, int value)
+{
+    g_hash_table_insert(pretend.caps, key(cap), GINT_TO_POINTER(value));
+}
+
+void pretend_msr(uint32_t index)
+{
+    g_hash_table_insert(pretend.msrs, key(index), g_new0(uint64_t, 1));
+}
+
+uint64_t *pretend_msr_value(uint32_t index)
+{
+    return g_hash_table_lookup(pretend.msrs, key(index));
+}
+
+bool pretend_enabled(unsigned cap, uint64_t *arg)
+{
+    for (guint i = 0; i < pretend.calls->len; i++) {
+        const PretendCall *c = &g_array_index(pretend.calls, PretendCall, i);
+
+        if (c->request == KVM_ENABLE_CAP && c->cap == cap) {
+            *arg = c->arg;
+            return true;
+        }
+    }
+    return false;
+}
+
+unsigned pretend_count(unsigned long request)
+{
+    unsigned n = 0;
+
+    for (guint i = 0; i < pretend.calls->len; i++) {
+        n += g_array_index(pretend.calls, PretendCall, i).request == request;
+    }
+    return n;
+}
+
+const struct kvm_cpuid_entry2 *pretend_leaf(uint32_t leaf)
+{
+    for (guint i = 0; i < pretend.set_cpuid->len; i++) {
+        const struct kvm_cpuid_entry2 *e = &g_array_index(pretend.set_cpuid, struct kvm_cpuid_entry2, i);
+
+        if (e->function == leaf) {
+            return e;
+        }
+    }
+    return NULL;
+}
+
+/* ---- the requests ---- */
+
+static int msr_list(int fd, struct kvm_msr_list *list)
+{
+    unsigned most = list->nmsrs, extra = g_hash_table_size(pretend.msrs);
+    GHashTableIter i;
+    gpointer k;
+    int r;
+
+    list->nmsrs = most > extra ? most - extra : 0;
+    r = real(fd, KVM_GET_MSR_INDEX_LIST, (uintptr_t)list);
+    if (r < 0) {
+        list->nmsrs += extra;
+        return r;
+    }
+    g_hash_table_iter_init(&i, pretend.msrs);
+    while (g_hash_table_iter_next(&i, &k, NULL)) {
+        list->indices[list->nmsrs++] = GPOINTER_TO_UINT(k) - 1;
+    }
+    return r;
+}
+
+/* One at a time: the kernel stops at what it does not know. */
+static int msrs(int fd, unsigned long request, struct kvm_msrs *m)
+{
+    for (unsigned i = 0; i < m->nmsrs; i++) {
+        uint64_t *value = pretend_msr_value(m->entries[i].index);
+        struct { struct kvm_msrs head; struct kvm_msr_entry e; } one = {.head.nmsrs = 1, .e = m->entries[i]};
+
+        if (value && request == KVM_GET_MSRS) {
+            m->entries[i].data = *value;
+        } else if (value) {
+            *value = m->entries[i].data;
+            if (m->entries[i].index == pretend.watch_msr) {
+                g_array_append_val(pretend.msr_writes, m->entries[i].data);
+            }
+        } else {
+            int r = real(fd, request, (uintptr_t)&one.head);
+
+            if (r != 1) {
+                return r < 0 ? r : (int)i;
+            }
+            m->entries[i].data = one.e.data;
+        }
+    }
+    return m->nmsrs;
+}
+
+static int enable_cap(int fd, struct kvm_enable_cap *c)
+{
+    PretendCall call = {KVM_ENABLE_CAP, c->args[0], c->cap};
+
+    g_array_append_val(pretend.calls, call);
+    if (c->cap == KVM_CAP_HYPERV_ENLIGHTENED_VMCS) {
+        *(uint16_t *)(uintptr_t)c->args[0] = 0x101;
+    }
+    return g_hash_table_contains(pretend.caps, key(c->cap)) ? 0 : real(fd, KVM_ENABLE_CAP, (uintptr_t)c);
+}
+
+static int supported(int fd, struct kvm_cpuid2 *c)
+{
+    unsigned most = c->nent;
+    int r = real(fd, KVM_GET_SUPPORTED_CPUID, (uintptr_t)c);
+
+    for (guint i = 0; r >= 0 && i < pretend.cpuid->len; i++) {
+        const struct kvm_cpuid_entry2 *e = &g_array_index(pretend.cpuid, struct kvm_cpuid_entry2, i);
+        unsigned k = 0;
+
+        while (k < c->nent && c->entries[k].function != e->function) {
+            k++;
+        }
+        if (k == most) {
+            return -E2BIG;
+        }
+        c->entries[k] = *e;
+        c->nent = MAX(c->nent, k + 1);
+    }
+    return r;
+}
+
+static int set_cpuid(int fd, const struct kvm_cpuid2 *c)
+{
+    g_autofree struct kvm_cpuid2 *rest = g_malloc0(sizeof(*c) + c->nent * sizeof(c->entries[0]));
+
+    g_array_set_size(pretend.set_cpuid, 0);
+    g_array_append_vals(pretend.set_cpuid, c->entries, c->nent);
+    for (unsigned i = 0; i < c->nent; i++) {
+        if (c->entries[i].function >> 16 != 0x4000) {
+            rest->entries[rest->nent++] = c->entries[i];
+        }
+    }
+    return real(fd, KVM_SET_CPUID2, (uintptr_t)rest);
+}
+
+static int hv_cpuid(struct kvm_cpuid2 *c)
+{
+    if (c->nent < pretend.hv_cpuid->len) {
+        return -E2BIG;
+    }
+    c->nent = pretend.hv_cpuid->len;
+    memcpy(c->entries, pretend.hv_cpuid->data, c->nent * sizeof(c->entries[0]));
+    return 0;
+}
+
+static int nested(unsigned long request, struct kvm_nested_state *n)
+{
+    if (request == KVM_GET_NESTED_STATE) {
+        if (n->size < pretend.nested->len) {
+            return -E2BIG;
+        }
+        memcpy(n, pretend.nested->data, pretend.nested->len);
+    } else {
+        g_byte_array_set_size(pretend.nested, 0);
+        g_byte_array_append(pretend.nested, (const uint8_t *)n, n->size);
+    }
+    return 0;
+}
+
+static int fake(int fd, unsigned long request, uintptr_t arg)
+{
+    gpointer value;
+
+    if (request == pretend.watch) {
+        PretendCall call = {request, arg, 0};
+
+        if (request == KVM_SET_GUEST_DEBUG) {
+            call.arg = ((struct kvm_guest_debug *)arg)->control;
+        }
+        g_array_append_val(pretend.calls, call);
+    }
+    switch (request) {
+    case KVM_CHECK_EXTENSION:
+        return g_hash_table_lookup_extended(pretend.caps, key(arg), NULL, &value) ? GPOINTER_TO_INT(value) : real(fd, request, arg);
+    case KVM_ENABLE_CAP: return enable_cap(fd, (struct kvm_enable_cap *)arg);
+    case KVM_GET_MSR_INDEX_LIST: return msr_list(fd, (struct kvm_msr_list *)arg);
+    case KVM_GET_MSRS:
+    case KVM_SET_MSRS: return msrs(fd, request, (struct kvm_msrs *)arg);
+    case KVM_GET_SUPPORTED_CPUID: return supported(fd, (struct kvm_cpuid2 *)arg);
+    case KVM_GET_SUPPORTED_HV_CPUID: return hv_cpuid((struct kvm_cpuid2 *)arg);
+    case KVM_SET_CPUID2: return set_cpuid(fd, (struct kvm_cpuid2 *)arg);
+    case KVM_GET_NESTED_STATE:
+    case KVM_SET_NESTED_STATE: return nested(request, (struct kvm_nested_state *)arg);
+    case KVM_GET_STATS_FD: return pretend.stats_fd >= 0 ? dup(pretend.stats_fd) : real(fd, request, arg);
+    case KVM_SET_PRIVATE_MEMORY_REGION:
+        if (pretend.private_slots) {
+            const struct kvm_private_memory_region *p = (const struct kvm_private_memory_region *)arg;
+
+            pretend.private_slot = p->region.memory_size ? *p : pretend.private_slot;
+            return 0;
+        }
+        break;
+    case KVM_RUN:
+        if (pretend.run && pretend.vcpu && fd == pretend.vcpu->fd) {
+            void (*run)(struct kvm_run *run) = g_steal_pointer(&pretend.run);
+
+            run(pretend.vcpu->run);
+            return 0;
+        }
+    }
+    return real(fd, request, arg);
+}
+
+void pretend_begin(void)
+{
+    pretend = (Pretend){
+        .caps = g_hash_table_new(NULL, NULL), .msrs = g_hash_table_new_full(NULL, NULL, NULL, g_free),
+        .cpuid = g_array_new(FALSE, FALSE, sizeof(struct kvm_cpuid_entry2)),
+        .hv_cpuid = g_array_new(FALSE, FALSE, sizeof(struct kvm_cpuid_entry2)),
+        .set_cpuid = g_array_new(FALSE, FALSE, sizeof(struct kvm_cpuid_entry2)),
+        .calls = g_array_new(FALSE, FALSE, sizeof(PretendCall)), .nested = g_byte_array_new(), .stats_fd = -1,
+        .msr_writes = g_array_new(FALSE, FALSE, sizeof(uint64_t)),
+    };
+    real = kvm_ioctl_fn;
+    kvm_ioctl_fn = fake;
+}
+
+void pretend_end(void)
+{
+    kvm_ioctl_fn = real;
+    g_hash_table_destroy(pretend.caps);
+    g_hash_table_destroy(pretend.msrs);
+    g_array_free(pretend.cpuid, TRUE);
+    g_array_free(pretend.hv_cpuid, TRUE);
+    g_array_free(pretend.set_cpuid, TRUE);
+    g_array_free(pretend.calls, TRUE);
+    g_byte_array_free(pretend.nested, TRUE);
+    g_array_free(pretend.msr_writes, TRUE);
+    if (pretend.stats_fd >= 0) {
+        close(pretend.stats_fd);
+    }
+    pretend = (Pretend){0};
+}
