@@ -202,7 +202,8 @@ static Dump *gather(const QmpDumpGuestMemoryArg *arg, GError **error)
     }
     if (!d->blocks->len) {
         if (arg->has_begin) {
-            error_set(error, "parameters 'begin', 'length': there is no memory at 0x%" PRIx64 " to 0x%" PRIx64, arg->begin, arg->begin + arg->length);
+            error_set(error, "parameters 'begin', 'length': there is no memory at 0x%" PRIx64 " to 0x%" PRIx64, arg->begin,
+                      (uint64_t)arg->begin + arg->length);
         } else {
             error_set(error, "this machine has no memory");
         }

@@ -151,6 +151,7 @@ def a_part_of_memory():
         assert b''.join(d for _, _, d in loads) == memory(c, MB - 100, 5000)
         for more, text in (({'begin': 5}, "'length' is missing"), ({'length': 5}, "'begin' is missing"), ({'begin': -1, 'length': 5}, '-1'),
                            ({'begin': 0, 'length': 0}, '0, 0'), ({'begin': 1 << 60, 'length': 1 << 62}, '0x1000000000000000'),
+                           ({'begin': (1 << 63) - 1, 'length': (1 << 63) - 1}, 'to 0xfffffffffffffffe'),
                            ({'format': 'kdump-zlib', 'begin': 0, 'length': 4096}, 'kdump-zlib'), ({'format': 'kdump-zlib', 'paging': True}, 'kdump-zlib'),
                            ({'protocol': 'tcp:x'}, 'tcp:x'), ({'protocol': 'file:'}, 'file:'), ({'protocol': 'fd:nosuch'}, 'nosuch'),
                            ({'protocol': 'file:/nosuch/x'}, '/nosuch/x'), ({'format': 'kdump-lzo'}, 'kdump-lzo')):
