@@ -804,7 +804,7 @@ def probe_of_libvirt():
             m = c.ask('qom-list-properties', {'typename': name})
             assert 'return' in m or m['error']['class'] == 'DeviceNotFound', m
         machines = c.run('query-machines')
-        assert [m['name'] for m in machines if m.get('is-default')] == ['pc']
+        assert [m['name'] for m in machines if m.get('is-default')] == ['pc-i440fx-7.2']
         c.run('query-cpu-definitions')
         c.run('query-command-line-options')
         c.run('query-migrate-capabilities')
