@@ -369,6 +369,8 @@ VARIANTS = {
         <memoryBacking><nosharepages/><source type='memfd'/><access mode='shared'/></memoryBacking>
         <cpu mode='custom' match='exact'><model fallback='forbid'>Nehalem</model><topology sockets='1' dies='1' cores='2' threads='2'/>
         <feature policy='disable' name='vme'/></cpu>"""),
+    'numa': dict(vcpu='<vcpu>2</vcpu>', general='''<features><acpi/></features><cpu><numa><cell id='0' cpus='0' memory='96' unit='MiB'/>
+        <cell id='1' cpus='1' memory='96' unit='MiB'/></numa></cpu>'''),
     'file': dict(vcpu="<vcpu current='1'>2</vcpu>", general="<memoryBacking><source type='file'/><allocation mode='immediate'/></memoryBacking>",
                  devices="<serial type='tcp'><source mode='bind' host='127.0.0.1' service='0'/><protocol type='telnet'/></serial>"),
 }
