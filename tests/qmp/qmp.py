@@ -5,6 +5,7 @@
 import json
 import os
 import random
+import select
 import shutil
 import signal
 import socket
@@ -858,6 +859,31 @@ def start_of_libvirt():
         c.event('STOP')
         c.run('cont')
         assert e.stop() == 0
+
+
+@test
+def failure_under_libvirt():
+    """Whoever sees the monitor close finds the reason in standard error: it is written first, even if that takes long."""
+    path = f'{SCRATCH}/early'
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as client:
+        listener.bind(path)
+        listener.listen()
+        client.connect(path)
+        out, full = os.pipe()
+        os.set_blocking(full, False)
+        try:
+            while True:
+                os.write(full, bytes(4096))
+        except BlockingIOError:
+            os.set_blocking(full, True)
+        p = subprocess.Popen([RHEA, '-M', 'none', '-display', 'none', '-chardev', f'socket,id=m,fd={listener.fileno()},server=on,wait=off',
+                              '-mon', 'chardev=m,mode=control', '-device', 'nosuch'], stderr=full, pass_fds=[listener.fileno()])
+        os.close(full)
+        listener.close()
+        assert not select.select([client], [], [], 0.5)[0], 'the monitor closed before there was a message'
+        with open(out, 'rb') as f:
+            assert b"no device type 'nosuch'" in f.read()
+        assert p.wait(60) == 1
 
 
 @test
