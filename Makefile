@@ -28,6 +28,7 @@ boot: install-needed guests all
 	    -initrd $(BUILD)/boot-initrd.gz -append 'console=ttyS0 quiet pci=off'
 
 check: install-needed guests
+	@scripts/install-needed.sh tests
 	@scripts/check.py --guests $(GUESTS)
 
 bench: install-needed guests all

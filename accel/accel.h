@@ -61,6 +61,9 @@ struct Cpu {
 /* A range of virtual addresses and where it is in physical memory. */
 typedef void CpuCoreMapping(uint64_t va, hwaddr pa, uint64_t size, void *opaque);
 
+/* What says which processor a model is: a text, or (text is NULL) a number. */
+typedef void CpuIdentityFn(const char *name, const char *text, int64_t number, void *opaque);
+
 /* What a target provides. All targets live in one binary; nothing else is compiled per target. */
 struct CpuClass {
     const char *arch;              /* "x86_64" */
@@ -84,6 +87,7 @@ struct CpuClass {
     Cpu *(*model_new)(const char *text, GError **error); /* "-cpu" text to an unrealized CPU */
     void (*model_missing)(const char *model, void (*fn)(const char *feature, void *opaque), void *opaque);
     void (*features)(Cpu *cpu, void (*fn)(const char *name, bool on, void *opaque), void *opaque);
+    void (*identity)(Cpu *cpu, CpuIdentityFn *fn, void *opaque);
     const struct TcgCpuOps *tcg;                    /* accel/tcg/tcg.h; NULL: not under TCG */
     const struct KvmCpuOps *kvm;                    /* accel/kvm/kvm.h; NULL: not under KVM */
     const struct GdbTarget *gdb;                    /* accel/debug.h; NULL: not for debuggers */

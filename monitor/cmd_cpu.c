@@ -64,8 +64,8 @@ static char *model_text(const QapiCpuModelInfo *model, const char *param, GError
     return g_string_free(g_steal_pointer(&s), FALSE);
 }
 
-/* The features of a model, on or off, by name; NULL with an error that names the parameter. */
-static json_t *model_features(const QapiCpuModelInfo *model, const char *param, GError **error)
+/* The CPU that a model describes, not to be run; NULL with an error that names the parameter. */
+static Cpu *model_cpu(const QapiCpuModelInfo *model, const char *param, GError **error)
 {
     const CpuClass *cc = cpu_class_of_arch(machine_config.arch);
     if (strchr(model->name, ',')) {
@@ -78,27 +78,45 @@ static json_t *model_features(const QapiCpuModelInfo *model, const char *param, 
     }
     g_autofree char *text = model_text(model, param, error);
     Cpu *cpu = text ? cc->model_new(text, error) : NULL;
-    if (!cpu) {
+    if (text && !cpu) {
         g_prefix_error(error, "parameter '%s': ", param);
+    }
+    return cpu;
+}
+
+/* Its features, on or off, by name. */
+static json_t *model_features(const QapiCpuModelInfo *model, const char *param, GError **error)
+{
+    Cpu *cpu = model_cpu(model, param, error);
+    if (!cpu) {
         return NULL;
     }
     json_t *features = json_object();
-    cc->features(cpu, add_feature, features);
+    cpu->cc->features(cpu, add_feature, features);
     object_unref(&cpu->dev.obj);
     return features;
 }
 
-/* There is no model here that never changes, so that static and full are the same: all features by name. */
+static void add_identity(const char *name, const char *text, int64_t number, void *props)
+{
+    json_object_set_new(props, name, text ? json_string(text) : json_integer(number));
+}
+
+/* There is no model here that never changes, so that static and full are the same: all features by name, and whose processor
+ * of what family it is. */
 QapiCpuModelExpansionInfo *qmp_query_cpu_model_expansion(const QmpQueryCpuModelExpansionArg *arg, GError **error)
 {
-    json_t *features = model_features(arg->model, "model", error);
-    if (!features) {
+    Cpu *cpu = model_cpu(arg->model, "model", error);
+    if (!cpu) {
         return NULL;
     }
     QapiCpuModelExpansionInfo *info = g_new0(QapiCpuModelExpansionInfo, 1);
     info->model = g_new0(QapiCpuModelInfo, 1);
     info->model->name = g_strdup(arg->model->name);
-    info->model->props = features;
+    info->model->props = json_object();
+    cpu->cc->features(cpu, add_feature, info->model->props);
+    cpu->cc->identity(cpu, add_identity, info->model->props);
+    object_unref(&cpu->dev.obj);
     return info;
 }
 

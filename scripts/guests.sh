@@ -1,6 +1,7 @@
 #!/bin/bash
 # scripts/guests.sh DIR: fetch Debian's kernels and static busybox as packages into DIR, without installing them and
-# without root: apt with state of its own. Leaves DIR/kernel-cloud, DIR/kernel-generic and DIR/busybox.
+# without root: apt with state of its own. Leaves DIR/kernel-cloud, DIR/kernel-generic, DIR/busybox, and of the cloud kernel
+# the modules that make a power button of ACPI's, DIR/modules-cloud/*.ko.
 # SPDX-License-Identifier: GPL-2.0-or-later
 set -euo pipefail
 dir=$(mkdir -p "${1:?usage: guests.sh DIR}" && cd "$1" && pwd)
@@ -10,7 +11,9 @@ mkdir -p "$state/lists/partial" "$state/archives/partial"
 apt_options=(-qq -oAPT::Architecture=amd64 -oAPT::Architectures=amd64 -oDir::State::Lists="$state/lists"
              -oDir::State::status="$state/status" -oDir::Cache="$state" -oAPT::Sandbox::User=root)
 
-have_all() { [ -s "$dir/kernel-cloud" ] && [ -s "$dir/kernel-generic" ] && [ -s "$dir/busybox" ]; }
+modules=(button evdev)
+have_cloud() { [ -s "$dir/kernel-cloud" ] && [ -s "$dir/modules-cloud/evdev.ko" ]; }
+have_all() { have_cloud && [ -s "$dir/kernel-generic" ] && [ -s "$dir/busybox" ]; }
 
 # unpack PACKAGE: download the package and unpack it into a fresh folder, whose path is printed
 unpack() {
@@ -20,12 +23,15 @@ unpack() {
     echo "$root"
 }
 
-# kernel META NAME: what the meta package META depends on → DIR/kernel-NAME
+# kernel META NAME [MODULE...]: what the meta package META depends on → DIR/kernel-NAME, DIR/modules-NAME/MODULE.ko
 kernel() {
-    local image root
-    [ -s "$dir/kernel-$2" ] && return
+    local image root module
     image=$(apt-cache "${apt_options[@]}" depends "$1" | sed -n 's/.*Depends: \(linux-image-[^ ]*\).*/\1/p' | head -1)
     root=$(unpack "${image:?no kernel package under $1; is a Debian package source configured?}")
+    for module in "${@:3}"; do
+        mkdir -p "$dir/modules-$2"
+        cp "$(find "$root" -name "$module.ko" | head -1)" "$dir/modules-$2/"
+    done
     cp "$root"/boot/vmlinuz-* "$dir/kernel-$2.new"
     mv "$dir/kernel-$2.new" "$dir/kernel-$2"
     rm -rf "$root"
@@ -40,6 +46,6 @@ if [ ! -s "$dir/busybox" ]; then
     mv "$dir/busybox.new" "$dir/busybox"
     rm -rf "$root"
 fi
-kernel linux-image-cloud-amd64 cloud
-kernel linux-image-amd64 generic
+have_cloud || kernel linux-image-cloud-amd64 cloud "${modules[@]}"
+[ -s "$dir/kernel-generic" ] || kernel linux-image-amd64 generic
 have_all

@@ -504,6 +504,29 @@ OPTION_HANDLER(opt_none_only)
     return expect_none(arg, "such devices", error);
 }
 
+/* No device plays sound, so that a silent back end is complete once its name has been checked. */
+OPTION_HANDLER(opt_audiodev)
+{
+    g_autoptr(KeyValues) kv = keyvals_parse(arg, "driver", error);
+    if (!kv) {
+        return false;
+    }
+    const char *driver = keyvals_get(kv, "driver"), *id = keyvals_get(kv, "id");
+    if (!driver || !id) {
+        return error_set(error, "parameter '%s' is missing", driver ? "id" : "driver");
+    }
+    if (!expect_none(driver, "sound back ends", error) || !keyvals_check_used(kv, VALID("driver", "id"), error)) {
+        return false;
+    }
+    if (!id_wellformed(id)) {
+        return error_set(error, "id '%s' is not valid: a letter, then letters, digits, '-', '.', '_'", id);
+    }
+    if (!cl->audiodevs) {
+        cl->audiodevs = g_hash_table_new(g_str_hash, g_str_equal);
+    }
+    return g_hash_table_add(cl->audiodevs, g_strdup(id)) || error_set(error, "id '%s' is in use already; ids must be unique", id);
+}
+
 OPTION_HANDLER(opt_network)
 {
     return expect_none(arg, "network cards", error);

@@ -53,8 +53,8 @@ int main(int argc, char **argv)
     bql_lock();
     mainloop_init();
     if (!startup(&cl, argc, argv, &error)) {
+        report_error("%s", error->message); /* before a client sees its monitor close and asks why */
         chardevs_cleanup();
-        report_error("%s", error->message);
         exit_code = 1;
     } else if (!cl.done) {
         exit_code = run(cl.stopped);

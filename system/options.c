@@ -57,6 +57,7 @@ static const OptionRow rows[] = {
      "no graphical display; serial port and monitor share this terminal (Ctrl-A h for help)",
      STAGE_MACHINE, opt_nographic},
     {"vga", NULL, "none", "no graphics card; there is no other kind yet", STAGE_MACHINE, opt_none_only},
+    {"audiodev", NULL, "[driver=]none,id=id", "a host sound back end; there is none yet but the one that is silent", STAGE_MACHINE, opt_audiodev},
 
     SECTION("Network options"),
     {"nic", NULL, "none", "no network card; there is no other kind yet", STAGE_MACHINE, opt_network},
@@ -127,7 +128,7 @@ static const OptionRow rows[] = {
 
 /* Options of QEMU that are not there yet, so that the message can say so. */
 static const char *const missing[] = {
-    "L", "acpitable", "async-teardown", "audio", "audio-help", "audiodev", "blockdev", "cdrom", "compat", "drive", "dump-vmstate",
+    "L", "acpitable", "async-teardown", "audio", "audio-help", "blockdev", "cdrom", "compat", "drive", "dump-vmstate",
     "enable-sync-profile", "fda", "fdb", "fsdev", "full-screen", "hda", "hdb", "hdc", "hdd", "icount", "incoming", "iscsi", "k",
     "loadvm", "mem-path", "mem-prealloc", "mtdblock", "netdev", "no-fd-bootchk", "no-kvm", "only-migratable", "option-rom", "pflash",
     "plugin", "portrait", "preconfig", "prom-env", "rotate", "run-with", "sd", "seed", "semihosting", "set", "singlestep",

@@ -67,6 +67,7 @@ struct CommandLine {
     GArray *monitors;            /* of GivenMonitor */
     bool serial_given, monitor_given;
     bool nographic, display_given;
+    GHashTable *audiodevs;       /* ids; NULL: none */
 
     RunActions actions;
     bool panic_given, stopped;
@@ -103,6 +104,7 @@ OPTION_HANDLER(opt_append);
 OPTION_HANDLER(opt_bios);
 OPTION_HANDLER(opt_fw_cfg);
 OPTION_HANDLER(opt_smbios);
+OPTION_HANDLER(opt_audiodev);
 OPTION_HANDLER(opt_boot);
 OPTION_HANDLER(opt_chardev);
 OPTION_HANDLER(opt_chroot);

@@ -851,7 +851,7 @@ static const MachineOps pc_ops = {
     .cpu_new = x86_cpu_new,
     .cpu_help = x86_cpu_help,
 };
-OBJECT_TYPE(pc, PcMachine, .name = "pc", .parent = "machine", .summary = "Standard PC", .props = PROPS(pc_props),
+OBJECT_TYPE(pc, PcMachine, .name = "pc-i440fx-7.2", .alias = "pc", .parent = "machine", .summary = "Standard PC", .props = PROPS(pc_props),
             .init = pc_init, .finalize = pc_finalize, .ops = &pc_ops);
 
 static const Property microvm_props[] = {

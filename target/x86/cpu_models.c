@@ -68,6 +68,17 @@ static void set_model_number(X86State *env, unsigned model)
     env->cpuid_version |= (model & 15) << 4 | (model >> 4 & 15) << 16;
 }
 
+static unsigned family_of(const X86State *env)
+{
+    unsigned family = env->cpuid_version >> 8 & 15;
+    return family == 15 ? family + (env->cpuid_version >> 20 & 0xff) : family;
+}
+
+static unsigned model_number_of(const X86State *env)
+{
+    return (env->cpuid_version >> 4 & 15) | (env->cpuid_version >> 12 & 0xf0);
+}
+
 static void set_stepping(X86State *env, unsigned stepping)
 {
     env->cpuid_version = (env->cpuid_version & ~15u) | (stepping & 15);
@@ -448,22 +459,23 @@ static const ObjectType *const model_type_entries[] SECTION_ENTRY("rhea_types") 
 #include "target/x86/cpu_models.def"
 };
 
-static bool unknown_model(const char *name, GError **error)
+static bool needs_kvm(const X86CpuModel *m)
 {
-    if (!strcmp(name, "host")) {
-        return error_set(error, "-cpu host: this model needs KVM; with TCG use -cpu max");
-    }
-    return error_set(error, "-cpu %s: no such CPU model; -cpu help lists them", name);
+    return !strcmp(m->name, "host") && !x86_under_kvm();
 }
 
-Cpu *x86_cpu_new(const char *text, GError **error)
+static Cpu *new_cpu(const char *text, bool to_run, GError **error)
 {
     g_auto(GStrv) parts = g_strsplit(text ? text : "qemu64", ",", -1);
     const char *name = parts[0] ? parts[0] : "";
     size_t len = g_str_has_suffix(name, "-x86_64-cpu") ? strlen(name) - strlen("-x86_64-cpu") : strlen(name);
     const X86CpuModel *m = find_model(name, len);
-    if (!m || (!strcmp(m->name, "host") && !x86_under_kvm())) {
-        unknown_model(name, error);
+    if (!m) {
+        error_set(error, "-cpu %s: no such CPU model; -cpu help lists them", name);
+        return NULL;
+    }
+    if (to_run && needs_kvm(m)) {
+        error_set(error, "-cpu host: this model needs KVM; with TCG use -cpu max");
         return NULL;
     }
     X86Cpu *x = X86_CPU(object_new(&model_types[m - x86_cpu_models]));
@@ -483,6 +495,11 @@ Cpu *x86_cpu_new(const char *text, GError **error)
     }
     derive(x, &o);
     return &x->cpu;
+}
+
+Cpu *x86_cpu_new(const char *text, GError **error)
+{
+    return new_cpu(text, true, error);
 }
 
 void x86_cpu_help(FILE *out)
@@ -524,12 +541,12 @@ const char *x86_model_nth(unsigned i)
     return i < ARRAY_SIZE(x86_cpu_models) ? x86_cpu_models[i].name : NULL;
 }
 
-/* As x86_cpu_new, without a word about what is missing. */
+/* As x86_cpu_new, without a word about what is missing; "host" is what the accelerator offers, be it KVM or not. */
 Cpu *x86_model_new(const char *text, GError **error)
 {
     size_t n = strcspn(text, ",");
     g_autofree char *quiet = g_strdup_printf("%.*s,check=off%s", (int)n, text, text + n);
-    return x86_cpu_new(quiet, error);
+    return new_cpu(quiet, false, error);
 }
 
 static void each_feature(const uint32_t *of, const uint32_t *words, void (*fn)(const char *name, bool on, void *opaque), void *opaque)
@@ -550,6 +567,21 @@ void x86_features(Cpu *cpu, void (*fn)(const char *name, bool on, void *opaque),
     each_feature(NULL, X86_CPU(cpu)->features, fn, opaque);
 }
 
+void x86_identity(Cpu *cpu, CpuIdentityFn *fn, void *opaque)
+{
+    const X86State *env = &X86_CPU(cpu)->env;
+    char vendor[13] = "", brand[49] = "";
+    memcpy(vendor, env->cpuid_vendor, 12);
+    memcpy(brand, env->cpuid_model, 48);
+    fn("vendor", vendor, 0, opaque);
+    fn("family", NULL, family_of(env), opaque);
+    fn("model", NULL, model_number_of(env), opaque);
+    fn("stepping", NULL, env->cpuid_version & 15, opaque);
+    fn("model-id", brand, 0, opaque);
+    fn("level", NULL, env->cpuid_level, opaque);
+    fn("xlevel", NULL, env->cpuid_xlevel, opaque);
+}
+
 typedef struct {
     void (*fn)(const char *feature, void *opaque);
     void *opaque;
@@ -568,8 +600,12 @@ void x86_model_missing(const char *model, void (*fn)(const char *feature, void *
     if (!m) {
         return;
     }
+    if (needs_kvm(m)) {
+        fn("kvm", opaque);
+        return;
+    }
     X86Cpu *x = X86_CPU(object_new(&model_types[m - x86_cpu_models]));
-    x86_tcg_supported(lack);
+    supported_features(lack);
     for (unsigned w = 0; w < FEAT_WORDS; w++) {
         lack[w] = x->features[w] & ~lack[w];
     }

@@ -34,4 +34,5 @@ void x86_tcg_supported(uint32_t words[FEAT_WORDS]);
 const char *x86_model_nth(unsigned i);
 Cpu *x86_model_new(const char *text, GError **error);
 void x86_model_missing(const char *model, void (*fn)(const char *feature, void *opaque), void *opaque);
+void x86_identity(Cpu *cpu, CpuIdentityFn *fn, void *opaque);
 void x86_features(Cpu *cpu, void (*fn)(const char *name, bool on, void *opaque), void *opaque);

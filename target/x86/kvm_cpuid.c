@@ -30,6 +30,7 @@ bool x86_kvm_cpuid_init(GError **error)
     }
     g_free(x86_kvm.cpuid);
     x86_kvm.cpuid = c;
+    x86_kvm.xsave_size = MAX(x86_kvm.xsave_size, 4096);
     e = x86_kvm_cpuid_find(0xd, 0);
     x86_kvm.xcr0 = e ? e->eax | (uint64_t)e->edx << 32 : 3;
     e = x86_kvm_cpuid_find(0xd, 9);
@@ -39,6 +40,9 @@ bool x86_kvm_cpuid_init(GError **error)
 
 const struct kvm_cpuid_entry2 *x86_kvm_cpuid_find(uint32_t leaf, uint32_t subleaf)
 {
+    if (!x86_kvm.cpuid && !x86_kvm_cpuid_init(NULL)) { /* models are asked for before there is a machine, or without one */
+        return NULL;
+    }
     for (unsigned i = 0; x86_kvm.cpuid && i < x86_kvm.cpuid->nent; i++) {
         const struct kvm_cpuid_entry2 *e = &x86_kvm.cpuid->entries[i];
 

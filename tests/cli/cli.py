@@ -70,6 +70,12 @@ CASES = [
     ('-device isa-serial,help', 0, ['chardev']), ('-object help', 0, ['secret']), ('-object id=x,help', 0, ['secret']),
     ('-object secret,help', 0, ['keyid']), ('-chardev help', 0, ['stdio', 'socket', 'ringbuf']),
     ('-d help', 0, ['in_asm', 'guest_errors']),
+    # what libguestfs and the KVM unit tests look for before anything else
+    ('-display none -help', 0, ['-no-user-config', '-nodefaults', '-no-hpet']),
+    ('-display none -machine accel=kvm:tcg -device ?', 0, ['name "isa-serial"', '"pc-testdev"']), ('-chardev ?', 0, ['testdev']),
+    ('-M pc-i440fx-7.2,help', 0, ['hpet']), ('-M help', 0, ['pc-i440fx-7.2', 'alias']),
+    ('-audiodev none', 1, ["'id'"]), ('-audiodev id=a', 1, ["'driver'"]), ('-audiodev alsa,id=a', 1, ['not supported yet', 'none']),
+    ('-audiodev none,id=a,nosuch=1', 1, ['nosuch']), ('-audiodev none,id=a -audiodev {"driver":"none","id":"a"}', 1, ["'a'", 'in use']),
 
     ('-kernle x', 1, ['-kernle', "did you mean '-kernel'"]), ('-zzzzzz', 1, ['-zzzzzz', 'unknown option']),
     ('-kernel', 1, ['-kernel', 'argument is missing']), ('-vnc :0', 1, ['-vnc', 'not supported yet']),

@@ -5,6 +5,7 @@
 import json
 import os
 import random
+import select
 import shutil
 import signal
 import socket
@@ -322,7 +323,7 @@ def the_tree():
         peripheral = {p['name']: p['type'] for p in c.run('qom-list', {'path': '/machine/peripheral'})}
         assert peripheral['exit0'] == 'child<isa-debug-exit>' and peripheral['s1'] == 'child<isa-serial>'
         assert c.run('qom-get', {'path': 'exit0', 'property': 'iobase'}) == 0x501
-        assert c.run('qom-get', {'path': '/machine', 'property': 'type'}) == 'pc-machine'
+        assert c.run('qom-get', {'path': '/machine', 'property': 'type'}) == 'pc-i440fx-7.2-machine'
         cpus = c.run('query-cpus-fast')
         assert [x['cpu-index'] for x in cpus] == [0, 1] and all(os.path.exists(f'/proc/{e.process.pid}/task/{x["thread-id"]}') for x in cpus)
         props = {p['name'] for p in c.run('qom-list', {'path': cpus[0]['qom-path']})}
@@ -341,7 +342,14 @@ def cpu_models():
         assert models['qemu64']['typename'] == 'qemu64-x86_64-cpu' and models['max']['unavailable-features'] == []
         full = c.run('query-cpu-model-expansion', {'type': 'full', 'model': {'name': 'max'}})['model']['props']
         less = c.run('query-cpu-model-expansion', {'type': 'static', 'model': {'name': 'max', 'props': {'sse4.2': False}}})['model']['props']
-        assert full['sse4.2'] is True and less['sse4.2'] is False
+        assert full['sse4.2'] is True and less['sse4.2'] is False and full['pni'] is True
+        nehalem = c.run('query-cpu-model-expansion', {'type': 'static', 'model': {'name': 'Nehalem'}})['model']['props']
+        assert [nehalem[x] for x in ('vendor', 'family', 'model', 'stepping')] == ['GenuineIntel', 6, 26, 3]
+        again = c.run('query-cpu-model-expansion', {'type': 'static', 'model': {'name': 'qemu64', 'props': nehalem}})['model']['props']
+        assert again == nehalem
+        # "host" cannot run here, but says what can be had
+        host = c.run('query-cpu-model-expansion', {'type': 'static', 'model': {'name': 'host'}})['model']['props']
+        assert models['host']['unavailable-features'] == ['kvm'] and {k for k in host if host[k] is True} == {k for k in full if full[k] is True}
         fails(c, 'query-cpu-model-expansion', {'type': 'full', 'model': {'name': 'nosuch'}}, text='nosuch')
         fails(c, 'query-cpu-model-expansion', {'type': 'full', 'model': {'name': 'max', 'props': {'nosuch': True}}}, text='nosuch')
         fails(c, 'query-cpu-model-expansion', {'type': 'full', 'model': {'name': 'max,+x'}}, text='max,+x')
@@ -563,7 +571,7 @@ def human_commands():
         for line, answer in (('print 2*(3+4)', '14'), ('p /x 255', '0xff'), ('print 1<<4|1', '17'), ('p -5/2', '-2'), ('p ~0', '-1'),
                              ('p /c 65', "'A'"), ('p $pc', str(0x10000c)), ('print 7 % -1', '0'), ('xp /2xw 0x100000', '0000000000100000: 0x1badb002 0x00000000'),
                              ('x /1i $pc', '0x0010000c: jmp 0x10000c'), ('xp/1db 0x100001', '0000000000100001: -80'),
-                             ('info uuid', '965214bc-8f5c-4d2c-8b5f-0d2ac4fdd8cd'), ('info name', 'n'), ('qom-get /machine type', '"pc-machine"'),
+                             ('info uuid', '965214bc-8f5c-4d2c-8b5f-0d2ac4fdd8cd'), ('info name', 'n'), ('qom-get /machine type', '"pc-i440fx-7.2-machine"'),
                              ('ringbuf_write r "a b"', ''), ('ringbuf_read r 1+1', 'a '), ('info kvm', 'kvm support: disabled')):
             assert hmp(c, line).rstrip('\n') == answer, (line, hmp(c, line))
         for line, part in (('print 1/0', 'zero'), ('print (1', "')'"), ('print nosuch', 'number'), ('p 1 2', 'unexpected'), ('p ' + '(' * 500, 'brackets'),
@@ -801,14 +809,15 @@ def probe_of_libvirt():
             m = c.ask('device-list-properties', {'typename': name})
             assert 'return' in m or m['error']['class'] == 'DeviceNotFound', m
         for name in ('memory-backend-file', 'memory-backend-memfd', 'max-x86_64-cpu', 'none-machine'):
-            m = c.ask('qom-list-properties', {'typename': name})
-            assert 'return' in m or m['error']['class'] == 'DeviceNotFound', m
+            c.run('qom-list-properties', {'typename': name})  # without memory-backend-file libvirt 9.0 crashes
         machines = c.run('query-machines')
-        assert [m['name'] for m in machines if m.get('is-default')] == ['pc']
+        assert [(m['name'], m['alias'], m['default-ram-id']) for m in machines if m.get('is-default')] == [('pc-i440fx-7.2', 'pc', 'pc.ram')]
         c.run('query-cpu-definitions')
         c.run('query-command-line-options')
         c.run('query-migrate-capabilities')
         c.run('query-cpu-model-expansion', {'type': 'static', 'model': {'name': 'max'}})
+        host = c.run('query-cpu-model-expansion', {'type': 'static', 'model': {'name': 'host', 'props': {'migratable': False}}})['model']['props']
+        assert len(host['vendor']) == 12 and all(isinstance(host[x], int) for x in ('family', 'model', 'stepping')) and host['sse2'] is True
         begin = time.perf_counter()
         os.kill(pid, signal.SIGTERM)
         while s.recv(65536):
@@ -826,11 +835,13 @@ def probe_of_libvirt():
 @test
 def start_of_libvirt():
     """What it asks of a domain before cont, in order."""
-    with pc(SPIN, '-name', 'guest=x86,debug-threads=on', '-overcommit', 'mem-lock=off', '-smp', '2,sockets=2,cores=1,threads=1', '-rtc', 'base=utc',
+    with pc(SPIN, '-name', 'guest=x86,debug-threads=on', '-machine', 'pc-i440fx-7.2,usb=off,dump-guest-core=off,memory-backend=pc.ram', '-object',
+            '{"qom-type":"memory-backend-ram","id":"pc.ram","size":67108864}', '-audiodev', '{"id":"audio1","driver":"none"}', '-overcommit', 'mem-lock=off', '-smp', '2,sockets=2,cores=1,threads=1', '-rtc', 'base=utc',
             '-no-shutdown', '-boot', 'strict=on', '-chardev', 'pty,id=charserial0', '-device',
             '{"driver":"isa-serial","chardev":"charserial0","id":"serial0","index":0}', '-msg', 'timestamp=on', '-sandbox',
             'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny') as e:
         c = e.connect()
+        assert c.run('qom-get', {'path': '/machine', 'property': 'memory-backend'}) == 'pc.ram'
         c.run('query-migrate-capabilities')
         c.run('migrate-set-capabilities', {'capabilities': [{'capability': 'events', 'state': True}]})
         assert [x for x in c.run('query-chardev') if x['label'] == 'charserial0'][0]['filename'].startswith('pty:/dev/pts/')
@@ -851,13 +862,53 @@ def start_of_libvirt():
 
 
 @test
+def failure_under_libvirt():
+    """Whoever sees the monitor close finds the reason in standard error: it is written first, even if that takes long."""
+    path = f'{SCRATCH}/early'
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as client:
+        listener.bind(path)
+        listener.listen()
+        client.connect(path)
+        out, full = os.pipe()
+        os.set_blocking(full, False)
+        try:
+            while True:
+                os.write(full, bytes(4096))
+        except BlockingIOError:
+            os.set_blocking(full, True)
+        p = subprocess.Popen([RHEA, '-M', 'none', '-display', 'none', '-chardev', f'socket,id=m,fd={listener.fileno()},server=on,wait=off',
+                              '-mon', 'chardev=m,mode=control', '-device', 'nosuch'], stderr=full, pass_fds=[listener.fileno()])
+        os.close(full)
+        listener.close()
+        assert not select.select([client], [], [], 0.5)[0], 'the monitor closed before there was a message'
+        with open(out, 'rb') as f:
+            assert b"no device type 'nosuch'" in f.read()
+        assert p.wait(60) == 1
+
+
+@test
 def probe_of_libguestfs():
     """Requests in one burst on standard input that ends at once; replies line by line, no event before the third."""
-    argv = [RHEA, '-display', 'none', '-machine', 'none,accel=kvm:tcg', '-qmp', 'stdio']
-    p = subprocess.run(argv, input=b'{ "execute": "qmp_capabilities" } { "execute": "query-qmp-schema" } { "execute": "quit" }\n',
-                       stdout=subprocess.PIPE, timeout=20)
-    lines = [json.loads(x) for x in p.stdout.splitlines()]
-    assert 'QMP' in lines[0] and lines[1] == {'return': {}} and len(lines[2]['return']) > 50 and p.returncode == 0, lines[:2]
+    kernel = guest(os.path.join(SCRATCH, 'libguestfs'), HALT)  # firmware, of which there is none, does without
+    for machine in (['-machine', 'none,accel=kvm:tcg'], ['-machine', 'accel=kvm:tcg', '-kernel', kernel]):
+        for command in ('query-qmp-schema', 'query-kvm'):
+            p = subprocess.run([RHEA, '-display', 'none', *machine, '-qmp', 'stdio'], timeout=60, stdout=subprocess.PIPE,
+                               input=b'{ "execute": "qmp_capabilities" } { "execute": "%s" } { "execute": "quit" }\n' % command.encode())
+            lines = [json.loads(x) for x in p.stdout.splitlines()]
+            assert 'QMP' in lines[0] and lines[1] == {'return': {}} and p.returncode == 0, lines[:2]
+            data = lines[2]['return']
+            assert 'enabled' in data if command == 'query-kvm' else len(data) > 50, lines[2]
+
+
+@test
+def testdev_ends_the_emulator():
+    """The console of the KVM unit tests: "5q" is exit code 5 << 1 | 1."""
+    code = b''.join(out_byte(0x3f8, x) for x in b'x5q') + HALT
+    with pc(code, '-chardev', 'testdev,id=ctd', '-serial', 'chardev:ctd') as e:
+        c = e.connect()
+        c.run('cont')
+        assert c.event('SHUTDOWN')['data'] == {'guest': True, 'reason': 'guest-shutdown'}
+        assert e.wait() == 11
 
 
 # No machine of today has a bus on which devices come and go; tests/unit/test-object.c has one.
