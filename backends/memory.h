@@ -1,6 +1,7 @@
 /*
  * backends/memory.h: "memory-backend-ram", "-file" and "-memfd": guest RAM with choices about the host memory
- * behind it. "-machine memory-backend=ID" makes one the machine's RAM; a machine without one makes its own.
+ * behind it. "-machine memory-backend=ID" makes one the machine's RAM, "-numa node,memdev=ID" a
+ * part of it; a machine without any makes its own.
  *
  * Locking: big lock.
  *

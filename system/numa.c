@@ -69,8 +69,9 @@ static bool numa_node(KeyValues *kv, GError **error)
     if (node >= MAX_NUMA_NODES || node_given[node]) {
         return error_set(error, node < MAX_NUMA_NODES ? "node %u was given already" : "node %u: the last one is 127", node);
     }
-    if (keyvals_get(kv, "memdev")) {
-        return error_set(error, "memdev= is not supported yet; give the node a size with mem=");
+    if (keyvals_get(kv, "memdev") && keyvals_get(kv, "mem")) {
+        return error_set(error, "mem=%s and memdev=%s: the memory backend has the node's size; leave mem= out", keyvals_get(kv, "mem"),
+                         keyvals_get(kv, "memdev"));
     }
     for (unsigned i = 0; i < kv->items->len; i++) {
         KeyValue *item = keyvals_nth(kv, i);
@@ -84,8 +85,9 @@ static bool numa_node(KeyValues *kv, GError **error)
     node_given[node] = true;
     mem_given[node] = keyvals_get(kv, "mem") != NULL;
     numa->mem[node] = mem;
+    numa->memdev[node] = g_strdup(keyvals_get(kv, "memdev"));
     numa->count = MAX(numa->count, node + 1);
-    return keyvals_check_used(kv, (const char *const[]){"mem", "cpus", "nodeid", NULL}, error);
+    return keyvals_check_used(kv, (const char *const[]){"mem", "memdev", "cpus", "nodeid", NULL}, error);
 }
 
 static bool numa_distance(KeyValues *kv, GError **error)
@@ -143,6 +145,18 @@ OPTION_HANDLER(opt_numa)
 }
 
 /* ---- completing ---- */
+
+/* Either all nodes or none; the sizes are known when the machine takes the backends. */
+static bool check_backends(const NumaConfig *numa, GError **error)
+{
+    for (unsigned i = 1; i < numa->count; i++) {
+        if (!numa->memdev[i] != !numa->memdev[0]) {
+            unsigned with = numa->memdev[0] ? 0 : i, without = numa->memdev[0] ? i : 0;
+            return error_set(error, "-numa: node %u has memdev=%s, node %u has none; give all nodes memdev=, or none", with, numa->memdev[with], without);
+        }
+    }
+    return true;
+}
 
 static bool share_memory(MachineConfig *c, GError **error)
 {
@@ -234,5 +248,5 @@ bool numa_complete(MachineConfig *c, GError **error)
         }
     }
     share_distances(&c->numa);
-    return !c->numa.count || (share_memory(c, error) && share_cpus(c, error));
+    return !c->numa.count || (check_backends(&c->numa, error) && (c->numa.memdev[0] || share_memory(c, error)) && share_cpus(c, error));
 }

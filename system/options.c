@@ -32,9 +32,10 @@ static const OptionRow rows[] = {
      "set the number of initial CPUs to 'n' [default=1] and their topology; parts left out follow\n"
      "from the others, cores first", STAGE_MACHINE, opt_smp},
     {"numa", NULL,
-     "node[,mem=size][,cpus=first[-last]][,nodeid=node] | dist,src=source,dst=destination,val=distance |\n"
+     "node[,mem=size|,memdev=id][,cpus=first[-last]][,nodeid=node] | dist,src=source,dst=destination,val=distance |\n"
      "cpu,node-id=node[,socket-id=x][,die-id=x][,core-id=x][,thread-id=x]",
-     "a NUMA node, the distance of two, or a CPU's place; memory that no node mentions is shared out evenly", STAGE_MACHINE, opt_numa},
+     "a NUMA node, the distance of two, or a CPU's place; memory that no node mentions is shared out evenly;\n"
+     "memdev= of all nodes: their memory is that of these memory backends", STAGE_MACHINE, opt_numa},
     {"m", NULL, "[size=]megs[,slots=n,maxmem=size]",
      "configure guest RAM; suffixes M and G are understood", STAGE_MACHINE, opt_memory},
     {"global", NULL, "driver.property=value",

@@ -8,6 +8,7 @@
 #include "util/report.h"
 
 #define IO_SPACE_SIZE (64 * KiB)
+#define NODE_ALIGN (4 * KiB) /* of NUMA nodes in RAM: a page of any guest is in one node */
 
 MachineConfig machine_config = {.arch = "x86_64"};
 static Machine *current;
@@ -228,6 +229,11 @@ Machine *machine_new(const char *options, GError **error)
 
 /* ---- building ---- */
 
+static bool check_writable(const MemoryBackend *b, GError **error)
+{
+    return b->block->writable || error_set(error, "memory backend '%s' is readonly; RAM cannot be", b->obj.name);
+}
+
 /* The backend that the user named, or one of our own. */
 static MemoryBackend *find_memory(Machine *m, GError **error)
 {
@@ -247,11 +253,51 @@ static MemoryBackend *find_memory(Machine *m, GError **error)
                   m->memory_backend, b->size, m->config->ram_size);
         return NULL;
     }
-    if (b && !b->block->writable) {
-        error_set(error, "-machine memory-backend=%s: it is readonly", m->memory_backend);
-        return NULL;
+    return b && check_writable(b, error) ? b : NULL;
+}
+
+static bool add_node(Machine *m, unsigned node, GError **error)
+{
+    MachineConfig *c = m->config;
+    MemoryBackend *b = memory_backend_find(c->numa.memdev[node], error);
+    if (!b || !check_writable(b, error) || !memory_backend_use(b, &m->obj, &m->node_ram[node], error)) {
+        return false;
     }
-    return b;
+    if (b->size % NODE_ALIGN) {
+        return error_set(error, "the size of the memory backend, %" PRIu64 " bytes, is not a multiple of 4 KiB", b->size);
+    }
+    c->numa.mem[node] = b->size;
+    return true;
+}
+
+/* RAM of the nodes' backends, one behind the other. */
+static bool join_nodes(Machine *m, GError **error)
+{
+    MachineConfig *c = m->config;
+    uint64_t size = 0;
+    if (m->memory_backend) {
+        return error_set(error, "-machine memory-backend=%s: the NUMA nodes' memdev= make up all of the memory; leave one of them out",
+                         m->memory_backend);
+    }
+    m->node_ram = g_new0(MemoryRegion, c->numa.count);
+    for (unsigned i = 0; i < c->numa.count; i++) {
+        if (!add_node(m, i, error)) {
+            g_prefix_error(error, "-numa node,nodeid=%u,memdev=%s: ", i, c->numa.memdev[i]);
+            return false;
+        }
+        size += c->numa.mem[i];
+    }
+    if (c->ram_size_given && c->ram_size != size) {
+        return error_set(error, "-numa: the memory backends of the nodes have %" PRIu64 " bytes together, and -m says %" PRIu64
+                         "; leave -m out or make them equal", size, c->ram_size);
+    }
+    c->ram_size = size;
+    memory_region_init(&m->ram, m->ops->default_ram_id, size);
+    uint64_t at = 0;
+    for (unsigned i = 0; i < c->numa.count; at += c->numa.mem[i++]) {
+        memory_region_add_subregion(&m->ram, at, &m->node_ram[i]);
+    }
+    return true;
 }
 
 static bool make_memory(Machine *m, GError **error)
@@ -264,6 +310,9 @@ static bool make_memory(Machine *m, GError **error)
     }
     if (c->ram_size == 0) {
         c->ram_size = m->ops->default_ram_size ? m->ops->default_ram_size : 128 * MiB;
+    }
+    if (c->numa.count && c->numa.memdev[0]) {
+        return join_nodes(m, error);
     }
     MemoryBackend *b = find_memory(m, error);
     if (!b || !memory_backend_use(b, &m->obj, &m->ram, error)) {

@@ -20,6 +20,7 @@
 typedef struct NumaConfig {
     unsigned count;                    /* of nodes; 0: the machine has none */
     uint64_t mem[MAX_NUMA_NODES];      /* bytes; together ram_size */
+    char *memdev[MAX_NUMA_NODES];      /* ids of the memory backends: of all nodes, or NULL for all */
     uint8_t *cpu_node;                 /* of each of max_cpus CPUs */
     bool has_distances;
     uint8_t distance[MAX_NUMA_NODES][MAX_NUMA_NODES]; /* from, to; 10: itself */
@@ -76,6 +77,7 @@ struct Machine {
     MachineConfig *config;
     MemoryRegion system_memory, system_io; /* roots of address_space_memory / _io */
     MemoryRegion ram;                      /* all of -m, mapped by the machine through aliases */
+    MemoryRegion *node_ram;                /* its parts in order, if NUMA nodes have their own backends */
     char *accel;                           /* "kvm:tcg"; NULL: not said */
     char *memory_backend;                  /* id; NULL: the machine makes its own */
     bool dump_guest_core, mem_merge;

@@ -58,6 +58,8 @@ SHORT_ELF = scratch('short.elf', elf(62, 40))
 BIG = os.path.join(SCRATCH, 'big')
 with open(BIG, 'wb') as sparse:
     sparse.truncate(2 << 30)
+MEMORY = (f'-object memory-backend-ram,id=a,size=64M -object memory-backend-ram,id=b,size=64M -object memory-backend-ram,id=odd,size={(64 << 20) + 512} '
+          f'-object memory-backend-file,id=ro,mem-path={BIG},size=64M,readonly=on -object iothread,id=null0 ')
 READONLY = os.path.join(SCRATCH, 'missing-folder', 'serial.log')
 
 # arguments → exit code, texts that must appear (in stderr for code 1, else stdout)
@@ -114,7 +116,12 @@ CASES = [
     ('-M none -daemonize -serial stdio', 1, ['-serial stdio', '-daemonize']), ('-M none -daemonize -qmp stdio', 1, ['-qmp stdio', '-daemonize']),
     ('-numa node -M none', 1, ['-numa', "'none'"]), ('-numa node -M pc,acpi=off', 1, ['-numa', 'acpi=on']), ('-numa bogus', 1, ['bogus', 'node, dist']),
     ('-numa node,mem=100', 1, ['100 MiB', '128 MiB']), ('-numa node,cpus=4', 1, ['node 0', '-smp']), ('-numa node,cpus=3-1', 1, ['3-1', 'FIRST-LAST']),
-    ('-numa node,nodeid=1', 1, ['node 0 is missing']), ('-numa node,nodeid=128', 1, ['128']), ('-numa node,memdev=x', 1, ['memdev', 'not supported yet']),
+    ('-numa node,nodeid=1', 1, ['node 0 is missing']), ('-numa node,nodeid=128', 1, ['128']), ('-numa node,memdev=x', 1, ["nodeid=0,memdev=x", "'x'"]),
+    ('-numa node,memdev=x,mem=1M', 1, ['mem=1M', 'memdev=x']), ('-numa node,memdev=x -numa node', 1, ['node 0', 'memdev=x', 'node 1']),
+    ('-numa node -numa node,memdev=x', 1, ['node 1', 'memdev=x', 'node 0']), (MEMORY + '-numa node,memdev=a -m 128', 1, ['67108864', '134217728', '-m']),
+    (MEMORY + '-numa node,memdev=a -numa node,memdev=a', 1, ['nodeid=1,memdev=a', 'in use already']), (MEMORY + '-numa node,memdev=odd', 1, ['memdev=odd', '67109376', '4 KiB']),
+    (MEMORY + '-numa node,memdev=a -M pc,memory-backend=b', 1, ['memory-backend=b', 'memdev=']), (MEMORY + '-numa node,memdev=null0', 1, ["'null0'"]),
+    (MEMORY + '-numa node,memdev=a -M pc,memory-backend=a', 1, ['memory-backend=a', 'memdev=']), (MEMORY + '-numa node,memdev=ro', 1, ['memdev=ro', 'readonly']),
     ('-numa node -numa node,nodeid=0', 1, ['node 0', 'already']), ('-numa cpu,node-id=0,core-id=0', 1, ['node-id=0', 'no such node']),
     ('-numa node,cpus=0 -numa node,cpus=0', 1, ['CPU 0', 'already']), ('-numa node -numa cpu,node-id=0', 1, ['socket-id']),
     ('-numa node -numa cpu,node-id=0,core-id=9', 1, ['node 0', '-smp']), ('-numa node -numa node -numa dist,src=0,dst=1,val=10', 1, ['val=10', '11']),

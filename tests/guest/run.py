@@ -49,6 +49,9 @@ CASES = {
                  options=['-numa', 'node,cpus=0,cpus=2,mem=2G', '-numa', 'node,cpus=1', '-numa', 'cpu,node-id=1,core-id=3', '-numa', 'dist,src=0,dst=1,val=15']),
     'numa-sockets': case(smp='4,sockets=2', m=600, selftest=False, nodes=[('0-1', 100, '10 20'), ('2-3', 500, '20 10')],
                          options=['-numa', 'node,mem=100', '-numa', 'node']),
+    'numa-memdev': case(smp=2, m=4096, nodes=[('0', 1536, '10 20'), ('1', 2560, '20 10')],
+                        options=['-object', 'memory-backend-memfd,id=high,size=2560M', '-object', 'memory-backend-ram,id=low,size=1536M',
+                                 '-numa', 'node,memdev=low,cpus=0', '-numa', 'node,memdev=high,cpus=1']),
     'shell': case(end='shell', selftest=False, shell=['echo answer $((6*7))', 'exit']),
 }
 

@@ -101,6 +101,28 @@ def memory_is_the_machines():
 
 
 @test
+def memory_is_the_nodes():
+    """RAM is made of the nodes' backends in the order of the nodes: what is at 4 MiB is the second one's first page."""
+    paths = [os.path.join(SCRATCH, f'node{i}') for i in range(2)]
+    args = []
+    for i, size in ((1, 60), (0, 4)):
+        if os.path.exists(paths[i]):
+            os.remove(paths[i])
+        args += ['-object', f'memory-backend-file,id=m{i},size={size}M,mem-path={paths[i]},share=on', '-numa', f'node,nodeid={i},memdev=m{i}']
+    with pc(*args, memory=None) as e:
+        c = e.connect()
+        assert c.run('query-memory-size-summary') == {'base-memory': 64 * MB}
+        c.run('cont')
+        with open(paths[1], 'r+b') as f, mmap.mmap(f.fileno(), 60 * MB) as m:
+            deadline = time.time() + 30
+            while m[:4] != b'RAM!' and time.time() < deadline:
+                time.sleep(0.01)
+            assert m[:4] == b'RAM!'
+        assert '4 MB' in c.run('human-monitor-command', {'command-line': 'info numa'})
+        fails(c, 'object-del', {'id': 'm1'}, text='in use')
+
+
+@test
 def memory_kinds():
     with none() as e:
         c = e.connect()
