@@ -199,8 +199,10 @@ bool dump_kdump(Dump *d, GError **error)
     Kdump k = {.d = d, .frames = (last->pa + last->size - 1) / BLOCK + 1};
     k.sub_blocks = (SUB_HEADER_BYTES + d->notes->len + BLOCK - 1) / BLOCK;
     k.bitmap_blocks = (k.frames + 8 * BLOCK - 1) / (8 * BLOCK);
-    g_autoptr(GArray) descriptors = k.descriptors = g_array_new(FALSE, FALSE, sizeof(Descriptor));
-    g_autoptr(GByteArray) data = k.data = g_byte_array_new();
+    g_autoptr(GArray) descriptors = g_array_new(FALSE, FALSE, sizeof(Descriptor));
+    g_autoptr(GByteArray) data = g_byte_array_new();
+    k.descriptors = descriptors;
+    k.data = data;
     if (!begin(&k, error) || !write_headers(&k, error) || !write_bitmaps(&k, error)) {
         return false;
     }

@@ -64,7 +64,9 @@ static void show_places(GString *out, json_t *reply)
 static void show_name(GString *out, json_t *reply)
 {
     const char *name = text(reply, "name");
-    g_string_append_printf(out, name ? "%s\n" : "", name);
+    if (name) {
+        g_string_append_printf(out, "%s\n", name);
+    }
 }
 
 static void show_uuid(GString *out, json_t *reply)
