@@ -352,9 +352,11 @@ TlsCreds *tls_creds_find(const char *id, bool server, GError **error)
     return (TlsCreds *)obj;
 }
 
-bool tls_creds_apply(TlsCreds *c, gnutls_session_t session, GError **error)
+bool tls_creds_apply(TlsCreds *c, gnutls_session_t session, const char *host, GError **error)
 {
-    const char *extra = c->kind == GNUTLS_CRD_ANON ? ":+ANON-ECDH:+ANON-DH" : c->kind == GNUTLS_CRD_PSK ? ":+ECDHE-PSK:+DHE-PSK:+PSK" : "";
+    /* Only what these credentials serve: gnutls may choose others if the peer offers them, and fails then. */
+    const char *extra = c->kind == GNUTLS_CRD_ANON  ? ":-KX-ALL:+ANON-ECDH:+ANON-DH"
+                        : c->kind == GNUTLS_CRD_PSK ? ":-KX-ALL:+ECDHE-PSK:+DHE-PSK:+PSK" : "";
     g_autofree char *priority = g_strconcat(c->priority ? c->priority : "NORMAL", extra, NULL);
     if (!ok(c, gnutls_priority_set_direct(session, priority, NULL), priority, error) ||
         !ok(c, gnutls_credentials_set(session, c->kind, c->credentials), "credentials", error)) {
@@ -362,6 +364,12 @@ bool tls_creds_apply(TlsCreds *c, gnutls_session_t session, GError **error)
     }
     if (c->kind == GNUTLS_CRD_CERTIFICATE && is_server(c)) {
         gnutls_certificate_server_set_request(session, c->verify_peer ? GNUTLS_CERT_REQUIRE : GNUTLS_CERT_IGNORE);
+    }
+    if (c->kind == GNUTLS_CRD_CERTIFICATE && c->verify_peer) {
+        gnutls_session_set_verify_cert(session, host, 0);
+    }
+    if (host && !g_hostname_is_ip_address(host)) {
+        return ok(c, gnutls_server_name_set(session, GNUTLS_NAME_DNS, host, strlen(host)), host, error);
     }
     return true;
 }

@@ -10,5 +10,6 @@
 
 typedef struct TlsCreds TlsCreds;
 TlsCreds *tls_creds_find(const char *id, bool server, GError **error);
-/* Priority, credentials and what is asked of the peer, for a session that was just initialised. */
-bool tls_creds_apply(TlsCreds *c, gnutls_session_t session, GError **error) WARN_UNUSED;
+/* Priority, credentials and what is asked of the peer, for a session that was just initialised. host: whom a server's
+ * certificate must name, which outlives the handshake; NULL on the server's side. */
+bool tls_creds_apply(TlsCreds *c, gnutls_session_t session, const char *host, GError **error) WARN_UNUSED;

@@ -75,6 +75,7 @@ typedef struct FdPair {
     /* How to read and write; NULL: read(2), write(2). -1 with errno, as they do. */
     ssize_t (*read)(Chardev *chr, void *buf, size_t len);
     ssize_t (*write)(Chardev *chr, const void *buf, size_t len);
+    bool (*pending)(Chardev *chr); /* `read` has bytes, though `in` may have none; NULL: never */
 } FdPair;
 void fd_pair_init(FdPair *io, Chardev *chr, int in, int out, bool owned);
 void fd_pair_close(FdPair *io);

@@ -442,15 +442,15 @@ void chardev_event(Chardev *chr, ChardevEvent event)
 
 void chardev_set_open(Chardev *chr, bool open)
 {
-    if (chr->open == open) {
-        return;
-    }
+    bool changes = chr->open != open, drops = !open && chr->queue->len;
     chr->open = open;
     if (!open) {
         g_byte_array_set_size(chr->queue, 0);
     }
-    chardev_event(chr, open ? CHARDEV_OPENED : CHARDEV_CLOSED);
-    if (chr->fe && chr->fe->writable) {
+    if (changes) {
+        chardev_event(chr, open ? CHARDEV_OPENED : CHARDEV_CLOSED);
+    }
+    if ((changes || drops) && chr->fe && chr->fe->writable) {
         chr->fe->writable(chr->fe->opaque); /* waiting for room has ended either way */
     }
 }

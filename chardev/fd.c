@@ -54,16 +54,16 @@ static gboolean end_of_input(FdPair *io)
     return G_SOURCE_REMOVE;
 }
 
-static gboolean input_ready(gint fd, GIOCondition condition, gpointer opaque)
+/* False: there is no watch any more. */
+static gboolean input_piece(FdPair *io)
 {
-    FdPair *io = opaque;
     uint8_t buf[READ_CHUNK];
     int room = MIN(chardev_can_receive(io->chr), READ_CHUNK);
     if (room <= 0) {
         io->in_watch = 0; /* until accept_input */
         return G_SOURCE_REMOVE;
     }
-    ssize_t n = io->read ? io->read(io->chr, buf, room) : read(fd, buf, room);
+    ssize_t n = io->read ? io->read(io->chr, buf, room) : read(io->in, buf, room);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
         return G_SOURCE_CONTINUE;
     }
@@ -75,9 +75,39 @@ static gboolean input_ready(gint fd, GIOCondition condition, gpointer opaque)
     return io->in_watch == watch ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE; /* closed meanwhile */
 }
 
+static bool pending(FdPair *io)
+{
+    return io->pending && io->pending(io->chr);
+}
+
+static gboolean input_ready(gint fd, GIOCondition condition, gpointer opaque)
+{
+    FdPair *io = opaque;
+    gboolean more;
+    do {
+        more = input_piece(io);
+    } while (more && pending(io));
+    return more;
+}
+
+static gboolean input_pending(gpointer opaque)
+{
+    FdPair *io = opaque;
+    if (input_ready(io->in, G_IO_IN, io)) {
+        io->in_watch = 0; /* from now on the descriptor tells */
+        fd_pair_accept_input(io);
+    }
+    return G_SOURCE_REMOVE;
+}
+
 void fd_pair_accept_input(FdPair *io)
 {
-    if (io->in >= 0 && !io->in_watch && !io->at_eof && chardev_can_receive(io->chr) > 0) {
+    if (io->in < 0 || io->in_watch || io->at_eof || chardev_can_receive(io->chr) <= 0) {
+        return;
+    }
+    if (pending(io)) {
+        io->in_watch = g_idle_add_full(G_PRIORITY_DEFAULT, input_pending, io, NULL);
+    } else {
         io->in_watch = g_unix_fd_add(io->in, G_IO_IN | G_IO_HUP | G_IO_ERR, input_ready, io);
     }
 }

@@ -1,7 +1,8 @@
 /*
  * chardev/socket.c: UNIX and TCP stream sockets, as client (with reconnect=) or server (one client at
  * a time; listens again when it leaves). File descriptors that arrive by SCM_RIGHTS are kept for the
- * front end. With telnet=on the telnet protocol's negotiation is answered and removed (RFC 854).
+ * front end. With telnet=on the telnet protocol's negotiation is answered and removed (RFC 854). With tls-creds= a
+ * connection counts as open once its handshake is through; what is written meanwhile is queued.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -15,11 +16,13 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include "chardev/tls.h"
 
 #define IAC 255 /* telnet: interpret as command */
 #define TELNET_BREAK 243
 #define TELNET_WILL 251
 #define TELNET_DONT 254
+#define HANDSHAKE_S 10 /* a peer that takes longer makes room for others */
 
 typedef struct {
     Chardev chr;
@@ -36,6 +39,11 @@ typedef struct {
     int received_fd;
     unsigned telnet_skip;  /* bytes of a command still to come: 2 = command, 1 = option */
     bool iac_half;         /* one of two IAC bytes was sent */
+    Object *creds;         /* of TLS; NULL: without */
+    char *host;            /* a TLS client: whom the server's certificate must name */
+    TlsSession *tls;       /* of the connection */
+    int handshake_fd;      /* the connection until it is open, then -1 */
+    guint handshake_watch, handshake_timer;
 } SocketChardev;
 
 static void start_listening(SocketChardev *s);
@@ -43,9 +51,27 @@ static gboolean reconnect(gpointer opaque);
 
 /* ---- connection ---- */
 
+static void end_handshake(SocketChardev *s)
+{
+    g_clear_handle_id(&s->handshake_watch, g_source_remove);
+    g_clear_handle_id(&s->handshake_timer, g_source_remove);
+    s->handshake_fd = -1;
+}
+
+static void close_connection(SocketChardev *s)
+{
+    int fd = s->handshake_fd;
+    g_clear_pointer(&s->tls, tls_session_free);
+    end_handshake(s);
+    if (fd >= 0) {
+        close(fd);
+    }
+    fd_pair_close(&s->io);
+}
+
 static void drop_connection(SocketChardev *s)
 {
-    fd_pair_close(&s->io);
+    close_connection(s);
     chardev_set_open(&s->chr, false);
     if (s->server) {
         start_listening(s);
@@ -154,15 +180,27 @@ static ssize_t socket_send(Chardev *chr, const void *buf, size_t len)
     return 1;
 }
 
-static void connected(SocketChardev *s, int fd)
+static ssize_t tls_recv(Chardev *chr, void *buf, size_t len)
 {
-    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-    if (s->family != AF_UNIX && s->nodelay) {
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-    }
+    return tls_session_read(((SocketChardev *)chr)->tls, buf, len);
+}
+
+static ssize_t tls_send(Chardev *chr, const void *buf, size_t len)
+{
+    return tls_session_write(((SocketChardev *)chr)->tls, buf, len);
+}
+
+static bool tls_pending(Chardev *chr)
+{
+    return tls_session_pending(((SocketChardev *)chr)->tls);
+}
+
+static void opened(SocketChardev *s, int fd)
+{
     fd_pair_init(&s->io, &s->chr, fd, fd, true);
-    s->io.read = socket_recv;
-    s->io.write = socket_send;
+    s->io.read = s->tls ? tls_recv : socket_recv;
+    s->io.write = s->tls ? tls_send : socket_send;
+    s->io.pending = s->tls ? tls_pending : NULL;
     s->io.on_eof = socket_eof;
     s->telnet_skip = 0;
     s->iac_half = false;
@@ -172,6 +210,68 @@ static void connected(SocketChardev *s, int fd)
     }
     chardev_set_open(&s->chr, true);
     fd_pair_accept_input(&s->io);
+    if (s->chr.queue->len) {
+        fd_pair_watch_output(&s->io);
+    }
+}
+
+/* ---- TLS handshake ---- */
+
+static void refuse(SocketChardev *s, const char *reason)
+{
+    report_warn("chardev '%s': TLS handshake on %s failed: %s", s->chr.id ? s->chr.id : "", s->address, reason);
+    drop_connection(s);
+}
+
+static gboolean handshake_late(gpointer opaque)
+{
+    refuse(opaque, "the peer takes too long");
+    return G_SOURCE_REMOVE;
+}
+
+static gboolean go_on_handshake(gint fd, GIOCondition condition, gpointer opaque)
+{
+    SocketChardev *s = opaque;
+    g_autoptr(GError) error = NULL;
+    g_clear_handle_id(&s->handshake_watch, g_source_remove);
+    switch (tls_session_handshake(s->tls, &error)) {
+    case TLS_WAITING:
+        s->handshake_watch = g_unix_fd_add(fd, tls_session_waits_for(s->tls), go_on_handshake, s);
+        break;
+    case TLS_READY:
+        end_handshake(s);
+        opened(s, fd);
+        break;
+    default:
+        refuse(s, error->message);
+    }
+    return G_SOURCE_REMOVE;
+}
+
+static void begin_handshake(SocketChardev *s, int fd)
+{
+    g_autoptr(GError) error = NULL;
+    s->handshake_fd = fd;
+    s->tls = tls_session_new(s->creds, fd, s->host, &error);
+    if (!s->tls) {
+        refuse(s, error->message);
+        return;
+    }
+    s->handshake_timer = g_timeout_add_seconds(HANDSHAKE_S, handshake_late, s);
+    go_on_handshake(fd, 0, s);
+}
+
+static void connected(SocketChardev *s, int fd)
+{
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    if (s->family != AF_UNIX && s->nodelay) {
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+    }
+    if (s->creds) {
+        begin_handshake(s, fd);
+    } else {
+        opened(s, fd);
+    }
 }
 
 /* ---- server ---- */
@@ -353,7 +453,11 @@ static void socket_close(Chardev *chr)
     SocketChardev *s = (SocketChardev *)chr;
     g_clear_handle_id(&s->listen_watch, g_source_remove);
     g_clear_handle_id(&s->reconnect_timer, g_source_remove);
-    fd_pair_close(&s->io);
+    close_connection(s);
+    if (s->creds) {
+        object_unref(s->creds);
+    }
+    g_free(s->host);
     if (s->listen_fd >= 0) {
         close(s->listen_fd);
         if (s->unlink_path) {
@@ -393,6 +497,26 @@ static bool read_options(SocketChardev *s, KeyValues *kv, GError **error)
     return true;
 }
 
+/* Names that certificates can be held against are those of TCP. */
+static bool read_tls_options(SocketChardev *s, KeyValues *kv, GError **error)
+{
+    const char *id = keyvals_get(kv, "tls-creds"), *authz = keyvals_get(kv, "tls-authz"), *host = keyvals_get(kv, "host");
+    if (authz) {
+        return error_set(error, "chardev socket: tls-authz=%s is not supported yet; tls-creds-x509 with verify-peer=on lets in whom its"
+                         " ca-cert.pem vouches for", authz);
+    }
+    if (!id) {
+        return true;
+    }
+    const char *other = s->path ? "path=" : s->telnet ? "telnet=on" : !s->server && keyvals_get(kv, "fd") ? "fd= of a client" : NULL;
+    if (other) {
+        return error_set(error, "chardev socket: tls-creds=%s cannot be with %s; TLS is for host= and port=", id, other);
+    }
+    s->host = s->server ? NULL : g_strdup(host && *host ? host : "localhost");
+    s->creds = tls_credentials_get(id, s->server, error);
+    return s->creds != NULL;
+}
+
 static bool establish(SocketChardev *s, KeyValues *kv, GError **error)
 {
     unsigned fd;
@@ -417,8 +541,8 @@ static bool establish(SocketChardev *s, KeyValues *kv, GError **error)
 static bool socket_open(Chardev *chr, KeyValues *kv, GError **error)
 {
     SocketChardev *s = (SocketChardev *)chr;
-    s->listen_fd = s->received_fd = s->io.in = s->io.out = -1;
-    if (!read_options(s, kv, error) || !establish(s, kv, error)) {
+    s->listen_fd = s->received_fd = s->handshake_fd = s->io.in = s->io.out = -1;
+    if (!read_options(s, kv, error) || !read_tls_options(s, kv, error) || !establish(s, kv, error)) {
         socket_close(chr);
         return false;
     }
@@ -427,7 +551,8 @@ static bool socket_open(Chardev *chr, KeyValues *kv, GError **error)
 
 static int socket_write(Chardev *chr, const uint8_t *buf, int len)
 {
-    return fd_pair_write(&((SocketChardev *)chr)->io, buf, len); /* without a peer: takes and drops all */
+    SocketChardev *s = (SocketChardev *)chr;
+    return s->handshake_fd >= 0 ? 0 : fd_pair_write(&s->io, buf, len); /* without a peer: takes and drops all */
 }
 
 static void socket_watch_output(Chardev *chr)
@@ -460,7 +585,8 @@ static const ChardevOption socket_options[] = {
     {"fd", "a socket inherited from the parent process"}, {"server", "on: listen (default off: connect)"},
     {"wait", "server: off: go on without a client (default on)"}, {"nodelay", "TCP: send small pieces at once"},
     {"delay", "the opposite of nodelay"}, {"telnet", "speak telnet"},
-    {"reconnect", "client: seconds between attempts, 0: do not"}, {NULL, NULL}};
+    {"reconnect", "client: seconds between attempts, 0: do not"}, {"tls-creds", "TCP: speak TLS, by these credentials (-object)"},
+    {NULL, NULL}};
 
 CHARDEV_KIND(socket, .name = "socket", .summary = "UNIX or TCP socket", .options = socket_options,
              .size = sizeof(SocketChardev), .open = socket_open, .close = socket_close, .write = socket_write,

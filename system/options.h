@@ -54,6 +54,7 @@ struct CommandLine {
     const char *arch;            /* the target: by argv[0], else x86_64 */
     GArray *given;               /* of GivenOption */
     bool done;                   /* a help text was printed: leave with exit code 0 */
+    bool early_objects;          /* STAGE_OBJECT is run for those that chardevs name */
 
     char *machine_type;          /* NULL: the arch's default */
     GPtrArray *machine_props;    /* of KeyValue* */

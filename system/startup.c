@@ -1,7 +1,7 @@
 /*
  * system/startup.c: see startup.h. The stages of the command line interleaved with what they need:
- * process → machine type and accelerator → chardevs → objects → serial ports and monitors → the
- * machine → devices.
+ * process → machine type and accelerator → objects that chardevs name → chardevs → other objects →
+ * serial ports and monitors → the machine → devices.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -149,10 +149,25 @@ static bool default_frontends(CommandLine *cl, GError **error)
 
 /* ---- objects and devices ---- */
 
+static bool for_chardevs(const char *name)
+{
+    const ObjectType *type = name ? object_type_find(name) : NULL;
+    return type && (object_type_is(type, "tls-creds") || object_type_is(type, "secret_common"));
+}
+
 OPTION_HANDLER(opt_object)
 {
     g_autoptr(KeyValues) kv = keyvals_parse(arg, "qom-type", error);
-    return kv && user_object_add(kv, error);
+    return kv && (for_chardevs(keyvals_get(kv, "qom-type")) != cl->early_objects || user_object_add(kv, error));
+}
+
+/* Some name chardevs, others are named by chardevs. */
+static bool make_early_objects(CommandLine *cl, GError **error)
+{
+    cl->early_objects = true;
+    bool ok = options_run(cl, STAGE_OBJECT, error);
+    cl->early_objects = false;
+    return ok;
 }
 
 OPTION_HANDLER(opt_device)
@@ -342,7 +357,7 @@ static bool start_accel(CommandLine *cl, GError **error)
 
 static bool build(CommandLine *cl, GError **error)
 {
-    if (!options_run(cl, STAGE_CHARDEV, error) || cl->done) {
+    if (!make_early_objects(cl, error) || !options_run(cl, STAGE_CHARDEV, error) || cl->done) {
         return cl->done;
     }
     if (!property_check_globals(error) || !check_boot_options(error) || !start_accel(cl, error) ||

@@ -1,0 +1,123 @@
+/*
+ * chardev/tls.c: see tls.h. Protocol and cryptography are gnutls'.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "chardev/tls.h"
+#include "util/report.h"
+
+#ifndef CONFIG_GNUTLS
+Object *tls_credentials_get(const char *id, bool server, GError **error)
+{
+    error_set(error, "parameter 'tls-creds=%s': this build has no TLS; it comes with gnutls", id);
+    return NULL;
+}
+#else
+#include "backends/tls_creds.h"
+
+struct TlsSession {
+    gnutls_session_t gnutls;
+    bool established;
+    bool in_flight; /* gnutls has a record that the socket did not take */
+};
+
+Object *tls_credentials_get(const char *id, bool server, GError **error)
+{
+    TlsCreds *creds = tls_creds_find(id, server, error);
+    return creds ? object_ref((Object *)creds) : NULL;
+}
+
+TlsSession *tls_session_new(Object *credentials, int fd, const char *host, GError **error)
+{
+    TlsSession *s = g_new0(TlsSession, 1);
+    int rc = gnutls_init(&s->gnutls, (host ? GNUTLS_CLIENT : GNUTLS_SERVER) | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL);
+    if (rc < 0) {
+        g_free(s);
+        error_set(error, "%s", gnutls_strerror(rc));
+        return NULL;
+    }
+    if (!tls_creds_apply((TlsCreds *)credentials, s->gnutls, host, error)) {
+        tls_session_free(s);
+        return NULL;
+    }
+    gnutls_transport_set_int(s->gnutls, fd);
+    return s;
+}
+
+void tls_session_free(TlsSession *s)
+{
+    if (s) {
+        if (s->established) {
+            gnutls_bye(s->gnutls, GNUTLS_SHUT_WR);
+        }
+        gnutls_deinit(s->gnutls);
+        g_free(s);
+    }
+}
+
+/* ---- handshake ---- */
+
+static void explain(TlsSession *s, int rc, GError **error)
+{
+    gnutls_datum_t text = {0};
+    if (rc == GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR &&
+        gnutls_certificate_verification_status_print(gnutls_session_get_verify_cert_status(s->gnutls), GNUTLS_CRT_X509, &text, 0) >= 0) {
+        error_set(error, "%s", g_strchomp((char *)text.data));
+        gnutls_free(text.data);
+    } else if (rc == GNUTLS_E_FATAL_ALERT_RECEIVED) {
+        const char *alert = gnutls_alert_get_name(gnutls_alert_get(s->gnutls));
+        error_set(error, "the peer refuses: %s", alert ? alert : gnutls_strerror(rc));
+    } else {
+        error_set(error, "%s", gnutls_strerror(rc));
+    }
+}
+
+TlsProgress tls_session_handshake(TlsSession *s, GError **error)
+{
+    int rc = gnutls_handshake(s->gnutls);
+    if (rc >= 0) {
+        s->established = true;
+        return TLS_READY;
+    }
+    if (!gnutls_error_is_fatal(rc)) {
+        return TLS_WAITING;
+    }
+    gnutls_alert_send_appropriate(s->gnutls, rc);
+    explain(s, rc, error);
+    return TLS_FAILED;
+}
+
+GIOCondition tls_session_waits_for(const TlsSession *s)
+{
+    return gnutls_record_get_direction(s->gnutls) ? G_IO_OUT : G_IO_IN;
+}
+
+/* ---- data ---- */
+
+static ssize_t result(ssize_t n)
+{
+    if (n < 0) {
+        errno = n == GNUTLS_E_INTERRUPTED ? EINTR : gnutls_error_is_fatal((int)n) ? EIO : EAGAIN; /* a new handshake, too, is not begun */
+        return -1;
+    }
+    return n;
+}
+
+ssize_t tls_session_read(TlsSession *s, void *buf, size_t len)
+{
+    return result(gnutls_record_recv(s->gnutls, buf, len));
+}
+
+ssize_t tls_session_write(TlsSession *s, const void *buf, size_t len)
+{
+    /* Without data: the record that gnutls has kept, and its length as the answer. */
+    ssize_t n = s->in_flight ? gnutls_record_send(s->gnutls, NULL, 0) : gnutls_record_send(s->gnutls, buf, len);
+    s->in_flight = n == GNUTLS_E_AGAIN || n == GNUTLS_E_INTERRUPTED;
+    return result(n);
+}
+
+bool tls_session_pending(const TlsSession *s)
+{
+    return gnutls_record_check_pending(s->gnutls) > 0;
+}
+#endif
