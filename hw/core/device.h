@@ -136,7 +136,9 @@ typedef struct StateDesc {
  * loading checks everything; a mismatch is an error that names section and field. */
 void state_save(const StateDesc *desc, const char *section, void *obj, GByteArray *out);
 bool state_load(const StateDesc *desc, const char *section, void *obj, const uint8_t *data, size_t len, GError **error) WARN_UNUSED;
-/* Whole machine: every realized device and registered state, in tree order. */
+/* Whole machine: the virtual clock, registered state, every realized device in tree order. The machine
+ * stands still; whoever calls has the accelerator's registers synchronized (migration/machine_file.h does
+ * all that, and RAM). After a failed load the machine's state is anything: it must not run. */
 void machine_state_save(GByteArray *out);
 bool machine_state_load(const uint8_t *data, size_t len, GError **error) WARN_UNUSED;
 /* One device: its register files and the state of each type in its chain. Load errors name the device. */

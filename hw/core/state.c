@@ -5,7 +5,7 @@
  *   body    := field* ('S' name:str version:u16 length:u32 body[length])*     S: optional sections
  *   field   := kind:u8 name:str size:u32 num:u32 data
  *   str     := length:u8 bytes
- *   machine := "RHEA" format:u32 (path:str16 length:u32 section*)* 'E' crc:u32
+ *   machine := "RHEA" format:u32 section* ('D' path:str16 length:u32 section*)* 'E' crc:u32
  *
  * Numbers are little-endian. Data of ints and arrays is num × size bytes; of a buffer, size bytes; of a
  * timer its deadline as i64; of a struct, num times (version:u16 length:u32 body[length]). The checksum
@@ -16,6 +16,7 @@
  */
 #include "hw/core/object_internal.h"
 #include "hw/core/clock.h"
+#include "util/crc32c.h"
 #include "util/report.h"
 
 #define STATE_FORMAT 1
@@ -23,23 +24,6 @@
 #define TAG_SUBSECTION 'S'
 #define TAG_DEVICE 'D'
 #define TAG_END 'E'
-
-/* CRC-32C, bit by bit over nibbles: small, and fast enough for state that is not RAM. */
-static uint32_t crc32c(const uint8_t *p, size_t len)
-{
-    static const uint32_t table[16] = {
-        0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1, 0x417b1dbc, 0x5125dad3, 0x61c69362, 0x7198540d,
-        0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9, 0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75,
-    };
-    uint32_t crc = ~0u;
-
-    while (len--) {
-        crc ^= *p++;
-        crc = (crc >> 4) ^ table[crc & 15];
-        crc = (crc >> 4) ^ table[crc & 15];
-    }
-    return ~crc;
-}
 
 /* ---- writing ---- */
 
@@ -177,7 +161,7 @@ static void save_section(const StateDesc *desc, const char *name, unsigned insta
     start = begin_length(out);
     state_save_body(desc, obj, out);
     end_length(out, start);
-    put_u32(out, crc32c(out->data + from, out->len - from));
+    put_u32(out, crc32c(0, out->data + from, out->len - from));
 }
 
 void state_save(const StateDesc *desc, const char *section, void *obj, GByteArray *out)
@@ -420,7 +404,7 @@ static bool load_body(Cursor *c, const StateDesc *desc, unsigned version, void *
 
 static bool check_crc(Cursor *c, const uint8_t *from, GError **error)
 {
-    uint32_t want = crc32c(from, c->p - from);
+    uint32_t want = crc32c(0, from, c->p - from);
     uint64_t crc;
 
     if (!take_num(c, 4, &crc, error)) {
@@ -539,7 +523,30 @@ bool device_state_load(Device *dev, const uint8_t *data, size_t len, GError **er
     return device_load_cursor(dev, &c, error);
 }
 
-/* ---- the whole machine ---- */
+/* ---- the whole machine: the clock and the CPUs before the devices, whose timers look at both ---- */
+
+typedef struct {
+    int64_t virtual_ns;
+} ClockState;
+
+static void clock_pre_save(void *obj)
+{
+    ((ClockState *)obj)->virtual_ns = clock_now(CLOCK_VIRTUAL_NS);
+}
+
+static bool clock_post_load(void *obj, unsigned version, GError **error)
+{
+    int64_t ns = ((ClockState *)obj)->virtual_ns;
+
+    if (ns < 0 || ns > INT64_MAX / 2) {
+        return error_set(error, "the virtual clock's %" PRId64 " ns are out of range", ns);
+    }
+    clock_virtual_set(ns);
+    return true;
+}
+
+static const StateField clock_fields[] = {STATE_I64(ClockState, virtual_ns)};
+static const StateDesc clock_desc = STATE(1, clock_fields, .pre_save = clock_pre_save, .post_load = clock_post_load);
 
 typedef struct {
     char *section;
@@ -590,17 +597,19 @@ static void save_device(Device *dev, void *opaque)
 void machine_state_save(GByteArray *out)
 {
     guint from = out->len;
+    ClockState clock;
 
     put(out, "RHEA", 4);
     put_u32(out, STATE_FORMAT);
-    devices_foreach(object_root(), save_device, out);
+    save_section(&clock_desc, "clock", 0, &clock, out);
     for (guint i = 0; registered && i < registered->len; i++) {
         const Registered *r = g_ptr_array_index(registered, i);
 
         save_section(r->desc, r->section, r->instance, r->obj, out);
     }
+    devices_foreach(object_root(), save_device, out);
     put_u8(out, TAG_END);
-    put_u32(out, crc32c(out->data + from, out->len - from));
+    put_u32(out, crc32c(0, out->data + from, out->len - from));
 }
 
 static void collect_device(Device *dev, void *opaque)
@@ -629,18 +638,22 @@ static bool load_one_device(Cursor *c, Device *dev, GError **error)
 static bool load_all(Cursor *c, GError **error)
 {
     g_autoptr(GPtrArray) devices = g_ptr_array_new();
+    ClockState clock;
     uint64_t tag;
 
-    devices_foreach(object_root(), collect_device, devices);
-    for (guint i = 0; i < devices->len; i++) {
-        if (!load_one_device(c, g_ptr_array_index(devices, i), error)) {
-            return false;
-        }
+    if (!load_section(c, &clock_desc, "clock", 0, &clock, error)) {
+        return false;
     }
     for (guint i = 0; registered && i < registered->len; i++) {
         const Registered *r = g_ptr_array_index(registered, i);
 
         if (!load_section(c, r->desc, r->section, r->instance, r->obj, error)) {
+            return false;
+        }
+    }
+    devices_foreach(object_root(), collect_device, devices);
+    for (guint i = 0; i < devices->len; i++) {
+        if (!load_one_device(c, g_ptr_array_index(devices, i), error)) {
             return false;
         }
     }
@@ -664,7 +677,7 @@ bool machine_state_load(const uint8_t *data, size_t len, GError **error)
     if (memcmp(magic, "RHEA", 4) != 0 || format != STATE_FORMAT) {
         return error_set(error, "this is not saved machine state of format %u", STATE_FORMAT);
     }
-    if (len < 12 || crc32c(data, len - 4) != ldl_le(data + len - 4)) {
+    if (len < 12 || crc32c(0, data, len - 4) != ldl_le(data + len - 4)) {
         return damaged(&c, error, "checksum mismatch, the data is damaged");
     }
     c.end -= 4;

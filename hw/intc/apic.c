@@ -989,6 +989,11 @@ static void apic_nmi_set(void *opaque, unsigned n, bool level)
     }
 }
 
+void apic_note_intr(bool level)
+{
+    bus.intr = level;
+}
+
 Irq *apic_intr_line(void)
 {
     static Irq line = { apic_intr_set };
@@ -1058,6 +1063,7 @@ void apic_import_page(Device *dev, const uint8_t *page, uint64_t base, uint64_t 
     }
     s->initial_count = page_get(page, APIC_TMICT);
     s->divide = page_get(page, APIC_TDCR) & 0xb;
+    s->lint[0] = bus.intr;
     apic_import_timer(s, page_get(page, APIC_TMCCT), tsc_deadline);
 }
 
@@ -1194,6 +1200,9 @@ static bool apic_post_load(void *obj, unsigned version, GError **error)
         return error_set(error, "apic: saved state is out of range");
     }
     memory_region_set_address(&bus.page, address);
+    if (in_kernel) {
+        cpu_interrupt_clear(&s->cpu->cpu, CPU_INTERRUPT_HARD);
+    }
     apic_update(s);
     return true;
 }

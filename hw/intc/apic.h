@@ -33,6 +33,8 @@ typedef enum {
 bool apic_create(Cpu *cpu, uint32_t apic_id, GError **error) WARN_UNUSED;
 /* The wire from the PIC's INT output: LINT0 of every local APIC, or INTR of a CPU without one. */
 Irq *apic_intr_line(void);
+/* The level of that wire, where the PIC is the kernel's: for the state of the local APICs. */
+void apic_note_intr(bool level);
 /* The wire to LINT1 of every local APIC: NMI. */
 Irq *apic_nmi_line(void);
 

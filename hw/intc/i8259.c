@@ -337,6 +337,10 @@ static bool pic_post_load(void *obj, unsigned version, GError **error)
         (s->elcr & ~s->elcr_mask)) {
         return error_set(error, "isa-i8259: saved state is out of range");
     }
+    s->intr = pic_pending(s) >= 0;
+    if (s->master && !pic_line_hook) { /* the CPUs, which were loaded before, may know it by another wire */
+        device_set_irq(&s->dev, 0, s->intr);
+    }
     return true;
 }
 
@@ -368,6 +372,10 @@ void pic_import(unsigned chip, const PicRegs *regs)
 #undef X
         s->lowest &= 7;
         s->base &= 0xf8;
+        s->intr = pic_pending(s) >= 0;
+    }
+    if (chip && s && pics[0]) { /* the wire between the two, which the kernel keeps to itself */
+        pics[0]->lines = s->intr ? pics[0]->lines | BIT(CASCADE_LINE) : pics[0]->lines & ~BIT(CASCADE_LINE);
     }
 }
 

@@ -94,6 +94,10 @@ static void a20_changed(PcMachine *pc)
     }
 }
 
+/* The CPUs have what follows from it. */
+static const StateField pc_state_fields[] = {STATE_BOOL(PcMachine, a20_kbc), STATE_BOOL(PcMachine, a20_port92)};
+static const StateDesc pc_state = STATE(1, pc_state_fields);
+
 static void pc_line_set(void *opaque, unsigned n, bool level)
 {
     PcMachine *pc = opaque;
@@ -722,6 +726,7 @@ static bool pc_build(Machine *m, GError **error)
     for (unsigned i = 0; i < LINE_COUNT; i++) {
         pc->line[i] = irq_new(pc_line_set, pc, i);
     }
+    state_register("pc", 0, &pc_state, pc);
     if (!add_cpus(pc, error)) {
         return false;
     }

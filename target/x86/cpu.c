@@ -443,12 +443,29 @@ static const StateField nested_fields[] = {STATE_BUFFER(X86State, nested)};
 static const StateDesc nested_state = {.name = "cpu/nested", .version = 1, .fields = nested_fields, .count = ARRAY_SIZE(nested_fields),
                                        .needed = nested_needed};
 static const StateDesc *const x86_subsections[] = {&nested_state, NULL};
+static bool cc_op_valid(uint32_t op)
+{
+    uint32_t base = op & CC_OP_MASK, over = (op & CC_OVER_MASK) >> CC_OVER_SHIFT, inc = (op & CC_INC_MASK) >> CC_INC_SHIFT;
+    return base > CC_OP_DYNAMIC && base < CC_OP_COUNT && over < CC_OVER_RORB + 4 && over != CC_OVER_CO + 1 && inc <= 8
+           && !(op & ~(CC_OP_MASK | CC_OVER_MASK | CC_INC_MASK | CC_INC_NEWER));
+}
+
+/* Flags as such, whoever computed them last. */
+static void x86_pre_save(void *obj)
+{
+    X86State *env = obj;
+    if (cc_op_valid(env->cc_op)) {
+        env->cc_src = x86_get_eflags(env) & CC_ALL;
+        env->cc_op = CC_OP_EFLAGS;
+        env->cc_dst = env->cc_src2 = env->cc_rot = env->cc_inc = 0;
+    }
+}
 
 /* A stream may hold anything: what later code relies on is checked here. */
 static bool x86_post_load(void *obj, unsigned version, GError **error)
 {
     X86State *env = obj;
-    if (env->cc_op == CC_OP_DYNAMIC || env->cc_op >= CC_OP_COUNT || (env->df != 1 && env->df != -1) || env->fpstt > 7) {
+    if (!cc_op_valid(env->cc_op) || (env->df != 1 && env->df != -1) || env->fpstt > 7) {
         return error_set(error, "CPU state: cc_op %u, df %d or x87 top %u is out of range", env->cc_op, env->df, env->fpstt);
     }
     if (((env->cr[0] & CR0_PG) && !(env->cr[0] & CR0_PE)) ||
@@ -464,6 +481,18 @@ static bool x86_post_load(void *obj, unsigned version, GError **error)
     }
     env->eflags = (env->eflags & ~(CC_ALL | DF_MASK)) | 2;
     env->exception = env->old_exception = -1;
+    env->tsc_offset += x86_clock.tsc_rebase;
+    if (!x86_under_kvm()) {
+        /* what KVM had taken and not delivered: an interrupt is; a fault or INT n comes again */
+        if (env->kvm_injected & X86_INJECTED_HARDWARE) {
+            cpu_interrupt_set(x86_cs(env), X86_INTERRUPT_INJECTED);
+        } else {
+            env->kvm_injected = 0;
+        }
+        env->kvm_exception = 0;
+    } else {
+        cpu_interrupt_clear(x86_cs(env), X86_INTERRUPT_INJECTED);
+    }
     env->dr6_pending = 0;
     env->pkru_seen = env->pkrs_seen = 0;
     x86_update_hflags(env);
@@ -473,7 +502,7 @@ static bool x86_post_load(void *obj, unsigned version, GError **error)
 }
 
 static const StateDesc x86_state = {.name = "cpu", .version = 1, .min_version = 1, .fields = x86_fields,
-                                    .count = ARRAY_SIZE(x86_fields), .post_load = x86_post_load, .subsections = x86_subsections};
+                                    .count = ARRAY_SIZE(x86_fields), .pre_save = x86_pre_save, .post_load = x86_post_load, .subsections = x86_subsections};
 
 static bool has_bytes(X86Decoder *d, unsigned n)
 {
@@ -499,6 +528,7 @@ static unsigned x86_disassemble(Cpu *cpu, uint64_t pc, const uint8_t *bytes, uns
 const CpuClass x86_cpu_class = {
     .arch = "x86_64",
     .init = x86_cpu_class_init,
+    .destroy = x86_cpu_class_destroy,
     .reset = x86_cpu_reset,
     .has_work = x86_has_work,
     .set_pc = x86_set_pc,

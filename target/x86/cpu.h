@@ -136,6 +136,7 @@ enum { EXCP_DE, EXCP_DB, EXCP_NMI, EXCP_BP, EXCP_OF, EXCP_BR, EXCP_UD, EXCP_NM, 
 #define X86_INTERRUPT_INIT  (CPU_INTERRUPT_TARGET << 2)
 #define X86_INTERRUPT_SIPI  (CPU_INTERRUPT_TARGET << 3)
 #define X86_INTERRUPT_POLL  (CPU_INTERRUPT_TARGET << 4) /* local APIC state may have changed */
+#define X86_INTERRUPT_INJECTED (CPU_INTERRUPT_TARGET << 5) /* kvm_injected is to be delivered */
 
 typedef struct {
     uint32_t selector;
@@ -268,6 +269,8 @@ struct X86State {
 
     /* KVM: its registers for the paravirtual guest; what was injected and not delivered (0: nothing) */
     uint64_t kvm_system_time, kvm_wall_clock, kvm_async_pf, kvm_async_pf_int, kvm_steal_time, kvm_pv_eoi, kvm_poll_control;
+#define X86_INJECTED_HARDWARE 0x100u /* kvm_injected: a vector with one of these */
+#define X86_INJECTED_SOFTWARE 0x200u
     uint64_t kvm_injected, kvm_exception;
 
     uint64_t kvm_exception_payload; /* what its delivery changes: CR2, DR6; of kvm_exception with X86_KVM_PAYLOAD */
@@ -312,6 +315,7 @@ struct X86Cpu {
     bool pmu;                      /* performance counters (KVM) */
     bool enforce_paravirt;         /* kvm-pv-enforce-cpuid */
     X86Hyperv hv;
+    void *identity;                /* state.c's */
     alignas(64) TcgCpuState tcg;   /* directly before env: generated code reaches it at negative offsets */
     alignas(64) X86State env;
 };

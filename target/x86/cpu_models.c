@@ -434,7 +434,13 @@ bool x86_cpu_class_init(Cpu *cpu, GError **error)
     if (x->dies > 1) {
         x->env.cpuid_level = MAX(x->env.cpuid_level, 0x1f);
     }
+    x86_state_register(x);
     return true;
+}
+
+void x86_cpu_class_destroy(Cpu *cpu)
+{
+    x86_state_unregister(X86_CPU(cpu));
 }
 
 /* ---- types ---- */

@@ -623,6 +623,14 @@ bool x86_handle_interrupt(Cpu *cpu, uint32_t request)
         cpu_interrupt_clear(cpu, X86_INTERRUPT_SMI);
         log_mask(LOG_UNIMP, "x86: system management interrupt ignored: SMM is not supported\n");
     }
+    if (request & X86_INTERRUPT_INJECTED) { /* acknowledged before this machine was loaded */
+        int vector = env->kvm_injected & 0xff;
+
+        cpu_interrupt_clear(cpu, X86_INTERRUPT_INJECTED);
+        env->kvm_injected = 0;
+        deliver_external(env, vector);
+        return true;
+    }
     if (env->hflags & HF_INHIBIT_IRQ) {
         return false;
     }

@@ -32,8 +32,6 @@
 #define MSR_UCODE_REV 0x8bu
 
 X86Kvm x86_kvm;
-static struct kvm_clock_data clock_data;
-static bool clock_valid;
 
 /* ---- interrupts into the kernel ---- */
 
@@ -200,7 +198,7 @@ static bool vm_init(const AccelPlatform *platform, GError **error)
     ioapic_line_hook = NULL;
     ioapic_route_hook = NULL;
     pic_line_hook = NULL;
-    clock_valid = false;
+    x86_clock.kvm_ns = 0;
     if (!fetch_msr_list(error) || !x86_kvm_cpuid_init(error) || !set_addresses(error)
         || (x86_kvm.irqchip == IRQCHIP_ON && !create_all(error))
         || (x86_kvm.irqchip == IRQCHIP_SPLIT && !create_split(error)) || !x86_kvm_pit_init(platform->pit, error)
@@ -245,6 +243,21 @@ static bool setup_tsc(KvmCpu *v, GError **error)
     return true;
 }
 
+uint64_t x86_kvm_set_tsc_khz(uint64_t khz)
+{
+    int64_t now = x86_tsc_khz();
+
+    for (guint i = 0; cpus && i < cpus->len; i++) {
+        int fd = kvm_cpu(cpus->pdata[i])->fd;
+
+        if (kvm_ioctl(fd, KVM_GET_TSC_KHZ, 0) != (int)khz) {
+            kvm_ioctl(fd, KVM_SET_TSC_KHZ, khz);
+        }
+        now = kvm_ioctl(fd, KVM_GET_TSC_KHZ, 0);
+    }
+    return now > 0 ? now : (int64_t)x86_tsc_khz();
+}
+
 static bool cpu_init(KvmCpu *v, GError **error)
 {
     X86KvmCpu *k = g_new0(X86KvmCpu, 1);
@@ -280,7 +293,7 @@ static void cpu_destroy(KvmCpu *v)
 
 /* ---- before and after running ---- */
 
-/* INIT and start-up IPIs, when the local APICs are ours. */
+/* INIT and start-up IPIs, when the local APICs are ours or were where the machine's state comes from. */
 static bool prepare(KvmCpu *v)
 {
     Cpu *cpu = v->cpu;
@@ -289,9 +302,6 @@ static bool prepare(KvmCpu *v)
 
     if (unlikely(cpu->debug.step) && x86_kvm_debug_step_halt(v)) {
         return false;
-    }
-    if (x86_kvm.irqchip != IRQCHIP_OFF) {
-        return true;
     }
     if (request & X86_INTERRUPT_INIT) {
         cpu_interrupt_clear(cpu, X86_INTERRUPT_INIT);
@@ -304,6 +314,9 @@ static bool prepare(KvmCpu *v)
         cpu_interrupt_clear(cpu, X86_INTERRUPT_SIPI);
         kvm_sync_out(cpu);
         x86_cpu_start_up(cpu);
+    }
+    if (x86_kvm.irqchip != IRQCHIP_OFF) {
+        return true;
     }
     if (env->halted_by_init) {
         return false;
@@ -520,28 +533,32 @@ static void put_ioapic(void)
 
 static void vm_stopped(void)
 {
+    struct kvm_clock_data clock = {0};
+
     if (x86_kvm.irqchip == IRQCHIP_ON) {
         get_pic(0);
         get_pic(1);
         get_ioapic();
         x86_kvm_pit_get();
+        apic_note_intr(pic_has_interrupt());
     }
-    if (x86_kvm.paravirt_clock && kvm_ioctl(kvm_vm_fd, KVM_GET_CLOCK, &clock_data) >= 0) {
-        clock_data.flags = 0;
-        clock_valid = true;
+    if (x86_kvm.paravirt_clock && kvm_ioctl(kvm_vm_fd, KVM_GET_CLOCK, &clock) >= 0) {
+        x86_clock.kvm_ns = clock.clock;
     }
 }
 
 static void vm_resuming(void)
 {
+    struct kvm_clock_data clock = {.clock = x86_clock.kvm_ns};
+
     if (x86_kvm.irqchip == IRQCHIP_ON) {
         put_pic(0);
         put_pic(1);
         put_ioapic();
         x86_kvm_pit_put();
     }
-    if (clock_valid) {
-        kvm_ioctl(kvm_vm_fd, KVM_SET_CLOCK, &clock_data);
+    if (x86_clock.kvm_ns) {
+        kvm_ioctl(kvm_vm_fd, KVM_SET_CLOCK, &clock);
         for (guint i = 0; cpus && i < cpus->len; i++) {
             kvm_ioctl(kvm_cpu(cpus->pdata[i])->fd, KVM_KVMCLOCK_CTRL, 0); /* fails for who has no clock page */
         }

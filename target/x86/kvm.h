@@ -32,6 +32,8 @@ extern X86Kvm x86_kvm;
 
 static inline X86KvmCpu *x86_kvm_cpu(KvmCpu *v) { return v->arch; }
 bool x86_kvm_has_msr(uint32_t index);
+/* The rate that the vCPUs' TSCs have after trying to set it. */
+uint64_t x86_kvm_set_tsc_khz(uint64_t khz);
 /* kvm_cpuid.c */
 bool x86_kvm_cpuid_init(GError **error) WARN_UNUSED;
 static inline bool x86_kvm_is_host_model(const X86Cpu *x) { return g_str_equal(x->model->name, "host") || g_str_equal(x->model->name, "max"); }

@@ -520,7 +520,7 @@ static bool get_events(KvmCpu *v, X86State *env, GError **error)
     }
     env->sipi_vector = k->events.sipi_vector;
     env->hflags = k->events.interrupt.shadow ? env->hflags | HF_INHIBIT_IRQ : env->hflags & ~HF_INHIBIT_IRQ;
-    env->kvm_injected = k->events.interrupt.injected ? k->events.interrupt.nr | (k->events.interrupt.soft ? 0x200 : 0x100) : 0;
+    env->kvm_injected = k->events.interrupt.injected ? k->events.interrupt.nr | (k->events.interrupt.soft ? X86_INJECTED_SOFTWARE : X86_INJECTED_HARDWARE) : 0;
     env->kvm_exception = k->events.exception.injected || k->events.exception.pending
                              ? k->events.exception.nr | 0x100 | (k->events.exception.has_error_code ? 0x200 : 0)
                                    | (k->events.exception.injected ? 0x400 : 0) | (uint64_t)k->events.exception.error_code << 32
@@ -543,7 +543,7 @@ static bool put_events(KvmCpu *v, X86State *env, GError **error)
     if (env->kvm_injected) {
         e.interrupt.injected = 1;
         e.interrupt.nr = env->kvm_injected;
-        e.interrupt.soft = !!(env->kvm_injected & 0x200);
+        e.interrupt.soft = !!(env->kvm_injected & X86_INJECTED_SOFTWARE);
     }
     if (env->kvm_exception) {
         /* one that only waits is given back as that where the kernel knows the difference */

@@ -119,6 +119,18 @@ bool x86_debug_translate(Cpu *cpu, uint64_t va, hwaddr *pa);
 void x86_core_notes(Cpu *cpu, GByteArray *out);
 bool x86_core_mappings(Cpu *cpu, CpuCoreMapping *fn, void *opaque, uint64_t *root);
 bool x86_cpu_class_init(Cpu *cpu, GError **error); /* cpu_models.c */
+void x86_cpu_class_destroy(Cpu *cpu);
+
+/* ---- the machine's clocks, saved with it (state.c) ---- */
+typedef struct {
+    uint64_t tsc_khz;
+    uint64_t kvm_ns;     /* KVM's paravirtual clock while the machine stands still; 0: there is none */
+    uint64_t tsc_rebase; /* what loading adds to each CPU's tsc_offset: the rate may be another now */
+} X86Clock;
+extern X86Clock x86_clock;
+/* A CPU's part of the saved machine that is not in its registers; in and out of the list. */
+void x86_state_register(X86Cpu *cpu);
+void x86_state_unregister(X86Cpu *cpu);
 /* XCR0 and XSS bits the CPU model has. */
 uint64_t x86_xcr0_supported(X86State *env);
 #define XFEATURE_X87 1u
