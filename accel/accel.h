@@ -44,6 +44,7 @@ struct Cpu {
     bool created, stop, stopped, unplug;
     bool halted;                   /* guest is in HLT/WFI: wait for an interrupt */
     uint32_t interrupt_request;    /* atomic */
+    uint32_t saved_request;        /* in saved state: without what follows from the rest of it */
     uint32_t exit_request;         /* atomic; non-zero makes generated code return soon */
     GQueue *work;                  /* see cpu_run_on */
     struct {                       /* accel/debug.h; big lock */
@@ -75,6 +76,7 @@ struct CpuClass {
     uint64_t (*get_pc)(Cpu *cpu);
     void (*dump)(Cpu *cpu, GString *out);           /* info registers */
     const StateDesc *state;                         /* of env */
+    uint32_t derived_requests;                      /* target bits of interrupt_request that loading sets anew */
     /* guest virtual → physical for debuggers; false if unmapped */
     bool (*debug_translate)(Cpu *cpu, uint64_t va, hwaddr *pa);
     /* The page tables as text: each page, or ranges of equal rights. NULL: cannot. The vCPU stands still. */

@@ -429,9 +429,27 @@ void cpus_resume(void)
 
 static const StateField cpu_common_fields[] = {
     STATE_BOOL(Cpu, halted),
-    STATE_U32(Cpu, interrupt_request),
+    STATE_U32(Cpu, saved_request),
 };
-static const StateDesc cpu_common_state = STATE(1, cpu_common_fields, .min_version = 1);
+
+/* The interrupt controllers, which are loaded later, say again what they ask for. */
+static void cpu_common_pre_save(void *obj)
+{
+    Cpu *cpu = obj;
+
+    cpu->saved_request = cpu_interrupt_pending(cpu) & ~(CPU_INTERRUPT_HARD | CPU_INTERRUPT_EXIT | cpu->cc->derived_requests);
+}
+
+static bool cpu_common_post_load(void *obj, unsigned version, GError **error)
+{
+    Cpu *cpu = obj;
+
+    __atomic_store_n(&cpu->interrupt_request, cpu->saved_request, __ATOMIC_SEQ_CST);
+    return true;
+}
+
+static const StateDesc cpu_common_state = STATE(1, cpu_common_fields, .min_version = 1, .pre_save = cpu_common_pre_save,
+                                                .post_load = cpu_common_post_load);
 
 static void cpu_object_init(Object *obj)
 {

@@ -625,10 +625,10 @@ static bool load_one_device(Cursor *c, Device *dev, GError **error)
     Cursor part;
 
     c->section = path;
-    if (!take_num(c, 1, &tag, error) || !take_num(c, 2, &n, error)) {
+    if (!take_num(c, 1, &tag, error)) {
         return false;
     }
-    if (tag != TAG_DEVICE || !take(c, n, &p, NULL) || n != strlen(path) || memcmp(p, path, n) != 0) {
+    if (tag != TAG_DEVICE || !take_num(c, 2, &n, NULL) || !take(c, n, &p, NULL) || n != strlen(path) || memcmp(p, path, n) != 0) {
         return error_set(error, "the saved machine has no device %s at this place; start the same machine with the "
                          "same devices", path);
     }
@@ -647,6 +647,10 @@ static bool load_all(Cursor *c, GError **error)
     for (guint i = 0; registered && i < registered->len; i++) {
         const Registered *r = g_ptr_array_index(registered, i);
 
+        if (c->p < c->end && *c->p != TAG_SECTION) {
+            return error_set(error, "the saved machine has no %s %u; start the same machine with the same devices",
+                             r->section, r->instance);
+        }
         if (!load_section(c, r->desc, r->section, r->instance, r->obj, error)) {
             return false;
         }

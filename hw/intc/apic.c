@@ -1088,7 +1088,10 @@ void apic_export_page(Device *dev, uint8_t *page, uint64_t *tsc_deadline)
     for (unsigned i = 0; i < LVT_COUNT; i++) {
         page_put(page, APIC_LVT + i, s->lvt[i]);
     }
-    page_put(page, APIC_TMICT, s->initial_count);
+    /* The kernel starts a one-shot at the end of its count again, so that it would fire twice: without an initial
+     * count it does not. */
+    bool over = apic_timer_mode(s) == TIMER_ONE_SHOT && !apic_current_count(s);
+    page_put(page, APIC_TMICT, over ? 0 : s->initial_count);
     page_put(page, APIC_TMCCT, apic_current_count(s));
     page_put(page, APIC_TDCR, s->divide);
     *tsc_deadline = s->tsc_deadline;
@@ -1200,9 +1203,6 @@ static bool apic_post_load(void *obj, unsigned version, GError **error)
         return error_set(error, "apic: saved state is out of range");
     }
     memory_region_set_address(&bus.page, address);
-    if (in_kernel) {
-        cpu_interrupt_clear(&s->cpu->cpu, CPU_INTERRUPT_HARD);
-    }
     apic_update(s);
     return true;
 }

@@ -490,8 +490,6 @@ static bool x86_post_load(void *obj, unsigned version, GError **error)
             env->kvm_injected = 0;
         }
         env->kvm_exception = 0;
-    } else {
-        cpu_interrupt_clear(x86_cs(env), X86_INTERRUPT_INJECTED);
     }
     env->dr6_pending = 0;
     env->pkru_seen = env->pkrs_seen = 0;
@@ -535,6 +533,7 @@ const CpuClass x86_cpu_class = {
     .get_pc = x86_get_pc,
     .dump = x86_dump,
     .state = &x86_state,
+    .derived_requests = X86_INTERRUPT_POLL | X86_INTERRUPT_INJECTED,
     .debug_translate = x86_debug_translate,
     .show_pages = x86_show_pages,
     .disassemble = x86_disassemble,

@@ -1,0 +1,139 @@
+#!/usr/bin/env python3
+# tests/kvm/move.py: a machine that is saved under one accelerator and goes on under another.
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""move.py MACHINE-FILE STATE64-PROGRAM. Every way between TCG and KVM's three interrupt chip modes, with one and two
+processors: what the guest prints must be what it prints when nobody touches it. Prints TAP; skips with the reason where
+KVM is not usable."""
+import os
+import subprocess
+import sys
+import tempfile
+
+TCG = 'tcg'
+KVM = [f'kvm,kernel-irqchip={m}' for m in ('off', 'split', 'on')]
+TIMERS = 'pofd'
+TIMEOUT = 60
+number = failures = 0
+
+
+def report(ok, name, text=''):
+    global number, failures
+    number += 1
+    failures += not ok
+    print(f'{"ok" if ok else "not ok"} {number} - {name}', flush=True)
+    if not ok:
+        for line in text.split('\n')[-40:]:
+            print('# ' + line[:150])
+
+
+class Guests:
+    def __init__(self, program, kernel):
+        self.program, self.kernel = program, kernel
+
+    def argv(self, accel, cpu, smp, mode, *own):
+        return [self.program, *own, '-M', 'pc', '-accel', accel, '-m', '64', '-nodefaults', '-display', 'none', '-cpu', cpu,
+                '-smp', str(smp), '-device', 'isa-debug-exit,iobase=0xf4,iosize=4', '-serial', 'stdio', '-kernel', self.kernel,
+                '-append', mode]
+
+    def features(self, accel, cpu):
+        r = subprocess.run(self.argv(accel, cpu, 1, 'p', '--features', 'on'), stdin=subprocess.DEVNULL, capture_output=True,
+                           timeout=TIMEOUT)
+        return r.returncode, set(r.stdout.decode().split()), r.stderr.decode().strip()
+
+    def start(self, argv, **more):
+        return subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **more)
+
+    def finish(self, p):
+        """What it prints when it is told to go on."""
+        try:
+            text = p.communicate(b'x', timeout=TIMEOUT)[0].decode(errors='replace').replace('\r', '')
+        except subprocess.TimeoutExpired:
+            p.kill()
+            text = p.communicate()[0].decode(errors='replace') + '\n(hangs)\n'
+        return text
+
+    def until_ready(self, p):
+        text = b''
+        os.set_blocking(p.stdout.fileno(), True)
+        while b'ready' not in text:
+            c = os.read(p.stdout.fileno(), 1)
+            if not c:
+                break
+            text += c
+        return text.decode(errors='replace').replace('\r', '')
+
+    def plain(self, accel, cpu, smp, mode):
+        p = self.start(self.argv(accel, cpu, smp, mode))
+        return self.until_ready(p) + self.finish(p)
+
+    def save(self, accel, cpu, smp, mode, path):
+        """Up to "ready" and some more, then into the file. What was printed, and the exit code."""
+        r, w = os.pipe()
+        p = self.start(self.argv(accel, cpu, smp, mode, '--save', path, '--at', str(r)), pass_fds=[r])
+        os.close(r)
+        text = self.until_ready(p)
+        os.write(w, b'x')
+        os.close(w)
+        rest = p.communicate(timeout=TIMEOUT)[0].decode(errors='replace').replace('\r', '')
+        return text + rest, p.returncode
+
+    def load(self, accel, cpu, smp, mode, path):
+        return self.finish(self.start(self.argv(accel, cpu, smp, mode, '--load', path)))
+
+    def again(self, accel, cpu, smp, mode, path, other):
+        r = subprocess.run(self.argv(accel, cpu, smp, mode, '--load', path, '--again', other), stdin=subprocess.DEVNULL,
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TIMEOUT)
+        return r.returncode, r.stdout.decode(errors='replace')
+
+
+def contents(path):
+    with open(path, 'rb') as f:
+        return f.read()
+
+
+def common_model(guests):
+    """A -cpu that is the same under all; or the reason why there is none."""
+    known = []
+    for accel in [TCG, *KVM]:
+        code, names, reason = guests.features(accel, 'max,kvm=off,check=off')
+        if code:
+            return None, False, reason
+        known.append(names)
+    code, base, reason = guests.features(TCG, 'qemu64,kvm=off')
+    both = set.intersection(*known)
+    lacks = ''.join(f',-{n}' for n in sorted(base - both))
+    avx = {'avx', 'xsave'} <= both
+    return f'qemu64,kvm=off,check=off,-x2apic,-tsc-deadline{lacks}' + (',+avx,+xsave' if avx else ''), avx, None
+
+
+def main():
+    guests = Guests(*sys.argv[1:3])
+    cpu, avx, reason = common_model(guests)
+    if reason:
+        print(f'1..0 # SKIP {reason}')
+        return
+    print(f'# -cpu {cpu}')
+    with tempfile.TemporaryDirectory() as d:
+        turn = 0
+        for smp in (1, 2):
+            for source in [TCG, *KVM]:
+                path = os.path.join(d, f'{source}-{smp}')
+                for mode in (TIMERS if source == TCG else TIMERS[turn % len(TIMERS)]):
+                    turn += 1
+                    line = mode + ('v' if avx else '')
+                    want = guests.plain(source, cpu, smp, line)
+                    report(', 0 failed' in want, f'{source}, {smp} processors, timer {mode}: undisturbed', want)
+                    text, code = guests.save(source, cpu, smp, line, path)
+                    report(code == 0 and text == want[:len(text)], f'{source}, {smp} processors, timer {mode}: saved', text)
+                    if code:
+                        continue
+                    for target in ([TCG, *KVM]):
+                        got = text + guests.load(target, cpu, smp, line, path)
+                        report(got == want, f'{source} to {target}, {smp} processors, timer {mode}', got)
+                        code, said = guests.again(target, cpu, smp, line, path, path + '2')
+                        report(code == 0 and contents(path) == contents(path + '2'), f'{source} to {target}: the same bytes', said)
+    print(f'1..{number}')
+    sys.exit(1 if failures else 0)
+
+
+main()
