@@ -720,9 +720,19 @@ static void kvm_set_running(bool run)
     }
     running = run;
     kvm_debug_running(run);
-    if (run) {
-        vm_ops->vm_resuming();
+    if (!run) {
+        return;
     }
+    /* All of them before any runs: an interrupt from one to another would be overwritten. What fails is
+     * tried and reported again by the vCPU's thread. */
+    for (guint i = 0; cpus && i < cpus->len; i++) {
+        KvmCpu *v = kvm_cpu(g_ptr_array_index(cpus, i));
+
+        if (v && v->env_valid && v->ops->put(v, NULL)) {
+            v->env_valid = false;
+        }
+    }
+    vm_ops->vm_resuming();
 }
 
 /* All vCPUs stand still. */

@@ -3,7 +3,7 @@
  * provides for it. Documentation/virt/kvm/api.rst of the Linux kernel.
  *
  * Who owns a vCPU's state: while the VM runs, the kernel; from cpus_pause to cpus_resume, cpu->env
- * (kvm_sync_out fetched all of it, the next run puts all of it back). So reset, saved state, loaders and
+ * (kvm_sync_out fetched all of it, kvm_set_running puts all of it back). So reset, saved state, loaders and
  * monitors work on env as they do under the translator.
  *
  * Locking: the big lock unless said otherwise. A vCPU's ioctls are its thread's while it runs.

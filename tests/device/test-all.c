@@ -221,6 +221,27 @@ static void load_damaged(Device *dev, const GByteArray *good)
     }
 }
 
+/* Cut off anywhere, or with any one bit changed, it is refused: with a reason, and without harm. */
+static void check_damage_is_found(Device *dev)
+{
+    g_autoptr(GByteArray) good = save(dev);
+
+    phase = "loading truncated state";
+    for (size_t n = 0; n < good->len; n += n < 1200 ? 1 : good->len / 600 + 1) { /* big ones: memory, mostly */
+        g_autofree uint8_t *cut = g_memdup2(good->data, MAX(n, 1)); /* the sanitizers see what reads past its end */
+        g_autoptr(GError) error = NULL, other = NULL;
+        uint8_t bit = 1u << rnd() % 8;
+
+        g_assert_false(device_state_load(dev, cut, n, &error));
+        g_assert_nonnull(error);
+        good->data[n] ^= bit;
+        g_assert_false(device_state_load(dev, good->data, good->len, &other));
+        g_assert_nonnull(other);
+        good->data[n] ^= bit;
+    }
+    g_assert_true(device_state_load(dev, good->data, good->len, NULL));
+}
+
 static void test_type(gconstpointer data)
 {
     const ObjectType *type = data;
@@ -238,6 +259,7 @@ static void test_type(gconstpointer data)
     }
     phase = "the first round trip";
     check_round_trip(dev);
+    check_damage_is_found(dev);
     for (unsigned i = 0; i < 20000; i++) {
         poke(dev);
         if (i % 500 == 0) {

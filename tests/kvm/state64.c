@@ -28,9 +28,21 @@ static u32 ioapic_read(unsigned reg) { *(volatile u32 *)IOAPIC = reg; return *(v
 static void ioapic_write(unsigned reg, u32 v) { *(volatile u32 *)IOAPIC = reg; *(volatile u32 *)(IOAPIC + 0x10) = v; }
 static void write_cr8(ulong v) { __asm__ volatile("mov %0, %%cr8" : : "r"(v) : "memory"); }
 static ulong read_cr8(void) { ulong v; __asm__ volatile("mov %%cr8, %0" : "=r"(v)); return v; }
-static u8 cmos(u8 index) { outb(0x70, index); return inb(0x71); }
 static void cmos_set(u8 index, u8 v) { outb(0x70, index); outb(0x71, v); }
 static u64 hpet(void) { return *(volatile u64 *)(HPET + 0xf0); }
+
+/* Its own interrupt's handler uses the index register, too. */
+static u8 cmos(u8 index)
+{
+    ulong flags;
+    __asm__ volatile("pushf; pop %0; cli" : "=r"(flags) : : "memory");
+    outb(0x70, index);
+    u8 v = inb(0x71);
+    if (flags & FL_IF) {
+        sti();
+    }
+    return v;
+}
 
 extern u32 start_info;
 static char mode;
