@@ -31,7 +31,7 @@ static bool on_irq(Frame *f)
 }
 
 static void self_ipi(unsigned vector) { apic_write(APIC_ICR, 0x40000 | vector); }
-static void delay(unsigned n) { for (volatile unsigned i = 0; i < n; i++) { } }
+static void delay(unsigned n) { for (volatile unsigned i = 0; i < n / scale; i++) { } }
 static bool wait_for(volatile unsigned *what, unsigned value)
 {
     u64 end = rdtsc() + 40000000000ull; /* some seconds, also on a busy host */
@@ -229,12 +229,12 @@ static void ap_work(unsigned me)
         seen = command;
         switch (seen) {
         case 1: /* contended increments: lock prefix and a spin lock */
-            for (unsigned i = 0; i < 20000; i++) {
+            for (unsigned i = 0; i < 20000 / scale; i++) {
                 __asm__ volatile("lock incl %0" : "+m"(shared));
             }
             break;
         case 2:
-            for (unsigned i = 0; i < 5000; i++) {
+            for (unsigned i = 0; i < 5000 / scale; i++) {
                 while (__atomic_exchange_n(&lock_word, 1, __ATOMIC_ACQUIRE)) {
                     __asm__ volatile("pause");
                 }
@@ -377,14 +377,14 @@ static void more_processors(void)
     hooks[2] = on_ap_nmi;
     shared = 0;
     command = 1;
-    for (unsigned i = 0; i < 20000; i++) {
+    for (unsigned i = 0; i < 20000 / scale; i++) {
         __asm__ volatile("lock incl %0" : "+m"(shared));
     }
     check(wait_for(&ap_done, aps_up), "processors answer");
-    check_eq(shared, 20000 * (aps_up + 1), "locked increments add up");
+    check_eq(shared, 20000 / scale * (aps_up + 1), "locked increments add up");
     shared = 0;
     check(all(2), "spin lock");
-    check_eq(shared, 5000 * aps_up, "spin lock excludes");
+    check_eq(shared, 5000 / scale * aps_up, "spin lock excludes");
     ap_done = 0;
     for (unsigned n = 0; n < PATCHES; n++) {
         static const u8 code[] = {0xb8, 1, 0, 0, 0, 0xc3}; /* mov $1, %eax; ret */

@@ -1,5 +1,5 @@
 /*
- * tests/payload/console.c: serial output and the tally of checks.
+ * tests/payload/console.c: serial output, the tally of checks, words of the command line.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -126,4 +126,27 @@ void finish(void)
         cli();
         __asm__ volatile("hlt");
     }
+}
+
+/* Is `name` a word of `line`? Nothing said: yes. */
+bool wanted(const char *line, const char *name)
+{
+    if (!line || !*line) {
+        return true;
+    }
+    while (*line) {
+        const char *n = name;
+        while (*n && *line == *n) {
+            n++;
+            line++;
+        }
+        if (!*n && (!*line || *line == ' ')) {
+            return true;
+        }
+        while (*line && *line != ' ') {
+            line++;
+        }
+        line += *line == ' ';
+    }
+    return false;
 }

@@ -70,7 +70,7 @@ static void set_ts(void *fn)
     ((Fn *)fn)(NULL);
 }
 
-static void test_faults(void)
+void test_faults(void)
 {
     static u8 buf[64] __attribute__((aligned(64)));
     static const struct { Fn *fn; u8 vector; const char *name; } rows[] = {
@@ -152,7 +152,7 @@ USER_INSN(popf, "push $0x3202; popf; pushf; pop %rax")
 USER_INSN(ac_read, "mov 1(%rdi), %eax")
 USER_INSN(ud, "ud2")
 
-static void test_privileged(void)
+void test_privileged(void)
 {
     static const struct { u8 *fn; const char *name; } rows[] = {
         {u_hlt, "hlt"}, {u_cli, "cli"}, {u_sti, "sti"}, {u_in, "in"}, {u_out, "out"}, {u_rdcr, "mov from cr0"},
@@ -213,11 +213,6 @@ static void test_privileged(void)
     check_eq(exc.vector, 0x80, "no #AC without cr0.am");
 }
 
-void test_exceptions(void)
-{
-    test_faults();
-    test_privileged();
-}
 
 /* ---- delivery ---- */
 

@@ -177,15 +177,20 @@ bool has_feature(u32 leaf, unsigned reg, unsigned bit)
     return r[reg] >> bit & 1;
 }
 
+static const struct { const char *name; void (*fn)(void); } groups[] = {
+    {"exceptions", test_exceptions}, {"segments", test_segments}, {"gates", test_gates}, {"tasks", test_tasks}, {"vm86", test_vm86},
+    {"real", test_real}, {"paging", test_paging},
+};
+
 int main(void)
 {
+    /* the command line of the PVH start information: a physical address at offset 24 */
+    const char *line = start_info ? (const char *)*(u32 *)(start_info + 24) : NULL;
     setup();
-    test_exceptions();
-    test_segments();
-    test_gates();
-    test_tasks();
-    test_vm86();
-    test_real();
-    test_paging();
+    for (unsigned i = 0; i < COUNT(groups); i++) {
+        if (wanted(line, groups[i].name)) {
+            groups[i].fn();
+        }
+    }
     finish();
 }

@@ -49,6 +49,7 @@ bool expect_none(Fn *fn, void *arg, const char *name);
 bool raised(unsigned vector, long error);
 bool has_feature(u32 leaf, unsigned reg, unsigned bit);
 
+extern u32 start_info; /* hvm_start_info */
 void test_exceptions(void);
 void test_segments(void);
 void test_gates(void);

@@ -8,6 +8,7 @@
 volatile Exc exc;
 Hook *hooks[256];
 Tss tss;
+unsigned scale = 1;
 u8 ist_stacks[7][8192] __attribute__((aligned(16)));
 static u8 rsp0_stack[16384] __attribute__((aligned(16)));
 static u8 user_stack[8192] __attribute__((aligned(4096), section(".user.bss")));

@@ -30,6 +30,7 @@ extern u64 gdt[256];
 extern u64 boot_pml4[512], boot_pdpt[512], boot_pd[2048];
 extern u8 user_start[], user_end[], image_end[];
 extern u64 guard_rsp;
+extern unsigned scale; /* what repetitions and delays are divided by */
 
 /* A hook takes the event instead of the guard; true: resume where it happened. */
 typedef bool Hook(Frame *f);
@@ -77,13 +78,19 @@ bool expect(Fn *fn, void *arg, unsigned vector, long error, const char *name);
 bool expect_none(Fn *fn, void *arg, const char *name);
 bool expect_user(void *fn, ulong arg, unsigned vector, long error, const char *name);
 
-void test_exceptions(void);
+void test_faults(void);
+void test_privileged(void);
 void test_delivery(void);
 void test_debug(void);
 void test_paging(void);
-void test_segments(void);
-void test_transfers(void);
+void test_data_segments(void);
+void test_inspection(void);
+void test_call_gates(void);
+void test_returns(void);
+void test_compatibility(void);
+void test_fast_calls(void);
 void test_system(void);
+void test_float(void);
 void test_apic(void);
 void test_smp(void);
 void test_code_writes(void);

@@ -84,6 +84,8 @@ bool check_eq(u64 got, u64 want, const char *fmt, ...);
 void note(const char *fmt, ...);  /* "# text" */
 NORETURN void finish(void);       /* "done: N checks, M failed", then power off with the verdict */
 extern unsigned checks, failures;
+/* Is `name` a word of the command line? Of none or an empty one: yes. */
+bool wanted(const char *line, const char *name);
 
 void *memset(void *p, int c, size_t n);
 void *memcpy(void *d, const void *s, size_t n);

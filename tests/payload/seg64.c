@@ -15,7 +15,7 @@ static void do_ltr(void *s) { __asm__ volatile("ltr %w0" : : "r"((ulong)s)); }
 static void do_lldt(void *s) { __asm__ volatile("lldt %w0" : : "r"((ulong)s)); }
 #define A(sel) ((void *)(ulong)(sel))
 
-static void data_segments(void)
+void test_data_segments(void)
 {
     static const struct { unsigned access; unsigned vector; const char *name; } ds[] = {
         {0x92, 99, "ds: writable data"}, {0x90, 99, "ds: read-only data"}, {0x9a, 99, "ds: readable code"},
@@ -75,7 +75,7 @@ static u64 lsl(u16 s) { u64 v = 0; bool z; __asm__ volatile("lsl %2, %k0" : "+r"
 static bool verr(u16 s) { bool z; __asm__ volatile("verr %w1" : "=@ccz"(z) : "r"(s)); return z; }
 static bool verw(u16 s) { bool z; __asm__ volatile("verw %w1" : "=@ccz"(z) : "r"(s)); return z; }
 
-static void inspection(void)
+void test_inspection(void)
 {
     check_eq(lar(KCS) & ~0xf0000ull, 0x00a09b00, "lar of code");
     check_eq(lsl(KDS), 0xffffffff, "lsl scales by granularity");
@@ -100,12 +100,6 @@ static void inspection(void)
     set_desc(SEL, descriptor(0, 0xfffff, 0x92, 0xc), 0);
     check(!verr(SEL | 3), "verr honours rpl");
     check_eq(lar(SEL | 3), ~0ull, "lar honours rpl");
-}
-
-void test_segments(void)
-{
-    data_segments();
-    inspection();
 }
 
 /* ---- far transfers ---- */
@@ -154,7 +148,7 @@ static void set_call_gate(unsigned sel, u16 target, u64 offset, unsigned access)
     set_desc(sel, (offset & 0xffff) | (u64)target << 16 | (u64)access << 40 | (offset >> 16 & 0xffff) << 48, offset >> 32);
 }
 
-static void call_gates(void)
+void test_call_gates(void)
 {
     FarPtr p = {0, SEL | 0};
     set_call_gate(SEL, KCS, (u64)gate_target, 0x8c);
@@ -202,7 +196,7 @@ static void call_gates(void)
     expect(far_jmp, &p, 13, 0, "#GP far jmp to a non-canonical address");
 }
 
-static void returns(void)
+void test_returns(void)
 {
     u64 ret[2] = {KDS, (u64)gate_target};
     expect(far_ret_to, ret, 13, KDS, "#GP far ret to data");
@@ -241,7 +235,7 @@ static void returns(void)
     check(es == 0 || es == KDS, "es after a round trip"); /* guard_resume reloads it */
 }
 
-static void compatibility(void)
+void test_compatibility(void)
 {
     user_flags(compat_code, 0, 2, UCS32, UDS, 0x1000);
     check(exc.vector == 0x80 && exc.rax == 1 && exc.cs == UCS32, "32-bit code in compatibility mode");
@@ -278,7 +272,7 @@ static void do_syscall(void *p) { __asm__ volatile("syscall" : : : "rcx", "r11",
 static void do_swapgs(void *p) { __asm__ volatile("swapgs"); }
 extern u8 syscall_entry[];
 
-static void fast_calls(void)
+void test_fast_calls(void)
 {
     wrmsr(0xc0000081, (u64)0x18 << 48 | (u64)KCS << 32);
     wrmsr(0xc0000082, (u64)syscall_entry);
@@ -313,12 +307,4 @@ static void fast_calls(void)
     do_swapgs(NULL);
     check(rdmsr(0xc0000101) == 0x2222 && rdmsr(0xc0000102) == 0x1111, "swapgs");
     wrmsr(0xc0000101, 0);
-}
-
-void test_transfers(void)
-{
-    call_gates();
-    returns();
-    compatibility();
-    fast_calls();
 }

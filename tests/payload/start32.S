@@ -25,6 +25,7 @@ _start:
     xor %eax, %eax
     mov %eax, %fs
     mov %eax, %gs
+    mov %ebx, start_info    /* hvm_start_info */
     mov $boot_stack_top, %esp
     call main
     call finish
@@ -473,6 +474,9 @@ code16_entry:
     .code32
 
     .data
+    .global start_info
+start_info:
+    .long 0
     .align 16
     .global gdt, gdt_end
 gdt:

@@ -208,6 +208,10 @@ void test_system(void)
     check(r[0] >= 1, "cpuid levels");
     cpuid(0x80000008, 0, r);
     check((r[0] & 255) >= 36 && (r[0] >> 8 & 255) >= 48, "cpuid address sizes");
+}
+
+void test_float(void)
+{
     xsave_tests();
     fxsave_tests();
     float_exceptions();
