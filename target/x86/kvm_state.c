@@ -518,7 +518,9 @@ static bool get_events(KvmCpu *v, X86State *env, GError **error)
     if (k->events.nmi.pending || k->events.nmi.injected) {
         cpu_interrupt_set(v->cpu, X86_INTERRUPT_NMI);
     }
-    env->sipi_vector = k->events.sipi_vector;
+    if (x86_kvm.irqchip != IRQCHIP_OFF) { /* else it comes from our local APICs, perhaps just now */
+        env->sipi_vector = k->events.sipi_vector;
+    }
     env->hflags = k->events.interrupt.shadow ? env->hflags | HF_INHIBIT_IRQ : env->hflags & ~HF_INHIBIT_IRQ;
     env->kvm_injected = k->events.interrupt.injected ? k->events.interrupt.nr | (k->events.interrupt.soft ? X86_INJECTED_SOFTWARE : X86_INJECTED_HARDWARE) : 0;
     env->kvm_exception = k->events.exception.injected || k->events.exception.pending

@@ -81,10 +81,17 @@ _start:
     rep movsb
     movl $0xc4500, 0x300(%ebp)
     movl $0xc4608, 0x300(%ebp)
-    mov $0x30000, %ecx
+    mov $1, %eax                /* CPUID says how many there are */
+    cpuid
+    bt $28, %edx
+    jnc 4f
+    shr $16, %ebx
+    movzbl %bl, %ebx
 3:  pause
-    dec %ecx
-    jnz 3b
+    movzbl 0x9000, %ecx
+    inc %ecx
+    cmp %ebx, %ecx
+    jb 3b
 4:  mov $s_cpus, %esi
     call puts
     mov $'1', %al

@@ -13,7 +13,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../
 from client import connect  # noqa: E402
 
 MODES = ['off', 'split', 'on', 'on,kernel-pit=on']
-PAUSES, RESETS = 60, 10
+PAUSES, RESETS = 260, 260 # in each mode: more than a thousand of each in all
 number = failures = 0
 
 
@@ -47,6 +47,11 @@ class Monitor:
     def call(self, name, **arguments):
         return self.c.ask(name, arguments)
 
+    def until(self, name, event):
+        """The command is done when the event comes."""
+        self.c.run(name)
+        self.c.event(event)
+
 
 def disturbed(emulator, program, mode):
     """Stopped, continued and reset while it runs; afterwards it still prints, and a reset one starts again."""
@@ -58,22 +63,25 @@ def disturbed(emulator, program, mode):
         text = lambda: open(out, errors='replace').read() if os.path.exists(out) else ''
 
         def until(what, count):
-            for _ in range(400):
+            for _ in range(8000):
                 if text().count(what) >= count:
                     return True
-                time.sleep(0.05)
+                time.sleep(0.005)
             return False
         try:
             m = Monitor(sock)
             ok = until('cpus 2', 1)
             for _ in range(PAUSES):
-                m.call('stop')
-                m.call('cont')
+                m.until('stop', 'STOP')
+                m.until('cont', 'RESUME')
             ok = ok and until('.', text().count('.') + 2)
-            for i in range(RESETS):
-                m.call('system_reset')
-                ok = ok and until('start', i + 2)
-            ok = ok and until('cpus 2', 2)
+            booted = text().count('cpus 2')
+            for i in range(RESETS): # one in ten is left to come up again
+                m.until('system_reset', 'RESET')
+                if i % 10 == 9:
+                    ok = ok and until('cpus 2', booted + 1)
+                    booted = text().count('cpus 2')
+            ok = ok and m.call('query-status')['return']['status'] == 'running'
             m.call('stop')
             ok = ok and m.call('query-status')['return']['status'] == 'paused'
             m.call('quit')
