@@ -246,7 +246,8 @@ static bool is_awake(Cpu *cpu)
 
 static bool has_reason(Cpu *cpu)
 {
-    if (cpu->unplug || (cpu->work && !g_queue_is_empty(cpu->work)) || (cpu->stop && !cpu->stopped)) {
+    /* asked to stop: also one that has just stopped by itself must answer */
+    if (cpu->unplug || (cpu->work && !g_queue_is_empty(cpu->work)) || cpu->stop) {
         return true;
     }
     return can_run(cpu) && (cpu->debug.step || is_awake(cpu));

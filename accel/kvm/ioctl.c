@@ -7,12 +7,18 @@
 #include "util/report.h"
 #include <fcntl.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 
 static int real_ioctl(int fd, unsigned long request, uintptr_t arg)
 {
     int r = ioctl(fd, request, arg);
 
     return r < 0 ? -errno : r;
+}
+
+static void *real_mmap(int fd, size_t size, off_t offset)
+{
+    return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);
 }
 
 static int real_open(void)
@@ -24,6 +30,7 @@ static int real_open(void)
 
 int (*kvm_ioctl_fn)(int fd, unsigned long request, uintptr_t arg) = real_ioctl;
 int (*kvm_open_fn)(void) = real_open;
+void *(*kvm_mmap_fn)(int fd, size_t size, off_t offset) = real_mmap;
 
 #define ROW(name) { name, #name }
 static const struct { unsigned long request; const char *name; } names[] = {

@@ -191,7 +191,7 @@ static bool kvm_platform_init(const CpuClass *cc, const AccelPlatform *platform,
 
 static bool map_run(KvmCpu *v, GError **error)
 {
-    void *p = mmap(NULL, vcpu_mmap_size, PROT_READ | PROT_WRITE, MAP_SHARED, v->fd, 0);
+    void *p = kvm_mmap_fn(v->fd, vcpu_mmap_size, 0);
 
     if (p == MAP_FAILED) {
         return error_set_errno(error, errno, "cannot map the state page of vCPU %u", v->cpu->index);
@@ -200,8 +200,8 @@ static bool map_run(KvmCpu *v, GError **error)
     v->run_size = vcpu_mmap_size;
     kvm_coalesced_map(v);
     if (kvm_dirty_ring_entries) {
-        p = mmap(NULL, kvm_dirty_ring_entries * sizeof(struct kvm_dirty_gfn), PROT_READ | PROT_WRITE, MAP_SHARED, v->fd,
-                 KVM_DIRTY_LOG_PAGE_OFFSET * (off_t)getpagesize());
+        p = kvm_mmap_fn(v->fd, kvm_dirty_ring_entries * sizeof(struct kvm_dirty_gfn),
+                        KVM_DIRTY_LOG_PAGE_OFFSET * (off_t)getpagesize());
         if (p == MAP_FAILED) {
             return error_set_errno(error, errno, "cannot map the dirty ring of vCPU %u", v->cpu->index);
         }

@@ -111,6 +111,7 @@ static inline KvmCpu *kvm_cpu(Cpu *cpu) { return cpu->kvm; }
 /* Replaceable for tests. */
 extern int (*kvm_ioctl_fn)(int fd, unsigned long request, uintptr_t arg);
 extern int (*kvm_open_fn)(void);                  /* /dev/kvm: fd or -errno */
+extern void *(*kvm_mmap_fn)(int fd, size_t size, off_t offset); /* MAP_FAILED and errno */
 const char *kvm_ioctl_name(unsigned long request);
 /* "KVM_CREATE_VCPU: Cannot allocate memory (remedy)"; false. `result` is -errno. */
 bool kvm_error(GError **error, unsigned long request, int result);

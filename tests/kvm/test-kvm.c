@@ -9,10 +9,12 @@
  */
 #include "accel/kvm/kvm.h"
 #include "hw/core/clock.h"
+#include "hw/intc/apic.h"
 #include "target/x86/system.h"
 #include "util/report.h"
 #include <dirent.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 
 #define RAM_SIZE MiB
 #define CODE 0x1000
@@ -34,55 +36,80 @@ static uint64_t port_read(void *opaque, hwaddr addr, unsigned size)
 
 static const MemoryRegionOps port_ops = {.read = port_read, .write = port_write};
 
-static Cpu *vm_new(GError **error)
+static void cpu_free(Cpu *cpu)
 {
-    Cpu *cpu;
+    Device *apic = X86_CPU(cpu)->apic;
 
-    if (!kvm_vm_create(error)) {
-        return NULL;
+    if (cpu->dev.realized) {
+        device_unrealize(&cpu->dev);
     }
-    if (!accel_current()->platform_init(&x86_cpu_class, &(AccelPlatform){.irqchip = IRQCHIP_OFF}, error)) {
-        return NULL;
+    if (apic) {
+        device_unrealize(apic);
+        object_unparent(&apic->obj);
     }
-    cpu = x86_cpu_new("qemu64,check=off", error);
+    object_unparent(&cpu->dev.obj);
+    object_unref(&cpu->dev.obj);
+}
+
+/* One more vCPU, in real mode at 0:CODE + 0x100 × its number. */
+static Cpu *cpu_new(GError **error)
+{
+    unsigned number = cpus ? cpus->len : 0;
+    Cpu *cpu = x86_cpu_new("qemu64,check=off", error);
+
     if (!cpu) {
         return NULL;
     }
-    object_add_child(object_root(), "cpu", &cpu->dev.obj);
-    if (!cpu_realize(cpu, error)) {
-        object_unparent(&cpu->dev.obj);
-        object_unref(&cpu->dev.obj);
+    X86_CPU(cpu)->apic_id = number;
+    object_add_child(object_root(), "cpu[*]", &cpu->dev.obj);
+    if ((accel_current()->kernel_irqchip && !apic_create(cpu, number, error)) || !cpu_realize(cpu, error)) {
+        cpu_free(cpu);
         return NULL;
     }
     x86_cpu_reset(cpu);
+    if (X86_CPU(cpu)->apic) {
+        device_reset(X86_CPU(cpu)->apic);
+    }
     X86State *env = &X86_CPU(cpu)->env;
+    env->halted_by_init = cpu->halted = false;
     for (unsigned i = 0; i < 6; i++) {
         x86_seg_load_real(env, i, 0);
     }
-    env->eip = CODE;
-    env->regs[R_ESP] = 0x8000;
+    env->eip = CODE + 0x100 * number;
+    env->regs[R_ESP] = 0x8000 - 0x100 * number;
     x86_update_hflags(env);
     return cpu;
 }
 
-static void vm_free(Cpu *cpu)
+static Cpu *vm_new(IrqchipMode irqchip, GError **error)
 {
-    if (cpu) {
-        cpus_pause();
-        device_unrealize(&cpu->dev);
-        object_unparent(&cpu->dev.obj);
-        object_unref(&cpu->dev.obj);
+    if (!kvm_vm_create(error) || !accel_current()->platform_init(&x86_cpu_class, &(AccelPlatform){.irqchip = irqchip}, error)) {
+        return NULL;
+    }
+    return cpu_new(error);
+}
+
+static void vm_free(void)
+{
+    cpus_pause();
+    while (cpus && cpus->len) {
+        cpu_free(g_ptr_array_index(cpus, cpus->len - 1));
     }
     kvm_vm_destroy();
 }
 
-static Cpu *vm(void)
+static Cpu *vm_with(IrqchipMode irqchip)
 {
     g_autoptr(GError) error = NULL;
-    Cpu *cpu = vm_new(&error);
+    Cpu *cpu = vm_new(irqchip, &error);
 
     g_assert_no_error(error);
     return cpu;
+}
+
+static Cpu *vm(void)
+{
+    return vm_with(IRQCHIP_OFF);
 }
 
 static uint8_t *mem(unsigned addr)
@@ -97,14 +124,26 @@ static void code(const void *bytes, size_t n)
 }
 #define CODE_BYTES(...) code((const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}))
 
-/* Until HLT, or the accelerator gave up. */
+static bool all_ended(void)
+{
+    for (guint i = 0; i < cpus->len; i++) {
+        const Cpu *cpu = g_ptr_array_index(cpus, i);
+
+        if (!cpu->halted && !cpu->stopped) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Until HLT on all vCPUs, or the accelerator gave up. */
 static bool run(Cpu *cpu)
 {
     int64_t end = g_get_monotonic_time() + 20 * G_USEC_PER_SEC;
     bool halted;
 
     cpus_resume();
-    while (!cpu->halted && !cpu->stopped && g_get_monotonic_time() < end) {
+    while (!all_ended() && g_get_monotonic_time() < end) {
         bql_unlock();
         g_usleep(200);
         bql_lock();
@@ -133,7 +172,7 @@ static void test_run(void)
     g_assert_cmphex(port_value, ==, 0x34);
     g_assert_cmphex(env->eip, ==, CODE + 13);
     g_assert_cmpuint(kvm_cpu(cpu)->n_exits[KVM_EXIT_IO], ==, 2);
-    vm_free(cpu);
+    vm_free();
 }
 
 /* Everything that a guest can see survives the way into the kernel and back. */
@@ -182,7 +221,7 @@ static void test_state(void)
     env->cc_dst = 0;
     state_save(x86_cpu_class.state, "cpu", env, after);
     g_assert_cmpmem(before->data, before->len, after->data, after->len);
-    vm_free(cpu);
+    vm_free();
 }
 
 /* A write to every second page of 0x20000–0x3ffff, and only those. */
@@ -196,7 +235,7 @@ static const uint8_t dirty_code[] = {
     0xf4,
 };
 
-static void dirty(uint32_t ring)
+static void dirty(uint32_t ring, unsigned processors)
 {
     g_autoptr(GError) error = NULL;
     RamBlock *b = ram.ram;
@@ -205,13 +244,19 @@ static void dirty(uint32_t ring)
     kvm_dirty_ring_entries = ring;
     cpu = vm();
     code(dirty_code, sizeof(dirty_code));
+    for (unsigned i = 1; i < processors; i++) { /* the next has odd pages of the next area */
+        g_assert_nonnull(cpu_new(&error));
+        memcpy(mem(CODE + 0x100 * i), dirty_code, sizeof(dirty_code));
+        stw_le(mem(CODE + 0x100 * i + 1), 0x2100 + 0x2000 * i);
+        stw_le(mem(CODE + 0x100 * i + 14), 0x4000 + 0x2000 * i);
+    }
     g_assert_true(kvm_dirty_log_start(&error));
     g_assert_no_error(error);
     ram_test_and_clear_dirty(b, 0, b->size, DIRTY_MIGRATION);
     g_assert_true(run(cpu));
     kvm_dirty_log_sync();
     for (unsigned page = 0; page < RAM_SIZE / 4096; page++) {
-        bool want = page >= 0x20 && page < 0x40 && !(page & 1);
+        bool want = page >= 0x20 && page < 0x20 + 0x20 * processors && (page & 1) == (page >= 0x40);
 
         g_assert_cmpint(ram_test_and_clear_dirty(b, page * 4096, 4096, DIRTY_MIGRATION), ==, want);
     }
@@ -219,13 +264,14 @@ static void dirty(uint32_t ring)
     kvm_dirty_log_sync();
     g_assert_false(ram_test_and_clear_dirty(b, 0, b->size, DIRTY_MIGRATION));
     kvm_dirty_log_stop();
-    vm_free(cpu);
+    vm_free();
     kvm_dirty_ring_entries = 0;
 }
 
 static void test_dirty_bitmap(void)
 {
-    dirty(0);
+    dirty(0, 1);
+    dirty(0, 2);
 }
 
 static void test_dirty_ring(void)
@@ -240,7 +286,8 @@ static void test_dirty_ring(void)
         g_test_skip("the kernel has no dirty ring");
         return;
     }
-    dirty(1024);
+    dirty(1024, 1);
+    dirty(1024, 2);
 }
 
 /* The guest's write signals the eventfd and causes no exit. */
@@ -261,7 +308,135 @@ static void test_ioeventfd(void)
     g_assert_cmpuint(kvm_cpu(cpu)->n_exits[KVM_EXIT_IO], ==, 1);
     memory_region_del_eventfd(&port, 0, 1, true, 7, fd);
     close(fd);
-    vm_free(cpu);
+    vm_free();
+}
+
+static int (*real_ioctl)(int fd, unsigned long request, uintptr_t arg);
+
+/* The same for memory: with a value to match, and with any. */
+static void test_ioeventfd_memory(void)
+{
+    Cpu *cpu = vm();
+    int match = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), any = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    uint64_t count = 0;
+    MemoryRegion bell;
+
+    memory_region_init_io(&bell, &port_ops, NULL, "bell", 0x1000);
+    memory_region_add_subregion_overlap(&root, 0xd0000, &bell, 1);
+    memory_region_add_eventfd(&bell, 0, 2, true, 0x1234, match);
+    memory_region_add_eventfd(&bell, 0x10, 0, false, 0, any);
+    /* mov ax, 0xd000; mov ds, ax; mov cx, 100; mov ax, 0x1234; 1: mov [0], ax; mov [0x10], al; loop 1b; mov [0], cx; hlt */
+    CODE_BYTES(0xb8, 0x00, 0xd0, 0x8e, 0xd8, 0xb9, 100, 0, 0xb8, 0x34, 0x12, 0xa3, 0x00, 0x00, 0xa2, 0x10, 0x00, 0xe2, 0xf8, 0x89, 0x0e,
+               0x00, 0x00, 0xf4);
+    port_writes = 0;
+    g_assert_true(run(cpu));
+    g_assert_cmpint(read(match, &count, 8), ==, 8);
+    g_assert_cmpuint(count, ==, 100);
+    g_assert_cmpint(read(any, &count, 8), ==, 8);
+    g_assert_cmpuint(count, ==, 100);
+    g_assert_cmpuint(port_writes, ==, 1); /* the one that does not match */
+    g_assert_cmpuint(kvm_cpu(cpu)->n_exits[KVM_EXIT_MMIO], ==, 1);
+    memory_region_del_eventfd(&bell, 0, 2, true, 0x1234, match);
+    memory_region_del_eventfd(&bell, 0x10, 0, false, 0, any);
+    memory_region_del_subregion(&root, &bell);
+    memory_region_destroy(&bell);
+    close(match);
+    close(any);
+    vm_free();
+}
+
+static unsigned interrupt_ioctls;
+
+static int counting_ioctl(int fd, unsigned long request, uintptr_t arg)
+{
+    interrupt_ioctls += request == KVM_IRQ_LINE || request == KVM_SIGNAL_MSI || request == KVM_INTERRUPT;
+    return real_ioctl(fd, request, arg);
+}
+
+static uint64_t all_exits(const KvmCpu *v)
+{
+    uint64_t n = 0;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(v->n_exits); i++) {
+        n += v->n_exits[i];
+    }
+    return n;
+}
+
+static bool wait_byte(unsigned addr, uint8_t value)
+{
+    int64_t end = g_get_monotonic_time() + 20 * G_USEC_PER_SEC;
+
+    bql_unlock();
+    while (__atomic_load_n(mem(addr), __ATOMIC_ACQUIRE) != value && g_get_monotonic_time() < end) {
+        g_usleep(200);
+    }
+    bql_lock();
+    return __atomic_load_n(mem(addr), __ATOMIC_ACQUIRE) == value;
+}
+
+/* 32-bit protected mode without paging; vector 0x40 goes to 0x1800. */
+static void flat_mode(X86State *env)
+{
+    stq_le(mem(0x3808), UINT64_C(0x00cf9b000000ffff));
+    stq_le(mem(0x3810), UINT64_C(0x00cf93000000ffff));
+    stq_le(mem(0x3000 + 0x40 * 8), UINT64_C(0x00008e0000081800));
+    env->gdt.base = 0x3800, env->gdt.limit = 0x17;
+    env->idt.base = 0x3000, env->idt.limit = 0x7ff;
+    env->cr[0] |= CR0_PE;
+    for (unsigned i = 0; i < 6; i++) {
+        env->segs[i] = (X86Segment){.selector = i == R_CS ? 8 : 16, .limit = UINT32_MAX, .flags = i == R_CS ? 0xcf9b00 : 0xcf9300};
+    }
+    x86_update_hflags(env);
+}
+
+/* Interrupts by eventfd, as messages: the kernel delivers them, no call of ours and no exit takes part. */
+static void test_irqfd(void)
+{
+    /* mov dword [0xfee000b0], 0 (end of interrupt); inc byte [0x2000]; IRET by hand: pop ecx; add esp, 4; popf; jmp ecx */
+    static const uint8_t handler[] = {0xc7, 0x05, 0xb0, 0x00, 0xe0, 0xfe, 0, 0, 0, 0, 0xfe, 0x05, 0x00, 0x20, 0, 0, 0x59, 0x83, 0xc4, 0x04,
+                                      0x9d, 0xff, 0xe1};
+    Cpu *cpu = vm_with(IRQCHIP_SPLIT);
+    KvmCpu *v = kvm_cpu(cpu);
+    g_autoptr(GError) error = NULL;
+    int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), gsi;
+    uint64_t one = 1, exits;
+
+    /* mov byte [0x2001], 1; sti; 1: pause; cmp byte [0x2002], 0; je 1b; cli; out 0x80, al; hlt */
+    CODE_BYTES(0xc6, 0x05, 0x01, 0x20, 0, 0, 1, 0xfb, 0xf3, 0x90, 0x80, 0x3d, 0x02, 0x20, 0, 0, 0, 0x74, 0xf5, 0xfa, 0xe6, 0x80, 0xf4);
+    memcpy(mem(0x1800), handler, sizeof(handler));
+    flat_mode(&X86_CPU(cpu)->env);
+    address_space_st(&address_space_memory, APIC_DEFAULT_BASE + 0xf0, 0x1ff, 4, MEMTXATTRS_NONE, NULL); /* enabled */
+    kvm_routes_begin();
+    gsi = kvm_route_msi_add(0xfee00000, 0x40);
+    g_assert_cmpint(gsi, >=, 0);
+    g_assert_true(kvm_routes_commit(&error));
+    g_assert_true(kvm_irqfd_add(gsi, fd, -1, &error));
+    real_ioctl = kvm_ioctl_fn;
+    kvm_ioctl_fn = counting_ioctl;
+    interrupt_ioctls = 0;
+    cpus_resume();
+    g_assert_true(wait_byte(0x2001, 1));
+    exits = all_exits(v);
+    for (unsigned i = 1; i <= 20; i++) {
+        g_assert_cmpint(write(fd, &one, 8), ==, 8);
+        g_assert_true(wait_byte(0x2000, i));
+    }
+    g_assert_cmpuint(all_exits(v), ==, exits);
+    port_writes = 0;
+    __atomic_store_n(mem(0x2002), 1, __ATOMIC_RELEASE);
+    for (int64_t end = g_get_monotonic_time() + 20 * G_USEC_PER_SEC; !port_writes && g_get_monotonic_time() < end;) {
+        bql_unlock();
+        g_usleep(200);
+        bql_lock();
+    }
+    g_assert_cmpuint(port_writes, ==, 1);
+    g_assert_cmpuint(all_exits(v), ==, exits + 1);
+    g_assert_cmpuint(interrupt_ioctls, ==, 0);
+    kvm_ioctl_fn = real_ioctl;
+    kvm_irqfd_del(gsi, fd);
+    close(fd);
+    vm_free();
 }
 
 /* ecx times: eax = eax * 5 + ecx; the result to 0x2000. */
@@ -298,14 +473,14 @@ static void test_continue(void)
     g_assert_cmpuint(X86_CPU(cpu)->env.regs[R_ECX], <, 0x20000);
     g_assert_false(cpu->halted);
     state_save(x86_cpu_class.state, "cpu", cpu->env, state);
-    vm_free(cpu);
+    vm_free();
 
     cpu = vm();
     g_assert_true(state_load(x86_cpu_class.state, "cpu", cpu->env, state->data, state->len, &error));
     g_assert_no_error(error);
     g_assert_true(run(cpu));
     g_assert_cmphex(ldl_le(mem(0x2000)), ==, want);
-    vm_free(cpu);
+    vm_free();
 }
 
 /* A region that comes, goes and is split while the guest runs. */
@@ -326,28 +501,46 @@ static void test_slots(void)
     }
     g_assert_true(run(cpu));
     memory_region_destroy(&hole);
-    vm_free(cpu);
+    vm_free();
 }
 
 /* ---- faults ---- */
 
-static int (*real_ioctl)(int fd, unsigned long request, uintptr_t arg);
-static unsigned calls, fail_at;
-static unsigned long failed_request;
+static unsigned calls, fail_at, mmaps, fail_mmap;
+static int fail_with;
+static unsigned long failed_request, fail_cap;
+static uint64_t caps_asked[8]; /* bit map */
+static void *(*real_mmap)(int fd, size_t size, off_t offset);
 
 static int failing_ioctl(int fd, unsigned long request, uintptr_t arg)
 {
+    if (request == KVM_CHECK_EXTENSION && arg < 64 * ARRAY_SIZE(caps_asked)) {
+        caps_asked[arg / 64] |= BIT_ULL(arg % 64);
+        if (arg == fail_cap) {
+            return 0;
+        }
+    }
     if (__atomic_add_fetch(&calls, 1, __ATOMIC_SEQ_CST) == fail_at) {
         failed_request = request;
-        return -ENOMEM;
+        return -fail_with;
     }
     return real_ioctl(fd, request, arg);
 }
 
-/* Files of the hypervisor: GLib's threads may open others meanwhile. */
-static unsigned open_files(void)
+static void *failing_mmap(int fd, size_t size, off_t offset)
+{
+    if (++mmaps == fail_mmap) {
+        errno = ENOMEM;
+        return MAP_FAILED;
+    }
+    return real_mmap(fd, size, offset);
+}
+
+/* Files and mappings of the hypervisor: GLib's threads may open others meanwhile. */
+static unsigned held(void)
 {
     DIR *d = opendir("/proc/self/fd");
+    g_autofree char *maps = NULL;
     struct dirent *e;
     unsigned n = 0;
 
@@ -357,51 +550,162 @@ static unsigned open_files(void)
         n += target && strstr(target, "kvm");
     }
     closedir(d);
+    g_assert_true(g_file_get_contents("/proc/self/maps", &maps, NULL, NULL));
+    for (const char *p = maps; (p = strstr(p, "kvm-vcpu")); p++) {
+        n++;
+    }
     return n;
 }
 
-/* What the kernel is asked first, what a run asks, and what taking it down asks: each fails once. Either
- * the caller gets an error that says what failed, or things go on without it. */
+/* A life: made, written pages recorded, run, memory that comes and goes, paused, gone on with, taken down. */
+static bool life(IrqchipMode irqchip, GError **error)
+{
+    Cpu *cpu;
+    MemoryRegion hole;
+    bool ended = false;
+
+    CODE_BYTES(0xe6, 0x80, 0xeb, 0xfc); /* out 0x80, al; jmp back to it */
+    cpu = vm_new(irqchip, error);
+    if (cpu) {
+        bool logged = kvm_dirty_log_start(NULL);
+        int64_t end = g_get_monotonic_time() + 20 * G_USEC_PER_SEC;
+
+        for (unsigned round = 0; round < 2; round++) {
+            port_writes = 0;
+            cpus_resume();
+            while (port_writes < 3 && !cpu->stopped) {
+                bql_unlock();
+                g_usleep(100);
+                bql_lock();
+                g_assert_cmpint(g_get_monotonic_time(), <, end); /* it hangs */
+            }
+            ended = port_writes >= 3;
+            if (!round) {
+                memory_region_init_io(&hole, &port_ops, NULL, "hole", 0x1000);
+                memory_region_add_subregion_overlap(&root, 0x50000, &hole, 1);
+                memory_region_del_subregion(&root, &hole);
+                memory_region_destroy(&hole);
+            }
+            cpus_pause();
+        }
+        if (logged) {
+            kvm_dirty_log_stop();
+        }
+    }
+    vm_free();
+    return ended;
+}
+
+static void faults_begin(void)
+{
+    real_ioctl = kvm_ioctl_fn;
+    real_mmap = kvm_mmap_fn;
+    kvm_ioctl_fn = failing_ioctl;
+    kvm_mmap_fn = failing_mmap;
+    fail_at = fail_mmap = calls = mmaps = 0;
+    fail_cap = ULONG_MAX;
+    g_assert_cmpuint(held(), ==, 0);
+}
+
+static void faults_end(void)
+{
+    kvm_ioctl_fn = real_ioctl;
+    kvm_mmap_fn = real_mmap;
+}
+
+/* Each call of a life fails once, in each way. Either the caller gets an error that says what failed, or the
+ * vCPU stands still after a report, or things go on without it; nothing leaks and nothing hangs. */
 static void test_faults(void)
 {
-    unsigned total, files, errors = 0;
+    static const int ways[] = {ENOMEM, EFAULT, EINTR, EAGAIN, EINVAL};
 
-    real_ioctl = kvm_ioctl_fn;
-    kvm_ioctl_fn = failing_ioctl;
-    CODE_BYTES(0xe6, 0x80, 0xf4);
-    fail_at = calls = 0;
-    {
-        Cpu *cpu = vm();
+    faults_begin();
+    for (unsigned mode = 0; mode < 2; mode++) {
+        IrqchipMode irqchip = mode ? IRQCHIP_ON : IRQCHIP_OFF;
+        unsigned first, runs = 0, errors = 0, at_runs = 0;
 
-        g_assert_true(run(cpu));
-        vm_free(cpu);
-    }
-    total = calls;
-    files = open_files();
-    g_assert_cmpuint(files, ==, 0);
-    g_assert_cmpuint(total, >, 20);
-    for (unsigned i = 1; i <= total; i++) {
-        g_autoptr(GError) error = NULL;
-        Cpu *cpu;
+        fail_at = calls = 0;
+        g_assert_true(life(irqchip, NULL));
+        first = calls;
+        g_assert_cmpuint(first, >, 60);
+        /* what comes in which number varies with the kicks: all but the last few are met */
+        for (unsigned i = 1; i <= first; i++) {
+            g_autoptr(GError) error = NULL;
+            bool ran;
 
-        CODE_BYTES(0xe6, 0x80, 0xf4);
-        calls = 0;
-        fail_at = i;
-        failed_request = 0;
-        cpu = vm_new(&error);
-        g_assert_true(!cpu == !!error);
-        if (error) {
-            g_assert_nonnull(strstr(error->message, failed_request == KVM_CHECK_EXTENSION ? "KVM_CAP" : kvm_ioctl_name(failed_request)));
-            errors++;
-        } else {
-            run(cpu);
+            calls = 0;
+            fail_at = i;
+            fail_with = ways[i % ARRAY_SIZE(ways)];
+            failed_request = 0;
+            ran = life(irqchip, &error);
+            if (error) {
+                const char *name = failed_request == KVM_CHECK_EXTENSION ? "KVM_C" : kvm_ioctl_name(failed_request);
+
+                g_assert_false(ran);
+                if (!strstr(error->message, name)) {
+                    g_error("call %u: %s failed with %s: %s", i, name, g_strerror(fail_with), error->message);
+                }
+                errors++;
+            } else if (failed_request == KVM_RUN && (fail_with == EINTR || fail_with == EAGAIN)) {
+                g_assert_true(ran);
+                at_runs++;
+            }
+            runs++;
+            g_assert_cmpuint(held(), ==, 0);
         }
-        vm_free(cpu);
-        g_assert_cmpuint(open_files(), ==, files);
+        g_assert_cmpuint(errors, >, 8);
+        g_test_message("%u calls, %u of them needed, %u interrupted runs", runs, errors, at_runs);
     }
-    kvm_ioctl_fn = real_ioctl;
-    g_assert_cmpuint(errors, >, 8);
-    g_test_message("%u calls, %u of them needed", total, errors);
+    faults_end();
+}
+
+/* The state page or the dirty ring cannot be mapped. */
+static void test_fault_mmap(void)
+{
+    g_autoptr(GError) error = NULL;
+
+    faults_begin();
+    fail_mmap = 1;
+    g_assert_false(life(IRQCHIP_OFF, &error));
+    g_assert_nonnull(error);
+    g_assert_nonnull(strstr(error->message, "state page of vCPU 0: Cannot allocate memory"));
+    g_assert_cmpuint(held(), ==, 0);
+    faults_end();
+}
+
+/* Every capability that is asked for is missing once. */
+static void test_fault_caps(void)
+{
+    unsigned asked = 0, needed = 0;
+
+    faults_begin();
+    for (unsigned mode = 0; mode < 3; mode++) {
+        IrqchipMode irqchip = mode == 0 ? IRQCHIP_OFF : mode == 1 ? IRQCHIP_ON : IRQCHIP_SPLIT;
+
+        memset(caps_asked, 0, sizeof(caps_asked));
+        fail_cap = ULONG_MAX;
+        g_assert_true(life(irqchip, NULL));
+        uint64_t list[ARRAY_SIZE(caps_asked)];
+        memcpy(list, caps_asked, sizeof(list));
+        for (fail_cap = 0; fail_cap < 64 * ARRAY_SIZE(list); fail_cap++) {
+            g_autoptr(GError) error = NULL;
+
+            if (!(list[fail_cap / 64] >> (fail_cap % 64) & 1)) {
+                continue;
+            }
+            asked++;
+            if (!life(irqchip, &error)) {
+                g_assert_nonnull(error);
+                g_assert_true(strstr(error->message, "KVM_C") || strstr(error->message, "kernel-irqchip"));
+                g_assert_true(strstr(error->message, "use ") || strstr(error->message, "newer"));
+                needed++;
+            }
+            g_assert_cmpuint(held(), ==, 0);
+        }
+    }
+    faults_end();
+    g_assert_cmpuint(needed, >=, 10);
+    g_test_message("%u capabilities asked for, %u needed", asked, needed);
 }
 
 static int no_permission(void)
@@ -457,8 +761,12 @@ int main(int argc, char **argv)
     g_test_add_func("/kvm/dirty/bitmap", test_dirty_bitmap);
     g_test_add_func("/kvm/dirty/ring", test_dirty_ring);
     g_test_add_func("/kvm/ioeventfd", test_ioeventfd);
+    g_test_add_func("/kvm/ioeventfd-memory", test_ioeventfd_memory);
+    g_test_add_func("/kvm/irqfd", test_irqfd);
     g_test_add_func("/kvm/continue", test_continue);
     g_test_add_func("/kvm/slots", test_slots);
-    g_test_add_func("/kvm/faults", test_faults);
+    g_test_add_func("/kvm/faults/calls", test_faults);
+    g_test_add_func("/kvm/faults/mmap", test_fault_mmap);
+    g_test_add_func("/kvm/faults/capabilities", test_fault_caps);
     return g_test_run();
 }

@@ -8,7 +8,7 @@ typedef struct {
         uint64_t rounds;
         uint64_t value;
     } env;
-    bool in_guest;
+    bool in_guest, gives_up;
 } FakeCpu;
 #define FAKE(c) ((FakeCpu *)(c))
 static unsigned in_guest_count; /* atomic: vCPUs between start and end */
@@ -47,6 +47,7 @@ static void fake_exec(Cpu *cpu)
     __atomic_fetch_sub(&in_guest_count, 1, __ATOMIC_SEQ_CST);
     cpu_exec_end(cpu);
     bql_lock();
+    cpu->stopped |= FAKE(cpu)->gives_up; /* as after a triple fault */
     if (cpu_interrupt_pending(cpu) & CPU_INTERRUPT_HARD) {
         cpu_interrupt_clear(cpu, CPU_INTERRUPT_HARD);
         cpu->halted = true; /* a handler that ends in HLT */
@@ -140,6 +141,17 @@ static void test_pause(void)
     }
     cpus_resume();
     wait_for(rounds(1) > before[1]);
+}
+
+/* One that is asked to stop and at the same time stops by itself: whoever waits is told. */
+static void test_pause_gives_up(void)
+{
+    FAKE(c[1])->gives_up = true;
+    cpus_pause();
+    FAKE(c[1])->gives_up = false;
+    g_assert_true(c[1]->stopped && !c[1]->stop);
+    cpus_resume();
+    wait_for(!c[1]->stopped);
 }
 
 static void note_thread(Cpu *cpu, void *data)
@@ -249,6 +261,7 @@ int main(int argc, char **argv)
     g_test_add_func("/cpus/select", test_select);
     g_test_add_func("/cpus/start", test_start);
     g_test_add_func("/cpus/pause", test_pause);
+    g_test_add_func("/cpus/pause-gives-up", test_pause_gives_up);
     g_test_add_func("/cpus/run-on", test_run_on);
     g_test_add_func("/cpus/exclusive", test_exclusive);
     g_test_add_func("/cpus/halt", test_halt);
