@@ -179,7 +179,8 @@ static bool kvm_platform_init(const CpuClass *cc, const AccelPlatform *platform,
     if (p.irqchip == IRQCHIP_AUTO) {
         p.irqchip = kvm_options.irqchip;
     }
-    if (!cc->kvm->vm_init(&p, error)) {
+    /* Memory first: the kernel takes milliseconds for it once interrupt controllers are there. */
+    if (!kvm_memory_init(error) || !cc->kvm->vm_init(&p, error)) {
         return false;
     }
     vm_ops = cc->kvm;

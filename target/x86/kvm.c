@@ -54,15 +54,25 @@ static void message(uint64_t addr, uint32_t data)
     }
 }
 
-/* The kernel reports EOIs of the level-triggered messages in its table. */
-static void route_changed(unsigned pin, bool masked, uint64_t addr, uint32_t data)
+static void routes_commit(void)
 {
     g_autoptr(GError) error = NULL;
 
     kvm_routes_begin();
-    kvm_route_msi_set(pin, addr, data);
     if (!kvm_routes_commit(&error)) {
         report_error("kvm: %s", error->message);
+    }
+}
+
+static bool vm_runs;
+
+/* The kernel reports EOIs of the level-triggered messages in its table. It takes a millisecond to give it a new
+ * one: a machine that stands still waits with that. */
+static void route_changed(unsigned pin, bool masked, uint64_t addr, uint32_t data)
+{
+    kvm_route_msi_set(pin, addr, data);
+    if (vm_runs) {
+        routes_commit();
     }
 }
 
@@ -199,6 +209,7 @@ static bool vm_init(const AccelPlatform *platform, GError **error)
     ioapic_route_hook = NULL;
     pic_line_hook = NULL;
     x86_clock.kvm_ns = 0;
+    vm_runs = false;
     if (!fetch_msr_list(error) || !x86_kvm_cpuid_init(error) || !set_addresses(error)
         || (x86_kvm.irqchip == IRQCHIP_ON && !create_all(error))
         || (x86_kvm.irqchip == IRQCHIP_SPLIT && !create_split(error)) || !x86_kvm_pit_init(platform->pit, error)
@@ -535,6 +546,7 @@ static void vm_stopped(void)
 {
     struct kvm_clock_data clock = {0};
 
+    vm_runs = false;
     if (x86_kvm.irqchip == IRQCHIP_ON) {
         get_pic(0);
         get_pic(1);
@@ -551,6 +563,10 @@ static void vm_resuming(void)
 {
     struct kvm_clock_data clock = {.clock = x86_clock.kvm_ns};
 
+    vm_runs = true;
+    if (x86_kvm.irqchip == IRQCHIP_SPLIT) {
+        routes_commit();
+    }
     if (x86_kvm.irqchip == IRQCHIP_ON) {
         put_pic(0);
         put_pic(1);
