@@ -725,11 +725,11 @@ static void kvm_set_running(bool run)
         return;
     }
     /* All of them before any runs: an interrupt from one to another would be overwritten. What fails is
-     * tried and reported again by the vCPU's thread. */
+     * tried and reported again by the vCPU's thread. One that a debugger steps first looks at its halt. */
     for (guint i = 0; cpus && i < cpus->len; i++) {
         KvmCpu *v = kvm_cpu(g_ptr_array_index(cpus, i));
 
-        if (v && v->env_valid && v->ops->put(v, NULL)) {
+        if (v && v->env_valid && !v->cpu->debug.step && v->ops->put(v, NULL)) {
             v->env_valid = false;
         }
     }

@@ -344,6 +344,34 @@ static int acknowledge(X86Cpu *x)
     return x86_kvm.irqchip == IRQCHIP_SPLIT || !x->apic ? pic_get_interrupt() : apic_get_interrupt(x->apic);
 }
 
+static int give_interrupt(KvmCpu *v, uint8_t vector)
+{
+    struct kvm_interrupt i = {.irq = vector};
+    struct kvm_vcpu_events e;
+    struct kvm_mp_state m;
+    int r;
+
+    if (x86_kvm.irqchip != IRQCHIP_SPLIT) {
+        return kvm_ioctl(v->fd, KVM_INTERRUPT, &i);
+    }
+    /* KVM_INTERRUPT would put it where nobody can see it: a machine that stops before it is delivered would be
+     * saved without. NMIs that come meanwhile stay out of this. */
+    r = kvm_ioctl(v->fd, KVM_GET_VCPU_EVENTS, &e);
+    if (r < 0) {
+        return r;
+    }
+    e.flags &= KVM_VCPUEVENT_VALID_SHADOW | KVM_VCPUEVENT_VALID_PAYLOAD;
+    e.interrupt.injected = 1;
+    e.interrupt.nr = vector;
+    e.interrupt.soft = 0;
+    r = kvm_ioctl(v->fd, KVM_SET_VCPU_EVENTS, &e);
+    if (r >= 0 && kvm_ioctl(v->fd, KVM_GET_MP_STATE, &m) >= 0 && m.mp_state == KVM_MP_STATE_HALTED) {
+        m.mp_state = KVM_MP_STATE_RUNNABLE; /* events alone do not end a halt */
+        r = kvm_ioctl(v->fd, KVM_SET_MP_STATE, &m);
+    }
+    return r;
+}
+
 static void inject(KvmCpu *v, uint32_t request)
 {
     Cpu *cpu = v->cpu;
@@ -361,15 +389,15 @@ static void inject(KvmCpu *v, uint32_t request)
         return;
     }
     if ((request & CPU_INTERRUPT_HARD) && run->ready_for_interrupt_injection && run->if_flag) {
-        struct kvm_interrupt i = {.irq = acknowledge(X86_CPU(cpu))};
+        int vector = acknowledge(X86_CPU(cpu));
 
-        if ((int)i.irq < 0) {
+        if (vector < 0) {
             cpu_interrupt_clear(cpu, CPU_INTERRUPT_HARD);
         } else {
-            int r = kvm_ioctl(v->fd, KVM_INTERRUPT, &i);
+            int r = give_interrupt(v, vector);
 
             if (r < 0) {
-                report_error("vCPU %u: KVM_INTERRUPT %u: %s", cpu->index, i.irq, g_strerror(-r));
+                report_error("vCPU %u: interrupt %u is not taken: %s", cpu->index, vector, g_strerror(-r));
             }
             run->ready_for_interrupt_injection = 0;
         }
