@@ -95,8 +95,8 @@ void tb_invalidate_va(uint64_t va);
 void tb_evict_oldest(void *unused);
 void tb_chain(Tb *from, unsigned slot, Tb *to);
 Tb *tb_from_host_pc(uintptr_t pc);
-/* Invalidate blocks that overlap RAM bytes [ram_addr, +len). True if `current` was among them. */
-bool tb_invalidate_ram(uint64_t ram_addr, uint64_t len, const Tb *current);
+/* Invalidate blocks that overlap RAM bytes [ram_addr, +len). */
+void tb_invalidate_ram(uint64_t ram_addr, uint64_t len);
 /* Would a write there hit `current`? */
 bool tb_write_hits(uint64_t ram_addr, uint64_t len, const Tb *current);
 /* Or is about to: without tb_lock, a false is certain only as far as allow_stores() makes it. */
@@ -210,9 +210,9 @@ void tlb_listener_init(void);
 /* Entry for va, filled if need be (faults through retaddr). */
 TlbFull *tlb_get(TcgCpu *t, uint64_t va, MmuAccess access, unsigned mmu_idx, uintptr_t ra);
 TlbFull *tlb_get_nofault(TcgCpu *t, uint64_t va, MmuAccess access, unsigned mmu_idx);
-/* Make stores to this RAM page take the slow path: those of t, its own thread's vCPU, or if alone, in an exclusive
- * section, everybody's. */
-void tlb_protect_code(TcgCpu *t, uint64_t ram_page, bool alone);
+/* Make stores to this RAM page take the slow path: those of t, whose thread calls; NULL: everybody's, in an exclusive
+ * section. */
+void tlb_protect_code(TcgCpu *t, uint64_t ram_page);
 /* Another vCPU may have a fast entry for stores to this page, or be between its check and its store. */
 bool tlb_others_write(const TcgCpu *t, uint64_t ram_page);
 /* Note a debugger's hit; the vCPU leaves the execution loop at the next opportunity. */

@@ -110,7 +110,7 @@ static bool claim(TcgCpu *t, uint64_t ram_addr)
         set_claimed(p, false);
         return false;
     }
-    tlb_protect_code(t, ram_addr, false);
+    tlb_protect_code(t, ram_addr);
     return true;
 }
 
@@ -118,7 +118,7 @@ static bool claim(TcgCpu *t, uint64_t ram_addr)
 static void claim_alone(void *ram_addr)
 {
     tb_lock_take();
-    tlb_protect_code(NULL, *(uint64_t *)ram_addr, true);
+    tlb_protect_code(NULL, *(uint64_t *)ram_addr);
     set_claimed(code_page(*(uint64_t *)ram_addr, true), true);
     tb_lock_drop();
 }
@@ -341,7 +341,7 @@ static void invalidate_in_page(uint64_t ram_addr, unsigned len)
     }
 }
 
-bool tb_invalidate_ram(uint64_t ram_addr, uint64_t len, const Tb *current)
+void tb_invalidate_ram(uint64_t ram_addr, uint64_t len)
 {
     tb_lock_take();
     while (len) {
@@ -351,7 +351,6 @@ bool tb_invalidate_ram(uint64_t ram_addr, uint64_t len, const Tb *current)
         len -= n;
     }
     tb_lock_drop();
-    return current && current->invalid;
 }
 
 void tb_invalidate_va(uint64_t va)
@@ -375,7 +374,7 @@ static void device_wrote(RamBlock *block, uint64_t offset, uint64_t length)
     for (uint64_t page = a & PAGE_MASK; page < end; page += PAGE_SIZE) {
         if (tb_page_has_code(page)) {
             uint64_t lo = MAX(a, page), hi = MIN(end, page + PAGE_SIZE);
-            tb_invalidate_ram(lo, hi - lo, NULL);
+            tb_invalidate_ram(lo, hi - lo);
         }
     }
 }

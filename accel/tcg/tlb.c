@@ -111,7 +111,7 @@ static void ram_written(const RamRange *r, uint64_t pa, unsigned size)
     uint64_t ram_addr = r->ram_addr + (pa - r->start);
     __atomic_thread_fence(__ATOMIC_SEQ_CST); /* as in after_code_store */
     if (tb_page_has_code(ram_addr)) {
-        tb_invalidate_ram(ram_addr, size, NULL);
+        tb_invalidate_ram(ram_addr, size);
     }
 }
 
@@ -605,16 +605,16 @@ static uint8_t *writers_of(uint64_t ram_addr) { return &writers[ram_addr >> PAGE
 static uint8_t writer_bit(const TcgCpu *t) { return 1u << (t->cpu->index & 7); }
 
 /* The way back is a slow-path store: it makes its entry writable again. */
-void tlb_protect_code(TcgCpu *t, uint64_t ram_page, bool alone)
+void tlb_protect_code(TcgCpu *t, uint64_t ram_page)
 {
     if (!__atomic_exchange_n(writers_of(ram_page), 0, __ATOMIC_SEQ_CST)) {
         return;
     }
     uint8_t *host = ram_host(ram_page);
-    if (alone) {
-        protect_all(host);
-    } else {
+    if (t) {
         protect_on(t, host);
+    } else {
+        protect_all(host);
     }
 }
 
@@ -823,7 +823,7 @@ static void after_code_store(TcgCpu *t, const TlbFull *f, uint64_t va, unsigned 
     if (tb_page_has_code(ram_addr)) {
         t->n_smc++;
         if (tb_maybe_code(ram_addr, len)) {
-            tb_invalidate_ram(ram_addr, len, NULL);
+            tb_invalidate_ram(ram_addr, len);
         }
     }
     allow_stores(t, t->slot, m, (va >> PAGE_BITS) & (TLB_SIZE - 1));
