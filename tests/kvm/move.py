@@ -9,21 +9,12 @@ import subprocess
 import sys
 import tempfile
 
+from tap import finish, report
+
 TCG = 'tcg'
 KVM = [f'kvm,kernel-irqchip={m}' for m in ('off', 'split', 'on')]
 TIMERS = 'pofd'
 TIMEOUT = 60
-number = failures = 0
-
-
-def report(ok, name, text=''):
-    global number, failures
-    number += 1
-    failures += not ok
-    print(f'{"ok" if ok else "not ok"} {number} - {name}', flush=True)
-    if not ok:
-        for line in [t for t in text.split('\n') if not t.startswith('ok ')][-40:]:
-            print('# ' + line[:150])
 
 
 class Guests:
@@ -150,8 +141,7 @@ def main():
                     code, said = guests.again(target, cpu, smp, line, path, path + '2')
                     report(code == 0 and contents(path) == contents(path + '2'), f'{source} to {target}: the same bytes', said)
         damaged_files(guests, cpu, os.path.join(d, TCG + '-1'))
-    print(f'1..{number}')
-    sys.exit(1 if failures else 0)
+    sys.exit(finish())
 
 
 main()

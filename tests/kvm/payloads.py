@@ -12,6 +12,8 @@ import subprocess
 import sys
 import threading
 
+from tap import finish, report
+
 MODES = ['on', 'split', 'off']
 GROUPS = {
     'system64': ['faults', 'privileged', 'delivery', 'debug', 'paging', 'data-segments', 'inspection', 'call-gates', 'returns',
@@ -43,17 +45,6 @@ LIMITS = {
     ('system32', 'real'): ('', 'LAR is not refused in real mode'),
     ('system32', 'paging'): (r'.*', 'there is no paging without PAE'),
 }
-number = failures = 0
-
-
-def report(ok, name, text=''):
-    global number, failures
-    number += 1
-    failures += not ok
-    print(f'{"ok" if ok else "not ok"} {number} - {name}', flush=True)
-    if not ok:
-        for line in text.split('\n')[-40:]:
-            print('# ' + line[:160])
 
 
 def run(emulator, accel, kernel, cpu, smp, group, *options):
@@ -135,8 +126,7 @@ def main():
     for mode in MODES:
         text = run(emulator, f'kvm,kernel-irqchip={mode}', kernel['triple'], 'qemu64,check=off', 1, '', '-d', 'guest_errors')
         report('triple fault' in text and len(re.findall('^T', text, re.M)) == 1, f'triple fault, kernel-irqchip={mode}', text)
-    print(f'1..{number}')
-    sys.exit(1 if failures else 0)
+    sys.exit(finish())
 
 
 main()

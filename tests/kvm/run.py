@@ -11,20 +11,10 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../qmp'))
 from client import connect  # noqa: E402
+from tap import finish, report  # noqa: E402
 
 MODES = ['off', 'split', 'on', 'on,kernel-pit=on']
 PAUSES, RESETS = 260, 260 # in each mode: more than a thousand of each in all
-number = failures = 0
-
-
-def report(ok, name, text=''):
-    global number, failures
-    number += 1
-    failures += not ok
-    print(f'{"ok" if ok else "not ok"} {number} - {name}', flush=True)
-    if not ok:
-        for line in text.split('\n')[-40:]:
-            print('# ' + line[:100])
 
 
 def argv(emulator, accel, program, *options):
@@ -157,8 +147,7 @@ def main():
         report(ok, f'{PAUSES} pauses and {RESETS} resets, kernel-irqchip={mode}', text)
     ok, text = statistics(emulator, irq)
     report(ok, 'statistics', text)
-    print(f'1..{number}')
-    sys.exit(1 if failures else 0)
+    sys.exit(finish())
 
 
 main()
