@@ -44,7 +44,8 @@ static bool decode_base64(char *text, gsize *n, const char *what, GError **error
 {
     text[*n] = 0;
     g_strstrip(text);
-    if (strlen(text) > *n || strspn(text, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "+/=\r\n") != strlen(text)) {
+    size_t len = strlen(text);
+    if (len > *n || len == 1 || strspn(text, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "+/=\r\n") != len) {
         return error_set(error, "secret: the %s is not base64", what);
     }
     if (*text) {

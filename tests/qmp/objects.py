@@ -243,15 +243,16 @@ def secrets():
         c = e.connect()
         kinds = [t['name'] for t in c.run('qom-list-types', {'implements': 'tls-creds'})]
         refuses(c, 'base64', 'secret', data='***', format='base64')
+        refuses(c, 'base64', 'secret', data='x', format='base64')
         refuses(c, "'data' and 'file'", 'secret', data='x', file='y')
         refuses(c, 'serial=1', 'secret_keyring', serial=1)
         if 'tls-creds-x509' not in kinds:
-            refuses(c, 'gnutls', 'secret', data='x', keyid='k', format='base64')
+            refuses(c, 'gnutls', 'secret', data='eA==', keyid='k', format='base64')
             raise Skip('this build has no gnutls')
         key, iv = os.urandom(32), os.urandom(16)
         b64 = lambda x: subprocess.run(['base64', '-w0'], input=x, capture_output=True, check=True).stdout.decode()  # noqa: E731
         add(c, 'secret', 'master', data=b64(key), format='base64')
-        refuses(c, 'iv=', 'secret', data='x', format='base64', keyid='master')
+        refuses(c, 'iv=', 'secret', data='eA==', format='base64', keyid='master')
         refuses(c, 'keyid=', 'secret', data='x', iv=b64(iv))
         refuses(c, '5 bytes', 'secret', data=b64(bytes(16)), format='base64', keyid='master', iv=b64(b'12345'))
         refuses(c, 'multiple of 16', 'secret', data=b64(b'12345'), format='base64', keyid='master', iv=b64(iv))
