@@ -162,8 +162,8 @@ static void reset_msrs(X86State *env)
     env->spec_ctrl = env->debugctl = env->syscfg = 0;
     env->hwcr = 1u << 24; /* TscFreqSel: the TSC runs at the P0 frequency */
     env->feature_control = x86_has(env, FEAT_1_ECX, BIT(5)) ? 5 : 1; /* locked; VMX outside SMX */
-    bool intel = env->cpuid_vendor[0] == 0x756e6547;
-    env->patch_level = x86_cpu_of(env)->host_patch_level ? x86_cpu_of(env)->host_patch_level : intel ? UINT64_C(0x100000000) : 0x01000065;
+    uint64_t of_vendor = x86_is_intel(env) ? UINT64_C(0x100000000) : 0x01000065;
+    env->patch_level = x86_cpu_of(env)->host_patch_level ? x86_cpu_of(env)->host_patch_level : of_vendor;
     env->a20_mask = ~UINT64_C(0);
     env->kvm_system_time = env->kvm_wall_clock = env->kvm_async_pf = env->kvm_async_pf_int = 0;
     env->kvm_steal_time = env->kvm_pv_eoi = 0;

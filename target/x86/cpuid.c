@@ -6,10 +6,6 @@
 #include "target/x86/system.h"
 #include "target/x86/xsave.h"
 
-#define VENDOR_INTEL_EBX 0x756e6547u
-
-static bool is_intel(const X86State *env) { return env->cpuid_vendor[0] == VENDOR_INTEL_EBX; }
-
 /* ---- caches: one description for all vendors' leaves ---- */
 
 typedef struct {
@@ -216,10 +212,10 @@ static void leaf_extended(X86State *env, uint32_t leaf, uint32_t subleaf, uint32
         *c = env->cpuid_vendor[2];
         break;
     case 0x80000001:
-        *a = is_intel(env) ? 0 : env->cpuid_version;
-        *c = f[FEAT_8000_0001_ECX] | (!is_intel(env) && logical > 1 ? BIT(1) : 0); /* CmpLegacy */
+        *a = x86_is_intel(env) ? 0 : env->cpuid_version;
+        *c = f[FEAT_8000_0001_ECX] | (!x86_is_intel(env) && logical > 1 ? BIT(1) : 0); /* CmpLegacy */
         *d = f[FEAT_8000_0001_EDX];
-        if (!is_intel(env)) { /* AMD repeats the common bits of leaf 1 */
+        if (!x86_is_intel(env)) { /* AMD repeats the common bits of leaf 1 */
             *d |= f[FEAT_1_EDX] & 0x0183f3ff;
         } else if (!(env->hflags & HF_CS64)) {
             *d &= ~BIT(11); /* SYSCALL: only in 64-bit code */
@@ -233,16 +229,16 @@ static void leaf_extended(X86State *env, uint32_t leaf, uint32_t subleaf, uint32
         break;
     }
     case 0x80000005:
-        if (!is_intel(env)) {
+        if (!x86_is_intel(env)) {
             *a = *b = 0x01ff01ff;
             *c = 32 << 24 | 8 << 16 | 1 << 8 | LINE;
             *d = 32 << 24 | 8 << 16 | 1 << 8 | LINE;
         }
         break;
     case 0x80000006:
-        *b = is_intel(env) ? 0 : 0x42004200;
+        *b = x86_is_intel(env) ? 0 : 0x42004200;
         *c = 512 << 16 | amd_ways(8) << 12 | 1 << 8 | LINE;
-        *d = is_intel(env) ? 0 : 32u << 18 | amd_ways(16) << 12 | 1 << 8 | LINE; /* 512 KiB units */
+        *d = x86_is_intel(env) ? 0 : 32u << 18 | amd_ways(16) << 12 | 1 << 8 | LINE; /* 512 KiB units */
         break;
     case 0x80000007:
         *d = f[FEAT_8000_0007_EDX];
@@ -250,7 +246,7 @@ static void leaf_extended(X86State *env, uint32_t leaf, uint32_t subleaf, uint32
     case 0x80000008:
         *a = env->phys_bits | (f[FEAT_8000_0001_EDX] & BIT(29) ? env->linear_bits << 8 : 32 << 8);
         *b = f[FEAT_8000_0008_EBX];
-        *c = is_intel(env) || logical == 1 ? 0 : (package_bits << 12 | (logical - 1));
+        *c = x86_is_intel(env) || logical == 1 ? 0 : (package_bits << 12 | (logical - 1));
         break;
     case 0x8000001d:
         if (f[FEAT_8000_0001_ECX] & BIT(22)) {
@@ -294,7 +290,7 @@ void x86_cpuid(X86State *env, uint32_t leaf, uint32_t subleaf, uint32_t *a, uint
         leaf_basic(env, leaf, subleaf, a, b, c, d);
         return;
     }
-    if (is_intel(env)) { /* out of range: the highest basic leaf */
+    if (x86_is_intel(env)) { /* out of range: the highest basic leaf */
         leaf_basic(env, env->cpuid_level, subleaf, a, b, c, d);
     }
 }

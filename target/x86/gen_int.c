@@ -339,6 +339,16 @@ void gen_movsx(DisasContext *s, X86Insn *i)
     x86_store_op(s, i, 0, x86_load_op_sext(s, i, 1, x86_size_type(i->op[0].size)));
 }
 
+/* With a 16-bit operand, Intel reads 16 bits of memory (SDM: r/m16) and AMD 32 (APM appendix A: Ed). */
+void gen_movsxd(DisasContext *s, X86Insn *i)
+{
+    if (i->op[0].size == 2 && i->op[1].kind == X86_OP_MEM && !x86_is_intel(s->env)) {
+        x86_store_op(s, i, 0, x86_load_mem(s, i, IR_I32, 4));
+    } else {
+        gen_movsx(s, i);
+    }
+}
+
 void gen_movbe(DisasContext *s, X86Insn *i)
 {
     bool load = i->op[1].kind == X86_OP_MEM;

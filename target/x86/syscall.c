@@ -9,11 +9,6 @@
 #define CODE_FLAGS (DESC_G_MASK | DESC_P_MASK | DESC_S_MASK | DESC_CS_MASK | DESC_R_MASK | DESC_A_MASK)
 #define DATA_FLAGS (DESC_G_MASK | DESC_B_MASK | DESC_P_MASK | DESC_S_MASK | DESC_W_MASK | DESC_A_MASK)
 
-static bool is_intel(const X86State *env)
-{
-    return env->cpuid_vendor[0] == 0x756e6547; /* "Genu" */
-}
-
 /* Flat code and stack segments of `cpl`, without looking at any descriptor. */
 static void flat_segments(X86State *env, uint32_t cs, uint32_t ss, unsigned cpl, bool long_code)
 {
@@ -26,7 +21,7 @@ static void flat_segments(X86State *env, uint32_t cs, uint32_t ss, unsigned cpl,
 void x86_helper_syscall(X86State *env, uint64_t next_eip)
 {
     bool lma = x86_long_mode(env);
-    if (!(env->efer & EFER_SCE) || (is_intel(env) && !(env->hflags & HF_CS64))) {
+    if (!(env->efer & EFER_SCE) || (x86_is_intel(env) && !(env->hflags & HF_CS64))) {
         x86_raise(env, EXCP_UD, 0);
     }
     uint32_t cs = env->star >> 32 & 0xfffc;
@@ -47,7 +42,7 @@ void x86_helper_syscall(X86State *env, uint64_t next_eip)
 
 void x86_helper_sysret(X86State *env, uint32_t shift)
 {
-    if (!(env->efer & EFER_SCE) || (is_intel(env) && !(env->hflags & HF_CS64))) {
+    if (!(env->efer & EFER_SCE) || (x86_is_intel(env) && !(env->hflags & HF_CS64))) {
         x86_raise(env, EXCP_UD, 0);
     }
     if (x86_cpl(env) != 0 || !(env->hflags & HF_PE)) {
@@ -75,7 +70,7 @@ void x86_helper_sysret(X86State *env, uint32_t shift)
 void x86_helper_sysenter(X86State *env)
 {
     bool lma = x86_long_mode(env);
-    if (lma && !is_intel(env)) {
+    if (lma && !x86_is_intel(env)) {
         x86_raise(env, EXCP_UD, 0);
     }
     uint32_t cs = env->sysenter_cs & 0xfffc;
@@ -91,7 +86,7 @@ void x86_helper_sysenter(X86State *env)
 
 void x86_helper_sysexit(X86State *env, uint32_t shift)
 {
-    if (x86_long_mode(env) && !is_intel(env)) {
+    if (x86_long_mode(env) && !x86_is_intel(env)) {
         x86_raise(env, EXCP_UD, 0);
     }
     uint32_t base = env->sysenter_cs & 0xfffc;

@@ -11,6 +11,7 @@
 #include "tests/insn/insn.h"
 #include "memory/memory.h"
 #include "util/report.h"
+#include <cpuid.h>
 
 #define RAM_SIZE (4 * MiB)
 #define PA_TABLES 0x1000u
@@ -116,6 +117,10 @@ static bool emu_init(GError **error)
     cpus = g_ptr_array_new();
     g_ptr_array_add(cpus, c);
     current_cpu = c;
+    /* what vendors do differently is compared with the vendor at hand */
+    uint32_t highest;
+    __cpuid(0, highest, env->cpuid_vendor[0], env->cpuid_vendor[2], env->cpuid_vendor[1]);
+    (void)highest;
     x86_cpu_reset(c);
     env->cr[0] = CR0_PG | CR0_AM | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE;
     env->cr[3] = PA_TABLES;
