@@ -51,6 +51,8 @@ bool tcg_backend_init(GError **error) WARN_UNUSED; /* host features; once */
 /* Emit prologue, thunks and stubs into the start of the code cache. Returns bytes used. */
 size_t tcg_backend_emit_common(uint8_t *rw, const uint8_t *rx, size_t space, const IrVarTable *vars);
 bool tcg_backend_compile(TbCompile *c) WARN_UNUSED;  /* false: out of space */
+/* Code that goes to pc by the jump cache, like a block's end that is not chained. Returns bytes used. */
+size_t tcg_backend_emit_lookup(uint8_t *rw, const uint8_t *rx, const IrVarTable *vars, uint64_t pc, uint64_t jc_xor);
 /* Run guest code. env: the target's state. Loads pinned variables, guest_mxcsr; saves them on return. */
 uintptr_t tcg_backend_enter(void *env, const void *code);
 /* Retarget a patchable jump (atomically); target is an rx address. */
@@ -70,5 +72,7 @@ uint64_t tcg_slow_ld(void *env, uint64_t va, uint32_t oi, uintptr_t retaddr);
 void tcg_slow_st(void *env, uint64_t va, uint64_t value, uint32_t oi, uintptr_t retaddr);
 void tcg_slow_ld_vec(void *env, uint64_t va, void *dst, uint32_t oi, uintptr_t retaddr);
 void tcg_slow_st_vec(void *env, uint64_t va, const void *src, uint32_t oi, uintptr_t retaddr);
+/* The condition of an ir_guard does not hold. */
+G_NORETURN void tcg_slow_guard(void *env, uintptr_t retaddr);
 /* rmw: IrRmw, or 8 for compare-and-swap (expected in cmp). Returns the old value, zero-extended. */
 uint64_t tcg_slow_rmw(void *env, uint64_t va, uint64_t value, uint64_t cmp, uint32_t oi_and_rmw /* oi | rmw << 16 */, uintptr_t retaddr);

@@ -36,6 +36,15 @@ void tcg_cpu_loop_exit(Cpu *cpu, uintptr_t ra)
     siglongjmp(t->jump, 1);
 }
 
+void tcg_slow_guard(void *env, uintptr_t ra)
+{
+    Cpu *cpu = env_cpu(env);
+    tcg_cpu(cpu)->n_guards++;
+    tcg_restore_state(cpu, ra);
+    tb_guard_failed(tb_from_host_pc(ra));
+    tcg_cpu_loop_exit(cpu, ra);
+}
+
 /* ---- the loop ---- */
 static void fp_enter(TcgCpu *t)
 {
@@ -76,7 +85,7 @@ static void run_one(TcgCpu *t, const TbKey *key)
     t->one_insn = false;
     tb_lock_take();
     tb_translation_begin(t);
-    Tb *tb = tb_translate(t->cpu, key, 1, false);
+    Tb *tb = tb_translate(t->cpu, key, 1, false, false);
     tb_translation_end(t);
     tb_lock_drop();
     if (!tb) {
@@ -188,7 +197,7 @@ static void exec_loop(TcgCpu *t)
         last = (Tb *)(ret & ~(uintptr_t)TB_EXIT_MASK);
         slot = exit;
         if (exit == TB_EXIT_INDIRECT && t->ops->check_jump) {
-            t->ops->check_jump(cpu, &last->key, last->n_insns);
+            t->ops->check_jump(cpu, &last->key, last->pc_last);
         }
         if (last && (exit > TB_EXIT_SLOT1 || last->no_chain[slot])) {
             last = NULL;
@@ -424,8 +433,8 @@ void tcg_describe_jit(GString *out)
         g_string_append_printf(out,
                                "cpu %u: loop entries %" PRIu64 ", block lookups %" PRIu64 ", TLB fills %" PRIu64
                                ", slow loads %" PRIu64 ", slow stores %" PRIu64 ", flushes %" PRIu64
-                               ", page flushes %" PRIu64 ", address-space switches %" PRIu64 ", stores beside code %" PRIu64 "\n",
+                               ", page flushes %" PRIu64 ", address-space switches %" PRIu64 ", stores beside code %" PRIu64 ", failed guards %" PRIu64 "\n",
                                i, t->n_exits, t->n_lookups, t->n_tlb_fills, t->n_slow_ld, t->n_slow_st, t->n_flush,
-                               t->n_flush_page, t->n_switch, t->n_smc);
+                               t->n_flush_page, t->n_switch, t->n_smc, t->n_guards);
     }
 }

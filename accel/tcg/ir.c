@@ -588,6 +588,16 @@ void ir_brcond(IrBlock *b, IrCond c, IrVal x, IrVal y, IrLabel l)
     branch_to(b, l);
 }
 
+void ir_guard(IrBlock *b, IrCond c, IrVal x, IrVal y)
+{
+    if (ir_simplify_cond(b, &c, &x, &y) == 1) {
+        return;
+    }
+    ir_emit(b, IR_GUARD, IR_VOID, x.id, y.id);
+    last(b)->aux = c;
+    last(b)->aux2 = ir_type(b, x);
+}
+
 void ir_insn_start(IrBlock *b, uint64_t pc)
 {
     int32_t i = ir_emit(b, IR_INSN, IR_VOID, 0, 0);

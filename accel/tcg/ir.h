@@ -176,6 +176,10 @@ void ir_label(IrBlock *b, IrLabel l);
 void ir_br(IrBlock *b, IrLabel l);
 void ir_brcond(IrBlock *b, IrCond c, IrVal x, IrVal y, IrLabel l);
 
+/* x c y holds, as the translator expected. If not, the block is left as if the instruction had faulted, and the
+ * instruction starts another block; puts of the same instruction come after the guard. Failing is slow. */
+void ir_guard(IrBlock *b, IrCond c, IrVal x, IrVal y);
+
 /* leaving the block */
 void ir_insn_start(IrBlock *b, uint64_t pc); /* also puts PC; before each guest instruction */
 /* Go to a known address with the same flags/cs_base; puts PC; chained. slot: 0 or 1, each once. */

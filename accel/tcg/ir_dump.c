@@ -62,7 +62,7 @@ static void dump_details(IrBlock *b, const IrOp *op, GString *out)
     case IR_EXTRACT: case IR_DEPOSIT:
         g_string_append_printf(out, " [%u, +%u]", op->aux, op->aux2);
         break;
-    case IR_SETCOND: case IR_SELECT:
+    case IR_SETCOND: case IR_SELECT: case IR_GUARD:
         g_string_append_printf(out, " %s.%s", cond_name[op->aux], type_name[op->aux2]);
         break;
     case IR_BRCOND:
@@ -138,7 +138,7 @@ static bool verify_types(IrBlock *b, const IrOp *op, unsigned i, GString *why)
     if (op->opc >= IR_ADD && op->opc <= IR_XOR && (ta != op->type || tb != op->type)) {
         return bad(why, i, "operand types differ from the result's");
     }
-    if ((op->opc == IR_BRCOND || op->opc == IR_SETCOND || op->opc == IR_SELECT) && (ta != tb || !is_int(ta))) {
+    if ((op->opc == IR_BRCOND || op->opc == IR_SETCOND || op->opc == IR_SELECT || op->opc == IR_GUARD) && (ta != tb || !is_int(ta))) {
         return bad(why, i, "compares different types");
     }
     if (op->opc == IR_SELECT && ir_id_type(b, op->c) != ir_id_type(b, op->d)) {

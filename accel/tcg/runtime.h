@@ -25,26 +25,35 @@
 /* ---- translation blocks ---- */
 typedef struct TcgCpu TcgCpu;
 typedef struct Tb Tb;
+/* Code of a block in one page. */
+typedef struct {
+    uint64_t va;
+    uint64_t ram;          /* RamBlock.ram_addr space */
+    uint16_t len;
+    uint8_t next_part;     /* which part of next the link goes to */
+    Tb *next;              /* in the CodePage's list */
+} TbPart;
 struct Tb {
     TbKey key;
-    uint64_t phys[2];      /* RAM address (RamBlock.ram_addr space) of the first byte; page of the second
-                            * page's code, or NO_PAGE */
+    uint64_t pc_last;      /* address of the last instruction */
     Tb *hash_next;
-    Tb *page_next[2];      /* in CodePage lists */
-    uint8_t page_slot[2];  /* which of the next block's page_next the link goes to */
-    uint8_t in_slot[2];    /* same for in_next */
+    uint8_t in_slot[2];    /* which of the next block's in_next the link goes to */
     Tb *in_first;          /* blocks that jump here: list through in_next of the source's slot */
     uint8_t in_first_slot;
     bool invalid;
     bool loops;            /* see TbCompile */
+    bool one_page;         /* all parts are in the first's page: valid wherever that is mapped */
+    uint8_t guard_failures;
     bool no_chain[2];      /* chaining was tried and is not possible: the jump cache serves */
-    uint16_t size, n_insns;
+    uint8_t n_parts;
+    uint16_t n_insns;
     Tb *in_next[2];
     Tb *target[2];         /* where slot i is chained to */
     uint64_t jump_pc[2];
     uint32_t jump_offset[2], jump_stub[2];
     uint32_t rx_offset;    /* of the compiled bytes in the code cache */
     uint32_t entry_offset, map_offset, code_size; /* relative to rx_offset */
+    TbPart part[];         /* the first begins with the block */
 };
 #define NO_PAGE UINT64_MAX
 /* The PC variable's value at the block's start. */
@@ -59,7 +68,8 @@ static inline uint64_t key_pc_var(const TbKey *key)
  */
 typedef struct CodePage {
     Tb *first;
-    uint8_t first_slot;
+    uint8_t first_part;
+    bool no_follow;        /* guards failed in blocks that begin here: they end at calls */
     bool claimed;          /* written with tb_lock; set before code is read, cleared when no block is left */
     uint64_t granules;
 } CodePage;
@@ -89,11 +99,13 @@ void tb_init(size_t cache_size, const IrVarTable *vars);
 /* Find or translate; NULL: the code cache is full and an eviction is needed (call tb_evict_oldest in an
  * exclusive section), or the block may not be cached: then *temp is set and used once. */
 Tb *tb_find(Cpu *cpu, const TbKey *key);
-Tb *tb_translate(Cpu *cpu, const TbKey *key, unsigned max_insns, bool cached);
+Tb *tb_translate(Cpu *cpu, const TbKey *key, unsigned max_insns, bool cached, bool follow);
 /* Invalidate blocks that cover this virtual address, in whatever address space. */
 void tb_invalidate_va(uint64_t va);
 void tb_evict_oldest(void *unused);
 void tb_chain(Tb *from, unsigned slot, Tb *to);
+/* A guard of the block did not hold; after some times, blocks of its page have none. */
+void tb_guard_failed(Tb *tb);
 Tb *tb_from_host_pc(uintptr_t pc);
 /* Invalidate blocks that overlap RAM bytes [ram_addr, +len). */
 void tb_invalidate_ram(uint64_t ram_addr, uint64_t len);
@@ -153,6 +165,8 @@ static inline bool page_filter_maybe(const PageFilter *f, uint64_t number)
 typedef struct {
     JumpCacheEntry *entry;    /* JC_SIZE */
     uint32_t page[JC_SIZE];   /* low part of the page number of each entry's block */
+    uint64_t far[JC_SIZE / 64]; /* which entries' blocks have code in other pages than that and the next … */
+    PageFilter far_pages;     /* … and which pages those are */
     uint16_t next[JC_SIZE], prev[JC_SIZE];
     uint16_t head[JC_LISTS];
     bool dirty;
@@ -196,7 +210,7 @@ struct TcgCpu {
         bool in_code;       /* by the instruction at temp_pc, which may yet fault */
         uint64_t va;
     } hit;
-    uint64_t n_exits, n_lookups, n_tlb_fills, n_slow_ld, n_slow_st, n_flush, n_flush_page, n_switch, n_smc;
+    uint64_t n_exits, n_lookups, n_tlb_fills, n_slow_ld, n_slow_st, n_flush, n_flush_page, n_switch, n_smc, n_guards;
 };
 static inline TcgCpu *tcg_cpu(Cpu *cpu) { return cpu->accel_data; }
 static inline Cpu *env_cpu(void *env)
@@ -219,6 +233,7 @@ bool tlb_others_write(const TcgCpu *t, uint64_t ram_page);
 void tcg_debug_hit(TcgCpu *t, unsigned kind, uint64_t va);
 void tcg_helper_breakpoint(void *env);
 void jc_set_mode(TcgCpu *t, bool user);
+/* global: all pages of the block are. */
 void jc_insert(TcgCpu *t, bool user, bool global, const Tb *tb, uint64_t jc_xor);
 void jc_remove(TcgCpu *t, const Tb *tb);
 void jc_clear_all(TcgCpu *t);

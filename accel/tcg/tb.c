@@ -3,7 +3,12 @@
  *
  * A block is identified by the RAM address of its first byte, its virtual address and its mode. Blocks
  * of one RAM page hang on a CodePage, which also knows which 64-byte granules hold code: a store beside
- * code costs a slow-path store but no invalidation. A block covers at most two pages.
+ * code costs a slow-path store but no invalidation.
+ *
+ * A block's code is a list of parts, each in one page: mostly one part, two if its last instruction reaches into the
+ * next page, more if the target followed a call (tcg_code_follow). Where there are other pages than the first, the
+ * block depends on where they are mapped: it is not chained to but found by the jump cache, which forgets it when one of
+ * them is flushed, and a lookup compares.
  *
  * The code cache is mapped twice, writable and executable. It is filled generation by generation;
  * when the ring is full the oldest generation is evicted in an exclusive section.
@@ -28,7 +33,11 @@ static Tb *tb_hash[1u << TB_HASH_BITS];
 #define CODE_PAGES (UINT64_C(1) << 26)
 static CodePage **code_pages;
 
+#define MAX_ELSEWHERE 4 /* blocks that differ in where other pages of theirs are */
+#define MAX_GUARD_FAILURES 16
+
 static IrBlock *ir_block; /* scratch, under tb_lock */
+static const IrVarTable *ir_vars;
 
 /* ---- mode constants ---- */
 #define MAX_MODES 4096
@@ -68,7 +77,7 @@ static unsigned hash_key(uint64_t phys, const TbKey *key)
 
 static bool tb_matches(const Tb *tb, uint64_t phys, const TbKey *key)
 {
-    return tb->phys[0] == phys && tb->key.pc == key->pc && tb->key.flags == key->flags &&
+    return tb->part[0].ram == phys && tb->key.pc == key->pc && tb->key.flags == key->flags &&
            tb->key.cs_base == key->cs_base;
 }
 
@@ -137,17 +146,11 @@ void tb_translation_end(TcgCpu *t)
     t->translating = false;
 }
 
-/* Byte range of the block in its page i: [*lo, *hi). */
-static void tb_page_range(const Tb *tb, unsigned i, unsigned *lo, unsigned *hi)
+/* Byte range of the part in its page: [*lo, *hi). */
+static void part_range(const TbPart *part, unsigned *lo, unsigned *hi)
 {
-    unsigned first = tb->phys[0] & (PAGE_SIZE - 1);
-    if (i == 0) {
-        *lo = first;
-        *hi = MIN(first + tb->size, PAGE_SIZE);
-    } else {
-        *lo = 0;
-        *hi = first + tb->size - PAGE_SIZE;
-    }
+    *lo = part->ram & (PAGE_SIZE - 1);
+    *hi = *lo + part->len;
 }
 
 static uint64_t granule_mask(unsigned lo, unsigned hi)
@@ -164,35 +167,35 @@ bool tb_maybe_code(uint64_t ram_addr, unsigned len)
 
 static void page_link(Tb *tb, unsigned i)
 {
-    CodePage *p = code_page(tb->phys[i], true);
-    tb->page_next[i] = p->first;
-    tb->page_slot[i] = p->first_slot;
+    TbPart *part = &tb->part[i];
+    CodePage *p = code_page(part->ram, true);
+    part->next = p->first;
+    part->next_part = p->first_part;
     p->first = tb;
-    p->first_slot = i;
+    p->first_part = i;
     unsigned lo, hi;
-    tb_page_range(tb, i, &lo, &hi);
+    part_range(part, &lo, &hi);
     __atomic_store_n(&p->granules, p->granules | granule_mask(lo, hi), __ATOMIC_RELEASE);
 }
 
 static void page_unlink(Tb *tb, unsigned i)
 {
-    CodePage *p = code_page(tb->phys[i], false);
+    CodePage *p = code_page(tb->part[i].ram, false);
     Tb **link = &p->first;
-    uint8_t *slot = &p->first_slot;
+    uint8_t *number = &p->first_part;
     uint64_t granules = 0;
     while (*link) {
-        Tb *t = *link;
-        unsigned s = *slot;
-        if (t == tb && s == i) {
-            *link = t->page_next[s];
-            *slot = t->page_slot[s];
+        TbPart *part = &(*link)->part[*number];
+        if (*link == tb && *number == i) {
+            *link = part->next;
+            *number = part->next_part;
             continue;
         }
         unsigned lo, hi;
-        tb_page_range(t, s, &lo, &hi);
+        part_range(part, &lo, &hi);
         granules |= granule_mask(lo, hi);
-        link = &t->page_next[s];
-        slot = &t->page_slot[s];
+        link = &part->next;
+        number = &part->next_part;
     }
     __atomic_store_n(&p->granules, granules, __ATOMIC_RELEASE);
     if (!p->first) {
@@ -230,13 +233,40 @@ static void unchain_slot(Tb *from, unsigned slot)
     from->target[slot] = NULL;
 }
 
+/* The writable view's pages need not stay resident once code moved on: the executable view keeps the
+ * contents. At each chunk, all but the last two go; chaining touches single pages again. */
+static void drop_written(uint32_t from, uint32_t to)
+{
+    const uint32_t chunk = 1 * MiB;
+    uint32_t at = ALIGN_DOWN(to, chunk);
+
+    if (ALIGN_DOWN(from, chunk) != at && at > chunk) {
+        madvise(code_cache.rw, at - chunk, MADV_DONTNEED);
+    }
+}
+
+/* The slot is to look its target up in the jump cache, by code that goes with the newest: it outlives the block. */
+static void chain_to_lookup(Tb *from, unsigned slot)
+{
+    CodeGeneration *g = &code_cache.gen[code_cache.current];
+    uint32_t at = ALIGN_UP(code_cache.used, 16);
+    uint64_t jc_xor;
+    if (g->end - at < 4096 || !tb_mode_xor(&from->key, &jc_xor)) {
+        return;
+    }
+    size_t size = tcg_backend_emit_lookup(code_cache.rw + at, code_cache.rx + at, ir_vars, from->jump_pc[slot], jc_xor);
+    drop_written(at, at + size);
+    code_cache.used = at + size;
+    tcg_backend_patch(code_cache.rw + from->rx_offset, tb_rx(from), from->jump_offset[slot], code_cache.rx + at);
+}
+
 void tb_chain(Tb *from, unsigned slot, Tb *to)
 {
     tb_lock_take();
     bool same_page = ((from->key.pc ^ to->key.pc) & PAGE_MASK) == 0;
     if (!from->invalid && !to->invalid && !from->target[slot] && from->jump_offset[slot] && same_page &&
-        from->jump_pc[slot] == to->key.pc && to->phys[1] == NO_PAGE && from->key.flags == to->key.flags &&
-        from->key.cs_base == to->key.cs_base && (from->phys[0] & PAGE_MASK) == (to->phys[0] & PAGE_MASK)) {
+        from->jump_pc[slot] == to->key.pc && to->one_page && from->key.flags == to->key.flags &&
+        from->key.cs_base == to->key.cs_base && ((from->part[0].ram ^ to->part[0].ram) & PAGE_MASK) == 0) {
         from->target[slot] = to;
         from->in_next[slot] = to->in_first;
         from->in_slot[slot] = to->in_first_slot;
@@ -245,6 +275,9 @@ void tb_chain(Tb *from, unsigned slot, Tb *to)
         tcg_backend_patch(code_cache.rw + from->rx_offset, tb_rx(from), from->jump_offset[slot], tb_entry(to));
     } else {
         from->no_chain[slot] = true;
+        if (!from->invalid && from->jump_offset[slot] && same_page && from->jump_pc[slot] == to->key.pc) {
+            chain_to_lookup(from, slot);
+        }
     }
     tb_lock_drop();
 }
@@ -257,15 +290,14 @@ static void tb_invalidate(Tb *tb)
     }
     tb->invalid = true;
     stat_tb_invalidated++;
-    for (Tb **l = &tb_hash[hash_key(tb->phys[0], &tb->key)]; *l; l = &(*l)->hash_next) {
+    for (Tb **l = &tb_hash[hash_key(tb->part[0].ram, &tb->key)]; *l; l = &(*l)->hash_next) {
         if (*l == tb) {
             *l = tb->hash_next;
             break;
         }
     }
-    page_unlink(tb, 0);
-    if (tb->phys[1] != NO_PAGE) {
-        page_unlink(tb, 1);
+    for (unsigned i = 0; i < tb->n_parts; i++) {
+        page_unlink(tb, i);
     }
     for (unsigned i = 0; i < cpus->len; i++) {
         TcgCpu *t = tcg_cpu(g_ptr_array_index(cpus, i));
@@ -290,11 +322,11 @@ static void tb_invalidate(Tb *tb)
     tb->in_first = NULL;
 }
 
-static bool tb_overlaps(const Tb *tb, unsigned slot, unsigned lo, unsigned hi)
+static bool part_overlaps(const TbPart *part, unsigned lo, unsigned hi)
 {
-    unsigned tlo, thi;
-    tb_page_range(tb, slot, &tlo, &thi);
-    return tlo < hi && lo < thi;
+    unsigned plo, phi;
+    part_range(part, &plo, &phi);
+    return plo < hi && lo < phi;
 }
 
 bool tb_write_hits(uint64_t ram_addr, uint64_t len, const Tb *current)
@@ -303,9 +335,9 @@ bool tb_write_hits(uint64_t ram_addr, uint64_t len, const Tb *current)
         return false;
     }
     unsigned lo = ram_addr & (PAGE_SIZE - 1), hi = lo + len;
-    for (unsigned i = 0; i < 2; i++) {
-        if (current->phys[i] != NO_PAGE && (current->phys[i] & PAGE_MASK) == (ram_addr & PAGE_MASK) &&
-            tb_overlaps(current, i, lo, hi)) {
+    for (unsigned i = 0; i < current->n_parts; i++) {
+        const TbPart *part = &current->part[i];
+        if (((part->ram ^ ram_addr) & PAGE_MASK) == 0 && part_overlaps(part, lo, hi)) {
             return true;
         }
     }
@@ -323,21 +355,20 @@ static void invalidate_in_page(uint64_t ram_addr, unsigned len)
         return;
     }
     Tb *tb = p->first;
-    unsigned slot = p->first_slot;
+    unsigned number = p->first_part;
     while (tb) {
-        Tb *next = tb->page_next[slot];
-        unsigned next_slot = tb->page_slot[slot];
-        if (tb_overlaps(tb, slot, lo, hi)) {
-            /* a block of two aliased pages is in the list twice: start over when both go */
-            bool twice = tb->phys[1] != NO_PAGE && ((tb->phys[0] ^ tb->phys[1]) & PAGE_MASK) == 0;
+        const TbPart *part = &tb->part[number];
+        Tb *next = part->next;
+        number = part->next_part;
+        if (part_overlaps(part, lo, hi)) {
+            bool more = tb->n_parts > 1; /* perhaps in this list, too: all go, so start over */
             tb_invalidate(tb);
-            if (twice) {
+            if (more) {
                 next = p->first;
-                next_slot = p->first_slot;
+                number = p->first_part;
             }
         }
         tb = next;
-        slot = next_slot;
     }
 }
 
@@ -353,14 +384,26 @@ void tb_invalidate_ram(uint64_t ram_addr, uint64_t len)
     tb_lock_drop();
 }
 
+void tb_guard_failed(Tb *tb)
+{
+    tb_lock_take();
+    if (!tb->invalid && ++tb->guard_failures == MAX_GUARD_FAILURES) {
+        code_page(tb->part[0].ram, true)->no_follow = true;
+        tb_invalidate(tb);
+    }
+    tb_lock_drop();
+}
+
 void tb_invalidate_va(uint64_t va)
 {
     tb_lock_take();
     for (unsigned i = 0; i < CODE_GENERATIONS; i++) {
         for (unsigned k = 0; k < code_cache.gen[i].tbs->len; k++) {
             Tb *tb = g_ptr_array_index(code_cache.gen[i].tbs, k);
-            if (!tb->invalid && va - tb->key.pc < tb->size) {
-                tb_invalidate(tb);
+            for (unsigned j = 0; !tb->invalid && j < tb->n_parts; j++) {
+                if (va - tb->part[j].va < tb->part[j].len) {
+                    tb_invalidate(tb);
+                }
             }
         }
     }
@@ -407,6 +450,7 @@ void tb_init(size_t size, const IrVarTable *vars)
     }
     code_cache.used = common;
     ir_block = ir_block_new();
+    ir_vars = vars;
     ram_code_write_hook = device_wrote;
 }
 
@@ -463,40 +507,57 @@ Tb *tb_from_host_pc(uintptr_t pc)
 }
 
 /* ---- fetch while translating ---- */
-static bool code_page_open(TranslateCtx *tc, unsigned i, uint64_t va, bool may_fault)
+static bool code_page_open(TranslateCtx *tc, uint64_t va, bool may_fault)
 {
     TcgCpu *t = tcg_cpu(tc->cpu);
-    unsigned idx = t->ops->mmu_index(tc->cpu, true);
+    unsigned idx = t->ops->mmu_index(tc->cpu, true), i = tc->n_pages;
+    if (i == ARRAY_SIZE(tc->pages)) {
+        return false;
+    }
     TlbFull *f = may_fault ? tlb_get(t, va, MMU_INST_FETCH, idx, 0) : tlb_get_nofault(t, va, MMU_INST_FETCH, idx);
     if (!f) {
         return false;
     }
-    tc->page_va[i] = va & PAGE_MASK;
-    tc->page_pa[i] = f->host ? f->ram_addr : f->pa;
-    tc->page_host[i] = f->host;
-    if (!f->host || f->ram_addr >> PAGE_BITS >= CODE_PAGES) {
-        tc->mmio = true;
+    bool mmio = !f->host || f->ram_addr >> PAGE_BITS >= CODE_PAGES;
+    if (i && mmio != tc->mmio) {
+        return false;
     }
-    return tc->mmio || !tc->cached || claim(t, f->ram_addr);
+    tc->mmio = mmio;
+    tc->pages[i].va = va & PAGE_MASK;
+    tc->pages[i].pa = f->host ? f->ram_addr : f->pa;
+    tc->pages[i].host = f->host;
+    if (!mmio && tc->cached && !claim(t, f->ram_addr)) {
+        return false;
+    }
+    tc->n_pages++;
+    return true;
+}
+
+/* The number of the open page that va is in; n_pages: not open. */
+static unsigned code_page_of(const TranslateCtx *tc, uint64_t va)
+{
+    unsigned i = 0;
+    while (i < tc->n_pages && tc->pages[i].va != (va & PAGE_MASK)) {
+        i++;
+    }
+    return i;
 }
 
 bool tcg_code_fetch(TranslateCtx *tc, uint64_t va, unsigned n, uint8_t *buf)
 {
     while (n) {
-        unsigned i = (va & PAGE_MASK) != tc->page_va[0];
-        if (i && tc->page_va[1] != (va & PAGE_MASK)) {
-            if (tc->page_va[1] != UINT64_MAX || (va & PAGE_MASK) != tc->page_va[0] + PAGE_SIZE) {
-                return false;
-            }
-            if (!code_page_open(tc, 1, va, tc->n_insns == 0)) {
-                return false;
-            }
+        unsigned i = code_page_of(tc, va);
+        if (((va ^ tc->ranges[tc->range].va) & PAGE_MASK) && (tc->range || (va & PAGE_MASK) != tc->pages[0].va + PAGE_SIZE)) {
+            return false;
+        }
+        if (i == tc->n_pages && !code_page_open(tc, va, tc->n_insns == 0)) {
+            return false;
         }
         unsigned off = va & (PAGE_SIZE - 1);
         unsigned len = MIN(n, PAGE_SIZE - off);
-        if (tc->page_host[i]) {
-            memcpy(buf, tc->page_host[i] + off, len);
-        } else if (address_space_read(tc->cpu->as, tc->page_pa[i] + off, MEMTXATTRS_NONE, buf, len) != MEMTX_OK) {
+        if (tc->pages[i].host) {
+            memcpy(buf, tc->pages[i].host + off, len);
+        } else if (address_space_read(tc->cpu->as, tc->pages[i].pa + off, MEMTXATTRS_NONE, buf, len) != MEMTX_OK) {
             memset(buf, 0xff, len);
         }
         va += len;
@@ -506,19 +567,30 @@ bool tcg_code_fetch(TranslateCtx *tc, uint64_t va, unsigned n, uint8_t *buf)
     return true;
 }
 
-/* ---- translation ---- */
-/* The writable view's pages need not stay resident once code moved on: the executable view keeps the
- * contents. At each chunk, all but the last two go; chaining touches single pages again. */
-static void drop_written(uint32_t from, uint32_t to)
+void tcg_code_used(TranslateCtx *tc, uint64_t end)
 {
-    const uint32_t chunk = 1 * MiB;
-    uint32_t at = ALIGN_DOWN(to, chunk);
-
-    if (ALIGN_DOWN(from, chunk) != at && at > chunk) {
-        madvise(code_cache.rw, at - chunk, MADV_DONTNEED);
-    }
+    TcgCodeRange *r = &tc->ranges[tc->range];
+    r->end = MAX(r->end, end);
 }
 
+bool tcg_code_follow(TranslateCtx *tc, uint64_t va)
+{
+    for (unsigned i = 0; i < tc->n_ranges; i++) {
+        if (va == tc->ranges[i].end || va == tc->ranges[i].va) {
+            tc->range = i;
+            return true;
+        }
+    }
+    if (!tc->follow || tc->n_ranges == TCG_CODE_RANGES ||
+        (code_page_of(tc, va) == tc->n_pages && !code_page_open(tc, va, false))) {
+        return false;
+    }
+    tc->range = tc->n_ranges++;
+    tc->ranges[tc->range] = (TcgCodeRange){va, va};
+    return true;
+}
+
+/* ---- translation ---- */
 static void log_translation(const Tb *tb, const TbCompile *c)
 {
     g_autoptr(GString) s = g_string_new(NULL);
@@ -542,36 +614,54 @@ static void translate_breakpoint(TranslateCtx *tc)
     ir_insn_start(tc->ir, key_pc_var(&tc->key));
     ir_call(tc->ir, &breakpoint, 0, NULL);
     tc->n_insns = 1;
-    tc->pc_next = tc->key.pc + 1;
+    tcg_code_used(tc, tc->key.pc + 1);
+}
+
+static Tb *tb_new(const TranslateCtx *tc)
+{
+    Tb *tb = g_malloc0(sizeof(Tb) + (tc->n_ranges + 1) * sizeof(TbPart));
+    tb->key = tc->key;
+    tb->pc_last = tc->pc_last;
+    tb->n_insns = tc->n_insns;
+    tb->one_page = true;
+    for (unsigned i = 0; i < tc->n_ranges; i++) {
+        uint64_t va = tc->ranges[i].va, end = i ? tc->ranges[i].end : MAX(va + 1, tc->ranges[i].end);
+        while (va < end) {
+            TbPart *part = &tb->part[tb->n_parts++];
+            unsigned page = code_page_of(tc, va);
+            g_assert(page < tc->n_pages);
+            part->va = va;
+            part->ram = tc->pages[page].pa + (va & (PAGE_SIZE - 1));
+            part->len = MIN(end, (va & PAGE_MASK) + PAGE_SIZE) - va;
+            tb->one_page &= ((va ^ tc->key.pc) & PAGE_MASK) == 0;
+            va += part->len;
+        }
+    }
+    return tb;
 }
 
 /* tb_lock held; may leave by longjmp on a fetch fault before anything was changed. */
-Tb *tb_translate(Cpu *cpu, const TbKey *key, unsigned max_insns, bool cached)
+Tb *tb_translate(Cpu *cpu, const TbKey *key, unsigned max_insns, bool cached, bool follow)
 {
     TcgCpu *t = tcg_cpu(cpu);
     CodeGeneration *g = &code_cache.gen[code_cache.current];
     TranslateCtx tc = {.cpu = cpu, .ir = ir_block, .key = *key, .max_insns = max_insns,
-                       .cached = cached, .page_va = {UINT64_MAX, UINT64_MAX}};
+                       .cached = cached, .n_ranges = 1, .ranges = {{key->pc, key->pc}}};
     if (g->end - code_cache.used < 64 * KiB) {
         return NULL;
     }
-    code_page_open(&tc, 0, key->pc, true);
+    code_page_open(&tc, key->pc, true);
     ir_block_reset(ir_block, &t->ops->vars);
     tc.single = !cached && (cpu->debug.step || debug_points.n_watches);
     tc.breaks = cached && debug_points.n_breaks;
+    tc.follow = cached && follow && !tc.breaks && !tc.mmio && !code_page(tc.pages[0].pa, true)->no_follow;
     if (tcg_code_breaks(&tc, key->pc)) {
         translate_breakpoint(&tc);
     } else {
         t->ops->translate(&tc);
     }
 
-    Tb *tb = g_new0(Tb, 1);
-    tb->key = *key;
-    tb->n_insns = tc.n_insns;
-    tb->size = MAX(1, tc.pc_next - key->pc);
-    tb->phys[0] = tc.page_pa[0] + (key->pc & (PAGE_SIZE - 1));
-    unsigned first = key->pc & (PAGE_SIZE - 1);
-    tb->phys[1] = first + tb->size > PAGE_SIZE ? tc.page_pa[1] : NO_PAGE;
+    Tb *tb = tb_new(&tc);
     if (log_enabled(LOG_OP) && log_in_filter(key->pc)) {
         g_autoptr(GString) s = g_string_new(NULL);
         g_string_append_printf(s, "OP: pc %" PRIx64 " flags %x\n", key->pc, key->flags);
@@ -602,18 +692,19 @@ Tb *tb_translate(Cpu *cpu, const TbKey *key, unsigned max_insns, bool cached)
     g_ptr_array_add(g->tbs, tb);
     stat_tb_count++;
     stat_tb_insns += tc.n_insns;
-    stat_tb_guest_bytes += tb->size;
+    for (unsigned i = 0; i < tb->n_parts; i++) {
+        stat_tb_guest_bytes += tb->part[i].len;
+    }
     stat_tb_host_bytes += c.code_size;
     if (log_enabled(LOG_OUT_ASM) && log_in_filter(key->pc)) {
         log_translation(tb, &c);
     }
     if (cached && !tc.mmio) {
-        unsigned h = hash_key(tb->phys[0], key);
+        unsigned h = hash_key(tb->part[0].ram, key);
         tb->hash_next = tb_hash[h];
         tb_hash[h] = tb;
-        page_link(tb, 0);
-        if (tb->phys[1] != NO_PAGE) {
-            page_link(tb, 1);
+        for (unsigned i = 0; i < tb->n_parts; i++) {
+            page_link(tb, i);
         }
     } else {
         tb->invalid = true; /* never found, never chained */
@@ -621,28 +712,41 @@ Tb *tb_translate(Cpu *cpu, const TbKey *key, unsigned max_insns, bool cached)
     return tb;
 }
 
-/* The second page of a block may be mapped elsewhere by now. */
-static bool second_page_ok(TcgCpu *t, const Tb *tb)
+/* The pages of a block besides its first may be mapped elsewhere by now. *global: in all address spaces, as far as that is
+ * true of the first. */
+static bool parts_mapped(TcgCpu *t, const Tb *tb, bool *global)
 {
-    if (tb->phys[1] == NO_PAGE) {
-        return true;
+    for (unsigned i = 1; !tb->one_page && i < tb->n_parts; i++) {
+        const TbPart *part = &tb->part[i];
+        if ((part->va ^ tb->key.pc) & PAGE_MASK) {
+            TlbFull *f = tlb_get_nofault(t, part->va, MMU_INST_FETCH, t->ops->mmu_index(t->cpu, true));
+            if (!f || !f->host || f->ram_addr != (part->ram & PAGE_MASK)) {
+                return false;
+            }
+            *global &= f->global;
+        }
     }
-    uint64_t va = (tb->key.pc & PAGE_MASK) + PAGE_SIZE;
-    TlbFull *f = tlb_get_nofault(t, va, MMU_INST_FETCH, t->ops->mmu_index(t->cpu, true));
-    return f && f->host && f->ram_addr == tb->phys[1];
+    return true;
 }
 
-static Tb *tb_lookup(TcgCpu *t, const TlbFull *f, const TbKey *key)
+/* f: the translation of key's address. *elsewhere counts blocks that would do but for the mapping of other pages. */
+static Tb *tb_lookup(TcgCpu *t, const TlbFull *f, const TbKey *key, bool *global, unsigned *elsewhere)
 {
     if (!f->host) {
         return NULL;
     }
     uint64_t phys = f->ram_addr + (key->pc & (PAGE_SIZE - 1));
-    Tb *tb = tb_hash[hash_key(phys, key)];
-    while (tb && !(tb_matches(tb, phys, key) && second_page_ok(t, tb))) {
-        tb = tb->hash_next;
+    *elsewhere = 0;
+    for (Tb *tb = tb_hash[hash_key(phys, key)]; tb; tb = tb->hash_next) {
+        if (tb_matches(tb, phys, key)) {
+            *global = f->global;
+            if (parts_mapped(t, tb, global)) {
+                return tb;
+            }
+            ++*elsewhere;
+        }
     }
-    return tb;
+    return NULL;
 }
 
 /* The page of f, as code to be translated: *page is it if that has to be done in an exclusive section. */
@@ -666,27 +770,28 @@ static bool claim_first(TcgCpu *t, const TlbFull *f, uint64_t pc, uint64_t *page
 Tb *tb_find(Cpu *cpu, const TbKey *key)
 {
     TcgCpu *t = tcg_cpu(cpu);
-    /* May fault: before the lock. */
-    TlbFull *f = tlb_get(t, key->pc, MMU_INST_FETCH, t->ops->mmu_index(cpu, true), 0);
-    bool user = t->ops->mmu_index(cpu, true) == USER_MMU_IDX;
-    bool global = f->global;
+    /* May fault: before the lock. A copy: other lookups may take the entry. */
+    TlbFull f = *tlb_get(t, key->pc, MMU_INST_FETCH, t->ops->mmu_index(cpu, true), 0);
+    bool user = t->ops->mmu_index(cpu, true) == USER_MMU_IDX, global = f.global;
+    unsigned elsewhere;
     uint64_t page;
     t->n_lookups++;
     tb_lock_take();
-    Tb *tb = tb_lookup(t, f, key);
-    while (!tb && !claim_first(t, f, key->pc, &page)) {
+    Tb *tb = tb_lookup(t, &f, key, &global, &elsewhere);
+    while (!tb && !claim_first(t, &f, key->pc, &page)) {
         tb_lock_drop();
         cpu_run_exclusive(claim_alone, &page);
-        f = tlb_get(t, key->pc, MMU_INST_FETCH, t->ops->mmu_index(cpu, true), 0);
+        f = *tlb_get(t, key->pc, MMU_INST_FETCH, t->ops->mmu_index(cpu, true), 0);
         tb_lock_take();
-        tb = tb_lookup(t, f, key);
+        tb = tb_lookup(t, &f, key, &global, &elsewhere);
     }
     if (!tb) {
         int64_t begin = clock_now(CLOCK_REALTIME_NS);
         tb_translation_begin(t);
-        tb = tb_translate(cpu, key, 256, true);
+        tb = tb_translate(cpu, key, 256, true, elsewhere < MAX_ELSEWHERE);
         tb_translation_end(t);
         stat_translate_ns += clock_now(CLOCK_REALTIME_NS) - begin;
+        global = f.global && tb && parts_mapped(t, tb, &global) && global;
     }
     uint64_t jc_xor;
     if (tb && !tb->invalid && tb_mode_xor(key, &jc_xor)) {

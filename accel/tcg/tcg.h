@@ -17,6 +17,11 @@ typedef struct {
     uint32_t flags;
 } TbKey;
 
+/* A stretch of code that the block covers: [va, end). The first is the block's start and may reach into the next page,
+ * the others are in one page each. */
+typedef struct { uint64_t va, end; } TcgCodeRange;
+#define TCG_CODE_RANGES 6
+
 /* Passed to the target's translate(). Reading guest code goes through tcg_code_*: those record which
  * bytes the block depends on. A fetch that faults raises the guest's exception if it is the first
  * instruction's, and ends the block before the instruction otherwise. */
@@ -26,14 +31,20 @@ typedef struct {
     TbKey key;
     unsigned max_insns;   /* stop after this many (1 when single-stepping or replaying one) */
     unsigned n_insns;     /* out */
-    uint64_t pc_next;     /* out: address after the last instruction */
+    uint64_t pc_last;     /* out: address of the last instruction */
     bool single;          /* the instruction runs alone, for a debugger: a repeated one does one iteration */
     bool breaks;          /* there are breakpoints */
     bool cached;          /* the block is kept, and must see later stores to its code */
-    /* internal: fetch state */
-    uint64_t page_va[2];
-    const uint8_t *page_host[2]; /* NULL: not mapped yet */
-    hwaddr page_pa[2];
+    bool follow;          /* tcg_code_follow may succeed */
+    /* internal: what was fetched */
+    unsigned n_ranges, range; /* range: the current one */
+    TcgCodeRange ranges[TCG_CODE_RANGES];
+    unsigned n_pages;
+    struct {
+        uint64_t va;
+        hwaddr pa;           /* RAM address, if host */
+        const uint8_t *host; /* NULL: a device */
+    } pages[TCG_CODE_RANGES + 1];
     bool mmio;            /* code in device memory: the block is not cached */
 } TranslateCtx;
 
@@ -41,6 +52,13 @@ typedef struct {
  * for an instruction that is not the block's first); the target ends the block before it. For the
  * first instruction a fetch fault raises the exception and does not return. */
 bool tcg_code_fetch(TranslateCtx *tc, uint64_t va, unsigned n, uint8_t *buf) WARN_UNUSED;
+
+/* An instruction of the block ends here; it began in the current range. */
+void tcg_code_used(TranslateCtx *tc, uint64_t end);
+
+/* The block goes on at va, in whatever page that is, rather than behind the last instruction. False: it cannot; the
+ * target ends it. Never false for the end of a range. */
+bool tcg_code_follow(TranslateCtx *tc, uint64_t va) WARN_UNUSED;
 
 /* A debugger's breakpoint is at va: an instruction there must be its block's first. */
 bool tcg_break_at(uint64_t va);
@@ -85,9 +103,9 @@ typedef struct TcgCpuOps {
     /* Load the host's FP control (MXCSR) from env before guest code, and save it after. */
     uint32_t (*host_fp_control)(Cpu *cpu);            /* value for the host's MXCSR */
     void (*host_fp_status)(Cpu *cpu, uint32_t mxcsr); /* the host's MXCSR on leaving */
-    /* The last instruction of block `from` (of n_insns) jumped to a PC not seen before. Raises the guest's
+    /* The instruction at insn, the last of block `from`, jumped to a PC not seen before. Raises the guest's
      * exception, with the jump undone, if that PC is one that the jump itself must refuse. May be NULL. */
-    void (*check_jump)(Cpu *cpu, const TbKey *from, unsigned n_insns);
+    void (*check_jump)(Cpu *cpu, const TbKey *from, uint64_t insn);
     bool (*debug_breakpoint)(Cpu *cpu);
 } TcgCpuOps;
 

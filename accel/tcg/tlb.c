@@ -161,6 +161,8 @@ static void jc_reset(JumpCache *jc)
         jc->page[i] = UINT32_MAX; /* in no list */
     }
     memset(jc->head, 0xff, sizeof(jc->head));
+    memset(jc->far, 0, sizeof(jc->far));
+    memset(&jc->far_pages, 0, sizeof(jc->far_pages));
     jc->dirty = false;
 }
 
@@ -233,6 +235,19 @@ void jc_set_mode(TcgCpu *t, bool user)
     t->state->jc = user ? t->slot->jc.entry : t->kernel_jc.entry;
 }
 
+/* Pages of the block in entry i that its place in the lists says nothing of. */
+static void jc_note_far(JumpCache *jc, unsigned i, const Tb *tb)
+{
+    jc->far[i / 64] &= ~BIT_ULL(i % 64);
+    for (unsigned k = 1; !tb->one_page && k < tb->n_parts; k++) {
+        uint64_t page = tb->part[k].va & PAGE_MASK;
+        if (page - (tb->key.pc & PAGE_MASK) > PAGE_SIZE) {
+            jc->far[i / 64] |= BIT_ULL(i % 64);
+            page_filter_add(&jc->far_pages, page >> PAGE_BITS);
+        }
+    }
+}
+
 /* Own thread, with tb_lock. */
 void jc_insert(TcgCpu *t, bool user, bool global, const Tb *tb, uint64_t jc_xor)
 {
@@ -245,6 +260,7 @@ void jc_insert(TcgCpu *t, bool user, bool global, const Tb *tb, uint64_t jc_xor)
     __atomic_store_n(&e->key, key_pc_var(&tb->key) ^ jc_xor, __ATOMIC_RELEASE);
     jc_unlink(jc, i);
     jc_link(jc, i, jc_page(tb->key.pc));
+    jc_note_far(jc, i, tb);
     jc->dirty = true;
     t->kernel_jc_nonglobal |= !user && !global;
 }
@@ -275,6 +291,23 @@ static void jc_clear_page(JumpCache *jc, uint64_t va)
             jc_unlink(jc, i);
         }
     }
+}
+
+/* Blocks that have code in the page of va, but do not begin there. */
+static void jc_clear_far(JumpCache *jc, uint64_t va)
+{
+    if (likely(!page_filter_maybe(&jc->far_pages, va >> PAGE_BITS))) {
+        return;
+    }
+    for (unsigned w = 0; w < ARRAY_SIZE(jc->far); w++) {
+        for (uint64_t m = jc->far[w]; m; m &= m - 1) {
+            unsigned i = w * 64 + __builtin_ctzll(m);
+            __atomic_store_n(&jc->entry[i].key, JC_EMPTY, __ATOMIC_RELAXED);
+            jc_unlink(jc, i);
+        }
+    }
+    memset(jc->far, 0, sizeof(jc->far));
+    memset(&jc->far_pages, 0, sizeof(jc->far_pages));
 }
 
 /* ---- tables ---- */
@@ -494,6 +527,8 @@ static void flush_page_jc(TcgCpu *t, TlbSlot *s, uint64_t va)
     jc_clear_page(&s->jc, va - PAGE_SIZE);
     jc_clear_page(&t->kernel_jc, va);
     jc_clear_page(&t->kernel_jc, va - PAGE_SIZE);
+    jc_clear_far(&s->jc, va);
+    jc_clear_far(&t->kernel_jc, va);
 }
 
 void tlb_flush_page(Cpu *cpu, uint64_t va)
@@ -810,6 +845,9 @@ static void before_code_store(TcgCpu *t, const TlbFull *f, uint64_t va, unsigned
 {
     if (ra && tb_page_has_code(f->ram_addr)) {
         Tb *current = tb_from_host_pc(ra);
+        if (!current && t->in_code) { /* in a helper, which was called by a thunk, which the block called */
+            current = tb_from_host_pc(((uintptr_t *)t->state->frame)[-1]);
+        }
         if (current && current != t->temp && tb_write_hits(f->ram_addr | (va & (PAGE_SIZE - 1)), len, current)) {
             restart_alone(t, ra);
         }

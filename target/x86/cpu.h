@@ -385,7 +385,7 @@ void x86_kvm_supported(uint32_t words[FEAT_WORDS]);
 uint32_t x86_kvm_default_paravirt(void);
 void x86_kvm_host_model(X86Cpu *x);
 void x86_translate(TranslateCtx *tc);
-void x86_check_jump(Cpu *cpu, const TbKey *from, unsigned n_insns);
+void x86_check_jump(Cpu *cpu, const TbKey *from, uint64_t insn);
 bool x86_translate_address(Cpu *cpu, uint64_t va, MmuAccess access, unsigned mmu_idx, bool probe, MmuResult *out);
 void x86_cpu_reset(Cpu *cpu);
 /* CPU models (cpu_models.c): "max,+avx2,-pku" → unrealized Cpu. */

@@ -285,6 +285,9 @@ void gen_jmp_indirect(DisasContext *s, X86Insn *i)
 {
     IrVal target = target_operand(s, i);
 
+    if (x86_follow_jump(s, target)) {
+        return;
+    }
     check_target_value(s, target);
     ir_put(s->b, V_PC, target);
     x86_gen_goto_indirect(s, IR_JUMP_PLAIN);
@@ -299,7 +302,9 @@ void gen_call(DisasContext *s, X86Insn *i)
 {
     check_target(s, relative_target(i));
     x86_push(s, return_address(s, i), i->opsize);
-    x86_gen_goto(s, 0, relative_target(i));
+    if (!x86_follow_call(s, i, relative_target(i))) {
+        x86_gen_goto(s, 0, relative_target(i));
+    }
 }
 
 void gen_call_indirect(DisasContext *s, X86Insn *i)
@@ -317,6 +322,10 @@ void gen_ret(DisasContext *s, X86Insn *i)
     IrVal target = peek(s, i->opsize);
 
     target = i->opsize == 8 ? target : ir_zext(s->b, target, IR_I32, IR_I64);
+    if (x86_follow_ret(s, i, target)) {
+        x86_stack_add(s, 8);
+        return;
+    }
     check_target_value(s, target);
     x86_stack_add(s, i->opsize + (i->n_ops ? (uint16_t)i->imm : 0));
     ir_put(s->b, V_PC, target);

@@ -434,8 +434,8 @@ void x86_gen_irq_window(DisasContext *s)
 void gen_sti(DisasContext *s, X86Insn *i)
 {
     /* The next instruction must run before an interrupt: surely so if it is in this block. */
-    bool next_is_here = (s->tc->pc_next & 4095) + i->len <= 4096 - 16 && s->tc->n_insns + 2 <= s->tc->max_insns &&
-                        !tcg_code_breaks(s->tc, s->tc->pc_next + i->len);
+    bool next_is_here = (s->dec_base & 4095) + i->len <= 4096 - 16 && s->tc->n_insns + 2 <= s->tc->max_insns &&
+                        !tcg_code_breaks(s->tc, s->dec_base + i->len);
 
     if (s->debug || s->vm86 || s->cpl > s->iopl || !next_is_here || s->tc->key.flags & HF_INHIBIT_IRQ) {
         x86_call0(s, x86_h_sti);

@@ -2,7 +2,7 @@
  * target/x86/translate.c: the translation loop of x86 blocks: decode, checks that come from the
  * instruction's row, ends of blocks, single step and breakpoints.
  *
- * A block ends at a control transfer, after an instruction that may change what translation depends on
+ * A block ends at a control transfer (but see callee.c), after an instruction that may change what translation depends on
  * (TbKey.flags), and at the end of the page; only its last instruction may reach into the next page.
  * With TF, RF, an interrupt shadow or breakpoints in force a block is one instruction.
  *
@@ -242,6 +242,9 @@ static bool translate_insn(DisasContext *s)
     }
     i.pc_next = wrap_eip(s, i.pc_next);
     s->pc_next = i.pc_next;
+    s->va_next = s->dec_base + i.len;
+    tcg_code_used(s->tc, s->va_next);
+    s->tc->pc_last = s->dec_base;
     if (log_enabled(LOG_IN_ASM) && log_in_filter(s->cs_base + s->pc)) {
         log_insn(s, &i, r);
     }
@@ -258,7 +261,6 @@ static bool translate_insn(DisasContext *s)
         i.row->gen(s, &i);
     }
     s->tc->n_insns++;
-    s->tc->pc_next = s->dec_base + i.len;
     s->pc = s->pc_next;
     return true;
 }
@@ -283,32 +285,27 @@ static bool debug_fetch(X86Decoder *d, unsigned n)
  * The silicon refuses a near jump to a non-canonical address at the jump. Checking each would cost; but
  * the jump cache never knows such a target, so it comes here, and the jump is undone.
  */
-void x86_check_jump(Cpu *cpu, const TbKey *from, unsigned n_insns)
+void x86_check_jump(Cpu *cpu, const TbKey *from, uint64_t insn)
 {
     X86State *env = &X86_CPU(cpu)->env;
     DisasContext s = {.env = env, .mmu_idx = x86_mmu_index(from->flags)};
-    X86Insn i = {.len = 0};
-    uint64_t pc = from->pc;
+    X86Insn i;
 
     if (!(from->flags & HF_CS64) || x86_canonical(env, env->eip)) {
         return;
     }
     s.dec = (X86Decoder){.code64 = true, .code32 = true, .vex_ok = true, .features = X86_CPU(cpu)->features,
                          .more = debug_fetch, .opaque = &s};
-    for (; n_insns; n_insns--) {
-        pc += i.len;
-        s.dec_base = pc;
-        s.dec.avail = 0;
-        if (x86_decode(&s.dec, &i, pc) != X86_DECODE_OK) {
-            return; /* changed meanwhile: the fetch will fault instead */
-        }
+    s.dec_base = insn;
+    if (x86_decode(&s.dec, &i, insn) != X86_DECODE_OK) {
+        return; /* changed meanwhile: the fetch will fault instead */
     }
     if (i.row->gen == gen_ret) {
         env->regs[R_ESP] -= 8 + (i.n_ops ? (uint16_t)i.imm : 0);
     } else if (i.row->gen == gen_call_indirect) {
         env->regs[R_ESP] += 8;
     }
-    env->eip = pc;
+    env->eip = insn;
     x86_raise_err(env, EXCP_GP, 0, 0);
 }
 
@@ -344,9 +341,8 @@ void x86_translate(TranslateCtx *tc)
         s.mode_end = true;
     }
     tc->n_insns = 0;
-    tc->pc_next = tc->key.pc;
-    while (translate_insn(&s) && !s.ended && !s.mode_end && tc->n_insns < max && PAGE_OF(tc->pc_next) == s.page &&
-           (!s.stop_after || tc->n_insns < s.stop_after) && !tcg_code_breaks(tc, tc->pc_next)) {
+    while (translate_insn(&s) && !s.ended && !s.mode_end && tc->n_insns < max && PAGE_OF(s.va_next) == s.page &&
+           (!s.stop_after || tc->n_insns < s.stop_after) && !tcg_code_breaks(tc, s.va_next)) {
     }
     if (s.ended) {
         return;

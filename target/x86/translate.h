@@ -28,7 +28,13 @@ struct DisasContext {
     bool code64, code32, ss32, pe, vm86, lma, addseg, segcheck, fsgscheck, debug;
     uint8_t cpl, iopl, mmu_idx;
     uint64_t pc, pc_next;    /* eip of the current and the next instruction, wrapped to the mode */
-    uint64_t page;           /* page of the block's start (linear) */
+    uint64_t page;           /* page of the current stretch of code (linear) */
+    uint64_t va_next;        /* linear address of the next instruction */
+    struct {                 /* the function that the block has followed a call to (callee.c) */
+        bool active;
+        uint64_t ret_to;
+        uint64_t jump_from, jump_to; /* a jump through memory on the way there */
+    } callee;
     bool ended;              /* control has left: nothing may be emitted after it */
     bool mode_end;           /* end with ir_exit after this instruction: mode may have changed */
     bool trap_inhibited;     /* this instruction opens an interrupt shadow: no single-step trap after it */
@@ -134,6 +140,11 @@ void x86_end_block(DisasContext *s);
 /* Shorthand: call a helper with env implied by the record. */
 #define x86_call(s, helper, ...) ir_call((s)->b, &(helper), IR_ARGS(__VA_ARGS__))
 #define x86_call0(s, helper) ir_call((s)->b, &(helper), 0, NULL)
+
+/* ---- following calls (callee.c): true: translation goes on at the target, the instruction is to do the rest ---- */
+bool x86_follow_call(DisasContext *s, const X86Insn *i, uint64_t target);
+bool x86_follow_jump(DisasContext *s, IrVal target);
+bool x86_follow_ret(DisasContext *s, const X86Insn *i, IrVal target); /* before anything is put */
 
 /* ---- stack (gen_ctl.c) ---- */
 /* Linear address of SS:[rSP + delta], for size bytes; and rSP += delta, in the stack's width. */

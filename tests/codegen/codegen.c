@@ -71,12 +71,13 @@ static void print_line(const char *line, uint64_t start, uint64_t out_of_line, u
 static void show(X86Cpu *cpu, IrBlock *b, const Idiom *i, unsigned len, uint8_t *code, size_t common)
 {
     static uint8_t page[4096] __attribute__((aligned(4096)));
-    TranslateCtx tc = {.cpu = &cpu->cpu, .ir = b, .max_insns = 0, .page_va = {PC, UINT64_MAX}, .page_host = {page, NULL}};
+    TranslateCtx tc = {.cpu = &cpu->cpu, .ir = b, .max_insns = 0,
+                       .n_ranges = 1, .ranges = {{PC, PC}}, .n_pages = 1, .pages = {{.va = PC, .host = page}}};
 
     memset(page, 0xf4, sizeof(page)); /* hlt: ends what does not end by itself */
     memcpy(page, i->bytes, len);
     tc.key = (TbKey){.pc = PC, .flags = 3 | HF_PE | HF_LMA | HF_CS64 | HF_CS32 | HF_SS32 | HF_MP | HF_OSFXSR | HF_AVX};
-    for (unsigned n = 1; tc.pc_next < PC + len; n++) { /* as many instructions as it takes */
+    for (unsigned n = 1; tc.ranges[0].end < PC + len; n++) { /* as many instructions as it takes */
         ir_block_reset(b, &x86_tcg_ops.vars);
         tc.max_insns = n;
         tc.n_insns = 0;

@@ -94,3 +94,4 @@ void test_float(void);
 void test_apic(void);
 void test_smp(void);
 void test_code_writes(void);
+void test_short_callees(void);

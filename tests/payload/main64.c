@@ -12,7 +12,7 @@ static const struct { const char *name; void (*fn)(void); } groups[] = {
     {"faults", test_faults}, {"privileged", test_privileged}, {"delivery", test_delivery}, {"debug", test_debug}, {"paging", test_paging},
     {"data-segments", test_data_segments}, {"inspection", test_inspection}, {"call-gates", test_call_gates}, {"returns", test_returns},
     {"compatibility", test_compatibility}, {"fast-calls", test_fast_calls}, {"system", test_system}, {"float", test_float},
-    {"code-writes", test_code_writes}, {"apic", test_apic}, {"smp", test_smp},
+    {"code-writes", test_code_writes}, {"short-callees", test_short_callees}, {"apic", test_apic}, {"smp", test_smp},
 };
 
 /* The command line of the PVH start information: a physical address at offset 24. */

@@ -231,12 +231,23 @@ static void put_return(u8 *at, u32 value)
     at[5] = 0xc3;
 }
 
-extern u8 smc_next[], smc_imm[];
+extern u8 smc_imm[], smc_string[];
 static NOINLINE ulong modify_next(void)
 {
     ulong r;
     /* the store changes the immediate of the instruction after it */
     __asm__ volatile("movb $7, smc_imm + 1(%%rip)\n.global smc_imm\nsmc_imm: mov $1, %%eax" : "=a"(r) : : "memory");
+    return r;
+}
+
+static NOINLINE ulong modify_next_by_string(void)
+{
+    static const u8 seven = 7;
+    ulong r, n = 1;
+    const void *from = &seven;
+    void *to = smc_string + 1;
+    __asm__ volatile("rep movsb\n.global smc_string\nsmc_string: mov $1, %%eax"
+                     : "=a"(r), "+S"(from), "+D"(to), "+c"(n) : : "memory");
     return r;
 }
 
@@ -250,6 +261,7 @@ void test_code_writes(void)
     }
     check_eq(bad, 0, "rewritten function, 200 times");
     check_eq(modify_next(), 7, "store into the next instruction");
+    check_eq(modify_next_by_string(), 7, "rep movs into the next instruction");
     put_return(code, 1);
     put_return(code + 64, 2);
     check(f(0) == 1 && ((Call *)(code + 64))(0) == 2, "two functions in a page");
@@ -281,4 +293,82 @@ void test_code_writes(void)
                               0xc3};
     memcpy(code + 1024, loop, sizeof(loop));
     check_eq(((Call *)(code + 1024))(0), 55, "loop that rewrites itself");
+}
+
+/* ---- calls of short functions, which a translator may take into the caller's block ---- */
+
+#define CALLEE_VA (TEST_VA + 3 * 4096)
+static u8 other_callee[4096] __attribute__((aligned(4096)));
+
+static void map_callee(u8 *page)
+{
+    test_pt[3] = (u64)page | PTE_P | PTE_W;
+}
+
+static void call_with_bad_address(void *f)
+{
+    ((Call *)f)(1ul << 63);
+}
+
+void test_short_callees(void)
+{
+    static const u8 caller[] = {0xb8, 9, 0, 0, 0,       /* mov eax, 9 */
+                                0xeb, 0,                /* jmp to the next instruction */
+                                0xe8, 0xf4, 0x2f, 0, 0, /* call CALLEE_VA */
+                                0xc3};
+    static const u8 skipper[] = {0x59,                  /* pop rcx */
+                                 0x48, 0xff, 0xc1,      /* inc rcx: over the caller's ret */
+                                 0x51, 0xc3};
+    static const u8 by_slot[] = {0xff, 0x25, 0xfa, 0, 0, 0}; /* jmp [rip + 0xfa] */
+    static const u8 reader[] = {0x48, 0x89, 0xe0,       /* mov rax, rsp */
+                                0x48, 0x8b, 0x17, 0xc3}; /* mov rdx, [rdi] */
+    Call *f = (Call *)TEST_VA;
+    unsigned bad = 0;
+
+    memcpy(test_page, caller, sizeof(caller));
+    put_return(test_page2, 1);
+    put_return(other_callee, 2);
+    map_test(PTE_P | PTE_W);
+    for (unsigned i = 0; i < 20; i++) {
+        map_callee(i & 1 ? other_callee : test_page2);
+        invlpg(CALLEE_VA);
+        bad += f(0) != 1 + (i & 1);
+    }
+    check_eq(bad, 0, "callee's page mapped elsewhere, invlpg");
+    for (unsigned i = 0; i < 20; i++) {
+        map_callee(i & 1 ? other_callee : test_page2);
+        write_cr3(read_cr3());
+        bad += f(0) != 1 + (i & 1);
+    }
+    check_eq(bad, 0, "callee's page mapped elsewhere, cr3 written");
+    for (unsigned i = 0; i < 20; i++) {
+        put_return(other_callee, 100 + i);
+        bad += f(0) != 100 + i;
+    }
+    check_eq(bad, 0, "callee in another page rewritten");
+
+    put_return(other_callee + 64, 3);
+    put_return(other_callee + 128, 4);
+    memcpy(other_callee, by_slot, sizeof(by_slot));
+    for (unsigned i = 0; i < 100; i++) {
+        *(volatile ulong *)(other_callee + 256) = CALLEE_VA + (i & 1 ? 64 : 128);
+        bad += f(0) != (i & 1 ? 3 : 4);
+    }
+    check_eq(bad, 0, "callee by a slot that changes");
+
+    memcpy(other_callee, skipper, sizeof(skipper));
+    put_return(test_page + sizeof(caller), 7);
+    for (unsigned i = 0; i < 100; i++) {
+        bad += f(0) != 7;
+    }
+    check_eq(bad, 0, "callee that returns elsewhere");
+
+    memcpy(other_callee, reader, sizeof(reader));
+    expect(call_with_bad_address, (void *)TEST_VA, 13, 0, "#GP in the callee");
+    check_eq(exc.rip, CALLEE_VA + 3, "its address");
+    check_eq(exc.rsp, exc.rax, "its stack pointer");
+    test_pt[3] = 0;
+    invlpg(CALLEE_VA);
+    expect(call_with_bad_address, (void *)TEST_VA, 14, -1, "callee not mapped");
+    unmap_test();
 }

@@ -97,6 +97,11 @@ void tcg_slow_st_vec(void *env, uint64_t va, const void *src, uint32_t oi, uintp
 {
     memcpy(slow_access(va, oi, ra), src, 1 << (oi & 7));
 }
+void tcg_slow_guard(void *env, uintptr_t ra)
+{
+    tcg_backend_restore(tc.rx, tc.map_offset, ra, ENV, &table);
+    longjmp(slow_limit ? slow_fault : fault, 1);
+}
 uint64_t tcg_slow_rmw(void *env, uint64_t va, uint64_t v, uint64_t cmp, uint32_t oi_rmw, uintptr_t ra)
 {
     unsigned size = 1 << (oi_rmw & 7), rmw = oi_rmw >> 16;
@@ -780,7 +785,13 @@ static void test_loops(void)
             ir_insn_start(b, 0x401100);
             ir_put(b, counter, c);
             s.e.r[counter]--;
-            if (fault) { /* in the last iteration only: the address depends on the counter */
+            if (n % 3 == 0) {
+                ir_guard(b, IR_NE, c, ir_i64(b, -123456)); /* holds: the counter never is */
+            }
+            if (fault && n % 2) {
+                ir_guard(b, IR_NE, c, ir_i64(b, 0));
+                at_fault = s.e;
+            } else if (fault) { /* in the last iteration only: the address depends on the counter */
                 IrVal a = ir_select(b, IR_EQ, c, ir_i64(b, 0), ir_i64(b, 0x123456), ir_i64(b, GUEST_BASE));
                 ir_put(b, 14, ir_ld(b, IR_I64, a, (IrMem){3, 0}));
                 at_fault = s.e;
@@ -857,7 +868,8 @@ static void test_fault_state(void)
         want = s.e;
         uint64_t x, y;
         IrVal a = pick(&s, &x), c = pick(&s, &y), r;
-        switch (n % 5) {
+        switch (n % 6) {
+        case 5: ir_guard(b, x == y ? IR_NE : IR_EQ, a, c); r = c; break;
         case 0: r = ir_ld(b, IR_I64, a, (IrMem){3, 0}); break;
         case 1: ir_st(b, a, c, (IrMem){2, 0}); r = c; break;
         case 2: r = ir_atomic_rmw(b, n % 3, a, c, (IrMem){3, 0}); break;

@@ -34,7 +34,7 @@ static inline int32_t vslot_offset(unsigned s) { return FR_VSLOT + 32 * s; }
 #define ENV_STATE(field) ((int32_t)offsetof(TcgCpuState, field) - (int32_t)sizeof(TcgCpuState))
 
 /* ---- thunks ---- */
-typedef enum { SLOW_LD, SLOW_ST, SLOW_LDV, SLOW_STV, SLOW_RMW, SLOW_KINDS } SlowKind;
+typedef enum { SLOW_LD, SLOW_ST, SLOW_LDV, SLOW_STV, SLOW_RMW, SLOW_GUARD, SLOW_KINDS } SlowKind;
 typedef struct {
     uintptr_t (*enter)(void *env, const void *code);
     const uint8_t *exit;        /* r10 = exit value */

@@ -118,7 +118,7 @@ static const uint8_t arg_reg[] = {RDI, RSI, RDX, RCX, R8, R9};
 
 static void emit_slow(Asm *a, SlowKind kind, bool vec)
 {
-    static void *const fn[] = {tcg_slow_ld, tcg_slow_st, tcg_slow_ld_vec, tcg_slow_st_vec, tcg_slow_rmw};
+    static void *const fn[] = {tcg_slow_ld, tcg_slow_st, tcg_slow_ld_vec, tcg_slow_st_vec, tcg_slow_rmw, tcg_slow_guard};
     enum { B = 16 }; /* return address and alignment below the frame */
     unsigned n = 0;
 
@@ -133,7 +133,9 @@ static void emit_slow(Asm *a, SlowKind kind, bool vec)
         vex_rm(a, 0, 1, 0, 1, 0x11, r, 0, mem_bd(RSP, B + FR_SAVE_VEC + 32 * r));
     }
     mov_rr(a, arg_reg[n++], RBP);
-    mov_load(a, arg_reg[n++], mem_bd(RSP, B + FR_VA));
+    if (kind != SLOW_GUARD) {
+        mov_load(a, arg_reg[n++], mem_bd(RSP, B + FR_VA));
+    }
     if (kind == SLOW_ST || kind == SLOW_RMW) {
         mov_load(a, arg_reg[n++], mem_bd(RSP, B + FR_VAL));
     } else if (kind == SLOW_LDV || kind == SLOW_STV) {
@@ -142,7 +144,9 @@ static void emit_slow(Asm *a, SlowKind kind, bool vec)
     if (kind == SLOW_RMW) {
         mov_load(a, arg_reg[n++], mem_bd(RSP, B + FR_CMP));
     }
-    op_rm(a, 0x8b, arg_reg[n++], mem_bd(RSP, B + FR_OI));
+    if (kind != SLOW_GUARD) {
+        op_rm(a, 0x8b, arg_reg[n++], mem_bd(RSP, B + FR_OI));
+    }
     mov_load(a, arg_reg[n++], mem_bd(RSP, 8)); /* return address into the block */
     vzeroupper(a);
     call_c(a, fn[kind]);

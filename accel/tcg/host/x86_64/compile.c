@@ -739,6 +739,19 @@ static void pad_to(Asm *a, unsigned mod4)
     a->p += pad;
 }
 
+/* Jump to the block at pc that the jump cache has. Returns the branch to where it has none. */
+static uint32_t emit_lookup(Asm *a, uint64_t pc, uint64_t jc_xor)
+{
+    int32_t at = jc_index(pc) * sizeof(JumpCacheEntry);
+
+    mov_load(a, R10, mem_bd(RBP, ENV_STATE(jc)));
+    mov_ri(a, R11, pc ^ jc_xor);
+    alu_rm(a, ALU_CMP, true, R11, mem_bd(R10, at + offsetof(JumpCacheEntry, key)));
+    uint32_t miss = jcc_fwd(a, CC_NE);
+    op_rm(a, 0xff, 4, mem_bd(R10, at + offsetof(JumpCacheEntry, code)));
+    return miss;
+}
+
 static void be_goto(Gen *g, const IrOp *op)
 {
     Asm *a = &g->a;
@@ -759,20 +772,25 @@ static void be_goto(Gen *g, const IrOp *op)
         patchable(g, pc, slot);
         return;
     }
-    uint64_t key = pc ^ tc->jc_xor;
-    if (tc->inline_lookup && key) {
-        mov_load(a, R10, mem_bd(RBP, ENV_STATE(jc)));
-        mov_ri(a, R11, key);
-        int32_t at = jc_index(pc) * sizeof(JumpCacheEntry);
-        alu_rm(a, ALU_CMP, true, R11, mem_bd(R10, at + offsetof(JumpCacheEntry, key)));
+    if (tc->inline_lookup) {
         Out *o = be_out(g, OUT_MISS);
         o->imm = pc;
-        o->jump = jcc_fwd(a, CC_NE);
-        op_rm(a, 0xff, 4, mem_bd(R10, at + offsetof(JumpCacheEntry, code)));
+        o->jump = emit_lookup(a, pc, tc->jc_xor);
         return;
     }
     store_pc(a, g->vars, pc);
     jmp_to(a, x86_common.exit_zero);
+}
+
+size_t tcg_backend_emit_lookup(uint8_t *rw, const uint8_t *rx, const IrVarTable *vars, uint64_t pc, uint64_t jc_xor)
+{
+    Asm a = {.p = rw, .rw = rw, .rx = rx};
+    uint32_t miss = emit_lookup(&a, pc, jc_xor);
+
+    jmp_bind(&a, miss);
+    store_pc(&a, vars, pc);
+    jmp_to(&a, x86_common.exit_zero);
+    return asm_offset(&a);
 }
 
 static void be_goto_indirect(Gen *g, int32_t i)
@@ -926,6 +944,18 @@ static void be_brcond(Gen *g, int32_t i)
     g->keep_flags = keep;
 }
 
+static void be_guard(Gen *g, int32_t i)
+{
+    const IrOp *op = &g->b->op[i];
+    int cc = be_condition(g, op);
+    Out *o = be_out(g, OUT_SLOW);
+
+    o->slow = SLOW_GUARD;
+    o->vec = be_vec_live(g);
+    o->jump = jcc_fwd(&g->a, cc ^ 1);
+    be_map_record(g, o);
+}
+
 static void be_br(Gen *g, int32_t i)
 {
     GenLabel *l = prepare_branch(g, i, g->b->op[i].imm);
@@ -1023,6 +1053,7 @@ static void be_op(Gen *g, int32_t i)
             be_loop_head(g);
         }
         break;
+    case IR_GUARD: be_guard(g, i); break;
     case IR_BR: be_br(g, i); break;
     case IR_BRCOND: be_brcond(g, i); break;
     case IR_INSN: be_put_pc(g, ir_i64(g->b, op->imm).id); break;

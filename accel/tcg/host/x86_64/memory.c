@@ -509,6 +509,11 @@ void be_slow_path(Gen *g, Out *o)
     Asm *a = &g->a;
     Mem res = mem_bd(RSP, FR_RES);
 
+    if (o->slow == SLOW_GUARD) { /* does not come back */
+        call_to(a, x86_common.slow[SLOW_GUARD][o->vec]);
+        o->back = asm_offset(a);
+        return;
+    }
     if (o->retry) { /* another page than the entry's: look it up */
         emit_lookup(a, o->oi & 0xffff, o->va, o->t2);
         uint32_t miss = emit_check(a, o->oi & 0xffff, o->write, o->va, o->t2, o->t1);
