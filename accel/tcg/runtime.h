@@ -35,8 +35,9 @@ typedef struct {
 } TbPart;
 struct Tb {
     TbKey key;
-    uint64_t pc_last;      /* address of the last instruction */
+    uint64_t phys;         /* of the first byte: that of the first part */
     Tb *hash_next;
+    uint64_t pc_last;      /* address of the last instruction */
     uint8_t in_slot[2];    /* which of the next block's in_next the link goes to */
     Tb *in_first;          /* blocks that jump here: list through in_next of the source's slot */
     uint8_t in_first_slot;

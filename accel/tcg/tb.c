@@ -77,7 +77,7 @@ static unsigned hash_key(uint64_t phys, const TbKey *key)
 
 static bool tb_matches(const Tb *tb, uint64_t phys, const TbKey *key)
 {
-    return tb->part[0].ram == phys && tb->key.pc == key->pc && tb->key.flags == key->flags &&
+    return tb->phys == phys && tb->key.pc == key->pc && tb->key.flags == key->flags &&
            tb->key.cs_base == key->cs_base;
 }
 
@@ -266,7 +266,7 @@ void tb_chain(Tb *from, unsigned slot, Tb *to)
     bool same_page = ((from->key.pc ^ to->key.pc) & PAGE_MASK) == 0;
     if (!from->invalid && !to->invalid && !from->target[slot] && from->jump_offset[slot] && same_page &&
         from->jump_pc[slot] == to->key.pc && to->one_page && from->key.flags == to->key.flags &&
-        from->key.cs_base == to->key.cs_base && ((from->part[0].ram ^ to->part[0].ram) & PAGE_MASK) == 0) {
+        from->key.cs_base == to->key.cs_base && ((from->phys ^ to->phys) & PAGE_MASK) == 0) {
         from->target[slot] = to;
         from->in_next[slot] = to->in_first;
         from->in_slot[slot] = to->in_first_slot;
@@ -290,7 +290,7 @@ static void tb_invalidate(Tb *tb)
     }
     tb->invalid = true;
     stat_tb_invalidated++;
-    for (Tb **l = &tb_hash[hash_key(tb->part[0].ram, &tb->key)]; *l; l = &(*l)->hash_next) {
+    for (Tb **l = &tb_hash[hash_key(tb->phys, &tb->key)]; *l; l = &(*l)->hash_next) {
         if (*l == tb) {
             *l = tb->hash_next;
             break;
@@ -388,7 +388,7 @@ void tb_guard_failed(Tb *tb)
 {
     tb_lock_take();
     if (!tb->invalid && ++tb->guard_failures == MAX_GUARD_FAILURES) {
-        code_page(tb->part[0].ram, true)->no_follow = true;
+        code_page(tb->phys, true)->no_follow = true;
         tb_invalidate(tb);
     }
     tb_lock_drop();
@@ -637,6 +637,7 @@ static Tb *tb_new(const TranslateCtx *tc)
             va += part->len;
         }
     }
+    tb->phys = tb->part[0].ram;
     return tb;
 }
 
@@ -700,7 +701,7 @@ Tb *tb_translate(Cpu *cpu, const TbKey *key, unsigned max_insns, bool cached, bo
         log_translation(tb, &c);
     }
     if (cached && !tc.mmio) {
-        unsigned h = hash_key(tb->part[0].ram, key);
+        unsigned h = hash_key(tb->phys, key);
         tb->hash_next = tb_hash[h];
         tb_hash[h] = tb;
         for (unsigned i = 0; i < tb->n_parts; i++) {
