@@ -230,13 +230,21 @@ TlbFull *tlb_get_nofault(TcgCpu *t, uint64_t va, MmuAccess access, unsigned mmu_
 void tlb_protect_code(TcgCpu *t, uint64_t ram_page);
 /* Another vCPU may have a fast entry for stores to this page, or be between its check and its store. */
 bool tlb_others_write(const TcgCpu *t, uint64_t ram_page);
+/* Fast stores to the page of entry i from now on, if nothing speaks against it; after a store on the slow path. */
+void tlb_allow_stores(TcgCpu *t, TlbSlot *s, unsigned mode, unsigned i);
 /* Note a debugger's hit; the vCPU leaves the execution loop at the next opportunity. */
 void tcg_debug_hit(TcgCpu *t, unsigned kind, uint64_t va);
 void tcg_helper_breakpoint(void *env);
-void jc_set_mode(TcgCpu *t, bool user);
-/* global: all pages of the block are. */
-void jc_insert(TcgCpu *t, bool user, bool global, const Tb *tb, uint64_t jc_xor);
-void jc_remove(TcgCpu *t, const Tb *tb);
-void jc_clear_all(TcgCpu *t);
-/* Which RAM block address a guest-physical address has, for code: false if not RAM. */
 extern uint64_t stat_tb_count, stat_tb_insns, stat_tb_guest_bytes, stat_tb_host_bytes, stat_tb_invalidated, stat_tb_evictions, stat_translate_ns;
+
+/* ---- jump caches; own thread, or an exclusive section, where nothing else is said ---- */
+void jc_init(JumpCache *jc);
+void jc_set_mode(TcgCpu *t, bool user); /* use the current address space's, or the kernel's */
+void jc_clear(JumpCache *jc);
+void jc_clear_kernel(TcgCpu *t);
+void jc_clear_all(TcgCpu *t);
+/* The page of va may be mapped elsewhere from now on. */
+void jc_flush_page(JumpCache *jc, uint64_t va);
+/* With tb_lock. global: all pages of the block are. */
+void jc_insert(TcgCpu *t, bool user, bool global, const Tb *tb, uint64_t jc_xor);
+void jc_remove(TcgCpu *t, const Tb *tb); /* any thread, with tb_lock */

@@ -1,6 +1,6 @@
 /*
  * accel/tcg/host/x86_64/gen.h: the state of one compilation, shared by the allocator (alloc.c), the
- * integer, memory and control emitters (compile.c, memory.c) and the vector emitters (vector.c).
+ * emitters (integer.c, control.c, memory.c, vector.c) and the pass that calls them (compile.c).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -144,7 +144,7 @@ static inline bool be_ends(const IrOp *op)
 /* loop.c */
 void be_make_loop(Gen *g);
 void be_loop_head(Gen *g);
-bool be_back_edge(Gen *g);
+bool be_loop_again(Gen *g);                        /* at the back edge; false: an ordinary exit has to do */
 
 /* analyse.c */
 void be_analyse(Gen *g);
@@ -186,6 +186,38 @@ static inline void be_unlock(Gen *g) { g->locked = 0; }
 Out *be_out(Gen *g, OutKind kind);
 
 void be_forget_tlb(Gen *g);                      /* the kept TLB entries are no longer to be used */
+
+/* integer.c */
+void be_alu(Gen *g, int32_t i, int alu, bool commutes);
+int be_condition(Gen *g, const IrOp *op);       /* host condition of a compare, whose codes are set */
+void be_sub_and(Gen *g, int32_t i);
+void be_unary(Gen *g, int32_t i);
+void be_mul(Gen *g, int32_t i, IrType t);
+void be_muldiv(Gen *g, int32_t i);
+void be_shift(Gen *g, int32_t i);
+void be_rotate(Gen *g, int32_t i);
+void be_count_zeros(Gen *g, int32_t i);
+void be_bmi(Gen *g, int32_t i);
+void be_crc32c(Gen *g, int32_t i);
+void be_lea(Gen *g, int32_t i);
+void be_extend(Gen *g, int32_t i);
+void be_extract(Gen *g, int32_t i);
+void be_deposit(Gen *g, int32_t i);
+void be_setcond(Gen *g, int32_t i);
+void be_select(Gen *g, int32_t i);
+void be_ldenv(Gen *g, int32_t i);
+void be_stenv(Gen *g, int32_t i);
+void be_call(Gen *g, int32_t i);
+
+/* control.c */
+void be_store_pc(Asm *a, const IrVarTable *vars, uint64_t pc); /* to env, by r10 if need be */
+void be_goto(Gen *g, const IrOp *op);
+void be_goto_indirect(Gen *g, int32_t i);
+void be_brcond(Gen *g, int32_t i);
+void be_guard(Gen *g, int32_t i);
+void be_br(Gen *g, int32_t i);
+void be_label(Gen *g, int32_t i);
+void be_backedge(Gen *g, int32_t i);
 
 /* memory.c */
 void be_ld(Gen *g, int32_t i);

@@ -507,7 +507,7 @@ static void parallel_moves(Gen *g, Move *move, unsigned n)
 }
 
 /* False: the caller makes an ordinary exit of it. */
-bool be_back_edge(Gen *g)
+bool be_loop_again(Gen *g)
 {
     Loop *lp = &g->loop;
     Move move[N_REGS];
