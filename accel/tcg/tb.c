@@ -619,7 +619,9 @@ static void translate_breakpoint(TranslateCtx *tc)
 
 static Tb *tb_new(const TranslateCtx *tc)
 {
-    Tb *tb = g_malloc0(sizeof(Tb) + (tc->n_ranges + 1) * sizeof(TbPart));
+    const TcgCodeRange *first = &tc->ranges[0]; /* the only one that may be in two pages */
+    bool two = first->end > (first->va & PAGE_MASK) + PAGE_SIZE;
+    Tb *tb = g_malloc0(sizeof(Tb) + (tc->n_ranges + two) * sizeof(TbPart));
     tb->key = tc->key;
     tb->pc_last = tc->pc_last;
     tb->n_insns = tc->n_insns;
@@ -655,7 +657,7 @@ Tb *tb_translate(Cpu *cpu, const TbKey *key, unsigned max_insns, bool cached, bo
     ir_block_reset(ir_block, &t->ops->vars);
     tc.single = !cached && (cpu->debug.step || debug_points.n_watches);
     tc.breaks = cached && debug_points.n_breaks;
-    tc.follow = cached && follow && !tc.breaks && !tc.mmio && !code_page(tc.pages[0].pa, true)->no_follow;
+    tc.follow = cached && follow && !log_enabled(LOG_NOCHAIN) && !tc.breaks && !tc.mmio && !code_page(tc.pages[0].pa, true)->no_follow;
     if (tcg_code_breaks(&tc, key->pc)) {
         translate_breakpoint(&tc);
     } else {
