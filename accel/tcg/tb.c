@@ -570,13 +570,14 @@ bool tcg_code_fetch(TranslateCtx *tc, uint64_t va, unsigned n, uint8_t *buf)
 void tcg_code_used(TranslateCtx *tc, uint64_t end)
 {
     TcgCodeRange *r = &tc->ranges[tc->range];
-    r->end = MAX(r->end, end);
+    r->len = MAX(r->len, end - r->va);
 }
 
 bool tcg_code_follow(TranslateCtx *tc, uint64_t va)
 {
     for (unsigned i = 0; i < tc->n_ranges; i++) {
-        if (va == tc->ranges[i].end || va == tc->ranges[i].va) {
+        const TcgCodeRange *r = &tc->ranges[i];
+        if (va == r->va || va == r->va + r->len) {
             tc->range = i;
             return true;
         }
@@ -586,7 +587,7 @@ bool tcg_code_follow(TranslateCtx *tc, uint64_t va)
         return false;
     }
     tc->range = tc->n_ranges++;
-    tc->ranges[tc->range] = (TcgCodeRange){va, va};
+    tc->ranges[tc->range] = (TcgCodeRange){va, 0};
     return true;
 }
 
@@ -620,23 +621,24 @@ static void translate_breakpoint(TranslateCtx *tc)
 static Tb *tb_new(const TranslateCtx *tc)
 {
     const TcgCodeRange *first = &tc->ranges[0]; /* the only one that may be in two pages */
-    bool two = first->end > (first->va & PAGE_MASK) + PAGE_SIZE;
+    bool two = (first->va & (PAGE_SIZE - 1)) + first->len > PAGE_SIZE;
     Tb *tb = g_malloc0(sizeof(Tb) + (tc->n_ranges + two) * sizeof(TbPart));
     tb->key = tc->key;
     tb->pc_last = tc->pc_last;
     tb->n_insns = tc->n_insns;
     tb->one_page = true;
     for (unsigned i = 0; i < tc->n_ranges; i++) {
-        uint64_t va = tc->ranges[i].va, end = i ? tc->ranges[i].end : MAX(va + 1, tc->ranges[i].end);
-        while (va < end) {
+        uint64_t va = tc->ranges[i].va, left = tc->ranges[i].len;
+        while (left) {
             TbPart *part = &tb->part[tb->n_parts++];
             unsigned page = code_page_of(tc, va);
             g_assert(page < tc->n_pages);
             part->va = va;
             part->ram = tc->pages[page].pa + (va & (PAGE_SIZE - 1));
-            part->len = MIN(end, (va & PAGE_MASK) + PAGE_SIZE) - va;
+            part->len = MIN(left, PAGE_SIZE - (va & (PAGE_SIZE - 1)));
             tb->one_page &= ((va ^ tc->key.pc) & PAGE_MASK) == 0;
             va += part->len;
+            left -= part->len;
         }
     }
     tb->phys = tb->part[0].ram;
@@ -649,7 +651,7 @@ Tb *tb_translate(Cpu *cpu, const TbKey *key, unsigned max_insns, bool cached, bo
     TcgCpu *t = tcg_cpu(cpu);
     CodeGeneration *g = &code_cache.gen[code_cache.current];
     TranslateCtx tc = {.cpu = cpu, .ir = ir_block, .key = *key, .max_insns = max_insns,
-                       .cached = cached, .n_ranges = 1, .ranges = {{key->pc, key->pc}}};
+                       .cached = cached, .n_ranges = 1, .ranges = {{key->pc, 0}}};
     if (g->end - code_cache.used < 64 * KiB) {
         return NULL;
     }
@@ -664,6 +666,7 @@ Tb *tb_translate(Cpu *cpu, const TbKey *key, unsigned max_insns, bool cached, bo
         t->ops->translate(&tc);
     }
 
+    tc.ranges[0].len = MAX(tc.ranges[0].len, 1);
     Tb *tb = tb_new(&tc);
     if (log_enabled(LOG_OP) && log_in_filter(key->pc)) {
         g_autoptr(GString) s = g_string_new(NULL);

@@ -17,9 +17,9 @@ typedef struct {
     uint32_t flags;
 } TbKey;
 
-/* A stretch of code that the block covers: [va, end). The first is the block's start and may reach into the next page,
- * the others are in one page each. */
-typedef struct { uint64_t va, end; } TcgCodeRange;
+/* A stretch of code that the block covers. The first is the block's start and may reach into the next page, the others
+ * are in one page each. */
+typedef struct { uint64_t va, len; } TcgCodeRange;
 #define TCG_CODE_RANGES 6
 
 /* Passed to the target's translate(). Reading guest code goes through tcg_code_*: those record which

@@ -72,12 +72,12 @@ static void show(X86Cpu *cpu, IrBlock *b, const Idiom *i, unsigned len, uint8_t 
 {
     static uint8_t page[4096] __attribute__((aligned(4096)));
     TranslateCtx tc = {.cpu = &cpu->cpu, .ir = b, .max_insns = 0,
-                       .n_ranges = 1, .ranges = {{PC, PC}}, .n_pages = 1, .pages = {{.va = PC, .host = page}}};
+                       .n_ranges = 1, .ranges = {{PC, 0}}, .n_pages = 1, .pages = {{.va = PC, .host = page}}};
 
     memset(page, 0xf4, sizeof(page)); /* hlt: ends what does not end by itself */
     memcpy(page, i->bytes, len);
     tc.key = (TbKey){.pc = PC, .flags = 3 | HF_PE | HF_LMA | HF_CS64 | HF_CS32 | HF_SS32 | HF_MP | HF_OSFXSR | HF_AVX};
-    for (unsigned n = 1; tc.ranges[0].end < PC + len; n++) { /* as many instructions as it takes */
+    for (unsigned n = 1; tc.ranges[0].len < len; n++) { /* as many instructions as it takes */
         ir_block_reset(b, &x86_tcg_ops.vars);
         tc.max_insns = n;
         tc.n_insns = 0;
