@@ -273,7 +273,7 @@ void tb_chain(Tb *from, unsigned slot, Tb *to)
         to->in_first = from;
         to->in_first_slot = slot;
         tcg_backend_patch(code_cache.rw + from->rx_offset, tb_rx(from), from->jump_offset[slot], tb_entry(to));
-    } else {
+    } else if (!from->target[slot]) {
         from->no_chain[slot] = true;
         if (!from->invalid && from->jump_offset[slot] && same_page && from->jump_pc[slot] == to->key.pc) {
             chain_to_lookup(from, slot);
@@ -507,7 +507,7 @@ Tb *tb_from_host_pc(uintptr_t pc)
 }
 
 /* ---- fetch while translating ---- */
-static bool code_page_open(TranslateCtx *tc, uint64_t va, bool may_fault)
+static bool code_page_open(TranslateCtx *tc, uint64_t va, bool may_fault, bool may_be_mmio)
 {
     TcgCpu *t = tcg_cpu(tc->cpu);
     unsigned idx = t->ops->mmu_index(tc->cpu, true), i = tc->n_pages;
@@ -519,14 +519,14 @@ static bool code_page_open(TranslateCtx *tc, uint64_t va, bool may_fault)
         return false;
     }
     bool mmio = !f->host || f->ram_addr >> PAGE_BITS >= CODE_PAGES;
-    if (i && mmio != tc->mmio) {
+    if (mmio && !may_be_mmio) {
         return false;
     }
-    tc->mmio = mmio;
+    tc->mmio |= mmio;
     tc->pages[i].va = va & PAGE_MASK;
     tc->pages[i].pa = f->host ? f->ram_addr : f->pa;
     tc->pages[i].host = f->host;
-    if (!mmio && tc->cached && !claim(t, f->ram_addr)) {
+    if (!tc->mmio && tc->cached && !claim(t, f->ram_addr)) {
         return false;
     }
     tc->n_pages++;
@@ -550,7 +550,7 @@ bool tcg_code_fetch(TranslateCtx *tc, uint64_t va, unsigned n, uint8_t *buf)
         if (((va ^ tc->ranges[tc->range].va) & PAGE_MASK) && (tc->range || (va & PAGE_MASK) != tc->pages[0].va + PAGE_SIZE)) {
             return false;
         }
-        if (i == tc->n_pages && !code_page_open(tc, va, tc->n_insns == 0)) {
+        if (i == tc->n_pages && !code_page_open(tc, va, tc->n_insns == 0, true)) {
             return false;
         }
         unsigned off = va & (PAGE_SIZE - 1);
@@ -583,7 +583,7 @@ bool tcg_code_follow(TranslateCtx *tc, uint64_t va)
         }
     }
     if (!tc->follow || tc->n_ranges == TCG_CODE_RANGES ||
-        (code_page_of(tc, va) == tc->n_pages && !code_page_open(tc, va, false))) {
+        (code_page_of(tc, va) == tc->n_pages && !code_page_open(tc, va, false, false))) {
         return false;
     }
     tc->range = tc->n_ranges++;
@@ -655,7 +655,7 @@ Tb *tb_translate(Cpu *cpu, const TbKey *key, unsigned max_insns, bool cached, bo
     if (g->end - code_cache.used < 64 * KiB) {
         return NULL;
     }
-    code_page_open(&tc, key->pc, true);
+    code_page_open(&tc, key->pc, true, true);
     ir_block_reset(ir_block, &t->ops->vars);
     tc.single = !cached && (cpu->debug.step || debug_points.n_watches);
     tc.breaks = cached && debug_points.n_breaks;
