@@ -205,11 +205,12 @@ static void link_jump(Gen *g, GenLabel *l, uint32_t at)
     l->chain = at;
 }
 
-/* Both ways lead to exits soon: store what they would both store, once. */
-static bool exits_follow(Gen *g, int32_t i)
+/* An exit is next after op i. */
+static bool exit_follows(Gen *g, int32_t i)
 {
-    while (g->b->op[++i].opc == IR_NOP) {
-    }
+    do {
+        i++;
+    } while (g->b->op[i].opc == IR_NOP || g->b->op[i].opc == IR_INSN);
     return g->b->op[i].opc == IR_GOTO;
 }
 
@@ -237,8 +238,8 @@ void be_brcond(Gen *g, int32_t i)
 
     g->keep_flags = i;
     g->locked = 0;
-    if (exits_follow(g, i)) {
-        be_flush_all(g, false);
+    if (exit_follows(g, i) && exit_follows(g, g->b->label[op->imm].pos)) {
+        be_flush_all(g, false); /* what both would store, once */
         const IrOp *out = exit_at_label(g, op->imm);
         if (out) { /* the branch itself is the exit */
             pad_to(&g->a, 2);

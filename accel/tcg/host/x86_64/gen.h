@@ -52,7 +52,7 @@ typedef struct {
     uint32_t jump;       /* position of the rel32 that comes here */
     uint32_t back;       /* where to go on */
     uint32_t map, map_len;
-    bool retry, write;   /* SLOW: the entry in t2 was an earlier access's: look up, go on at checked */
+    bool retry, write;   /* SLOW: the entry in t2 was of an address near this one: look up, go on at checked */
     int8_t t1, t2;
     uint32_t checked;
     int16_t val_frame;   /* value is in the frame at this offset instead (fixed registers), or -1 */

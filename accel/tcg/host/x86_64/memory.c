@@ -20,12 +20,13 @@
 #include "accel/tcg/host/x86_64/gen.h"
 
 G_STATIC_ASSERT(sizeof(TlbEntry) == 16 && TLB_BITS + 4 <= 20);
+enum { NEAR = 64 };
 enum { WRITE_TABLE = TLB_SIZE * sizeof(TlbEntry) };
 
 typedef struct {
     int va, t1, t2;     /* address; addend; the entry (may be kept for later) */
     uint32_t jump, checked;
-    bool retry;         /* t2 was an earlier access's entry: look the address up before going slow */
+    bool retry;         /* t2 is the entry of an address near this one: look this up before going slow */
     bool write;
 } Check;
 
@@ -90,6 +91,15 @@ static TlbKeep *find_kept(Gen *g, const TlbKeep *k)
     return NULL;
 }
 
+/* In a loop, where latency counts: the register of the address's base, if the entry may be looked up by that alone; with
+ * a small displacement the page is nearly always the same. NO_REG: it may not. */
+static int near_base(const Gen *g, const TlbKeep *k)
+{
+    bool simple = g->loop.active && k->a > 0 && !ir_id_view(k->a) && !k->b && k->disp && k->disp + NEAR <= 2 * NEAR;
+
+    return simple ? g->val[ir_id_op(k->a)].reg : NO_REG;
+}
+
 /* A constant address whose access stays in its page and whose page fits a signed 32-bit immediate. */
 static bool constant_page(const Gen *g, int32_t addr, unsigned mem, int64_t *va)
 {
@@ -138,7 +148,9 @@ static Check tlb_check(Gen *g, int32_t addr, unsigned mem, bool write)
     } else {
         c.t2 = be_temp(g);
         c.t1 = be_temp(g);
-        emit_lookup(a, mem, c.va, c.t2);
+        int base = near_base(g, &k);
+        c.retry = base != NO_REG;
+        emit_lookup(a, mem, c.retry ? base : c.va, c.t2);
         k.reg = c.t2;
         g->tlb_keep[g->tlb_next] = k; /* replaces the older one */
         g->tlb_next = (g->tlb_next + 1) % N_TLB_KEEP;
