@@ -379,12 +379,7 @@ static IrVal extend(IrBlock *b, IrOpcode opc, IrVal x, IrType from, IrType t)
         if (from == IR_I32 && def->type == IR_I32) {
             return (IrVal){x.id | 1};
         }
-        /* a byte or word that is known to be narrow already */
-        unsigned narrow = def->opc == IR_ZEXT ? ir_type_size(def->aux) :
-                          def->opc == IR_LD && !(def->mem & IR_MEM_SIGN) && !is_vector(def->type)
-                          ? 1u << (def->mem & IR_MEM_SIZE_MASK) :
-                          def->opc == IR_SETCOND ? 1 : 8;
-        if (narrow <= ir_type_size(from) && narrow <= 4) {
+        if (!(ir_possible_bits(b, x) & ~MASK_ULL(8 * ir_type_size(from) - 1, 0))) {
             return have == t ? x : (IrVal){x.id ^ 1};
         }
     }

@@ -56,6 +56,9 @@ typedef struct {
     uint32_t branches;
 } IrLabelInfo;
 
+/* Bits that may be set in the register of an integer, which x may be a narrower view of; as far as its op tells. */
+uint64_t ir_possible_bits(IrBlock *b, IrVal x);
+
 struct IrBlock {
     const IrVarTable *vars;
     IrOp *op;             /* op[0] is a NOP */

@@ -39,6 +39,24 @@ static const IrOp *inner(const Rule *r, IrVal x)
     return op->flags & IRF_BOUND ? NULL : op;
 }
 
+uint64_t ir_possible_bits(IrBlock *b, IrVal x)
+{
+    if (x.id < 0) {
+        int64_t v = ir_id_value(b, x.id);
+        return ir_type(b, x) == IR_I32 ? (uint32_t)v : (uint64_t)v;
+    }
+    const IrOp *op = &b->op[ir_id_op(x.id)];
+    uint64_t type = op->type == IR_I32 ? UINT32_MAX : UINT64_MAX; /* whatever the view: it may be widened again */
+    switch (op->opc) {
+    case IR_AND: return ir_id_const(op->b) ? type & (uint64_t)ir_id_value(b, op->b) : type;
+    case IR_ZEXT: return type & MASK_ULL(8 * ir_type_size(op->aux) - 1, 0);
+    case IR_EXTRACT: return type & MASK_ULL(op->aux2 - 1, 0);
+    case IR_SETCOND: return 1;
+    case IR_LD: return op->mem & IR_MEM_SIGN ? type : type & MASK_ULL((8u << (op->mem & IR_MEM_SIZE_MASK)) - 1, 0);
+    default: return type;
+    }
+}
+
 static IrVal val(int32_t id) { return (IrVal){id}; }
 
 static IrVal rule_add(Rule *r)
@@ -81,6 +99,9 @@ static IrVal rule_and(Rule *r)
     }
     if (r->v == 0) {
         return r->y;
+    }
+    if (!(ir_possible_bits(r->b, r->x) & ~(uint64_t)r->v)) {
+        return r->x;
     }
     if (r->v == 0xff || r->v == 0xffff) {
         return ir_zext(r->b, r->x, r->v == 0xff ? IR_I8 : IR_I16, r->t);

@@ -70,6 +70,11 @@ static void test_rules(void)
     g_assert_cmpint(def(ir_andi(b, a, 0xff))->opc, ==, IR_ZEXT);
     IrVal z = ir_andi(b, a, 0xff);
     g_assert_cmpint(ir_zext(b, z, IR_I16, IR_I64).id, ==, z.id);
+    IrVal few = ir_andi(b, a, 15);
+    g_assert_cmpint(ir_zext(b, few, IR_I8, IR_I64).id, ==, few.id);
+    g_assert_cmpint(ir_andi(b, few, 31).id, ==, few.id);
+    g_assert_cmpint(ir_andi(b, few, 7).id, !=, few.id);
+    g_assert_cmpint(ir_zext(b, ir_trunc(b, a), IR_I32, IR_I64).id, !=, a.id);
 }
 
 static void test_cond(void)
