@@ -112,7 +112,7 @@ static void cmd_gdbserver(GString *out, json_t *args)
 static void cmd_object_add(GString *out, json_t *args)
 {
     GError *error = NULL;
-    g_autoptr(KeyValues) kv = keyvals_parse(arg(args, "options"), "qom-type", &error);
+    g_autoptr(KeyValues) kv = keyvals_parse_nested(arg(args, "options"), "qom-type", &error);
     if (!kv || !user_object_add(kv, &error)) {
         say_error(out, error);
     }

@@ -132,7 +132,7 @@ static const char *const missing[] = {
     "L", "acpitable", "async-teardown", "audio", "audio-help", "blockdev", "cdrom", "compat", "drive", "dump-vmstate",
     "enable-sync-profile", "fda", "fdb", "fsdev", "full-screen", "hda", "hdb", "hdc", "hdd", "icount", "incoming", "iscsi", "k",
     "loadvm", "mem-path", "mem-prealloc", "mtdblock", "netdev", "no-fd-bootchk", "no-kvm", "only-migratable", "option-rom", "pflash",
-    "plugin", "portrait", "preconfig", "prom-env", "rotate", "run-with", "sd", "seed", "semihosting", "set", "singlestep",
+    "plugin", "portrait", "preconfig", "prom-env", "rotate", "run-with", "sd", "seed", "semihosting", "semihosting-config", "set", "singlestep",
     "snapshot", "spice", "tb-size", "tpmdev", "usb", "usbdevice", "virtfs", "vnc", "win2k-hack", "xen-attach",
     "xen-domid", "xen-domid-restrict",
 };

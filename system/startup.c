@@ -157,7 +157,7 @@ static bool for_chardevs(const char *name)
 
 OPTION_HANDLER(opt_object)
 {
-    g_autoptr(KeyValues) kv = keyvals_parse(arg, "qom-type", error);
+    g_autoptr(KeyValues) kv = keyvals_parse_nested(arg, "qom-type", error);
     return kv && (for_chardevs(keyvals_get(kv, "qom-type")) != cl->early_objects || user_object_add(kv, error));
 }
 
@@ -181,7 +181,7 @@ static void object_help(CommandLine *cl)
 {
     for (unsigned i = 0; i < cl->given->len && !cl->done; i++) {
         GivenOption *g = &g_array_index(cl->given, GivenOption, i);
-        g_autoptr(KeyValues) kv = g->row->handle == opt_object ? keyvals_parse(g->arg, "qom-type", NULL) : NULL;
+        g_autoptr(KeyValues) kv = g->row->handle == opt_object ? keyvals_parse_nested(g->arg, "qom-type", NULL) : NULL;
         if (kv && keyvals_wants_help(kv, "qom-type")) {
             const char *type = keyvals_get(kv, "qom-type");
             user_object_help(!type || g_str_equal(type, "help") || g_str_equal(type, "?") ? NULL : type, stdout);

@@ -63,102 +63,44 @@ static void add_element(KeyValues *kv, const char *element, const char *implied_
     }
 }
 
-/* ---- flat JSON objects ---- */
-
-static const char *json_space(const char *p)
+/* As options have it: true and false are on and off; objects and arrays stay JSON. NULL: null. */
+static char *value_text(const json_t *value)
 {
-    return p + strspn(p, " \t\r\n");
-}
-
-/* Parses the string at *p (on its opening quote). NULL when malformed. */
-static char *quoted_text(const char **p)
-{
-    g_autoptr(GString) s = g_string_new(NULL);
-    if (**p != '"') {
+    if (json_is_null(value)) {
         return NULL;
     }
-    for ((*p)++; **p && **p != '"'; (*p)++) {
-        if (**p != '\\') {
-            g_string_append_c(s, **p);
-            continue;
+    return json_is_string(value)    ? g_strdup(json_string_value(value))
+           : json_is_boolean(value) ? g_strdup(json_is_true(value) ? "on" : "off")
+                                    : json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+}
+
+static bool add_json(KeyValues *kv, json_t *object, bool may_nest, GError **error)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach(object, key, value) {
+        bool nested = json_is_object(value) || json_is_array(value);
+        char *text = nested && !may_nest ? NULL : value_text(value);
+        if (!text) {
+            return error_set(error, "value of '%s' in the JSON object must be a string, a number, true%s or false", key,
+                             may_nest ? ", an array, an object" : "");
         }
-        (*p)++;
-        static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
-        const char *hit = **p ? strchr(from, **p) : NULL;
-        unsigned code;
-        if (hit) {
-            g_string_append_c(s, to[hit - from]);
-        } else if (**p == 'u' && sscanf(*p + 1, "%4x", &code) == 1 && code && strnlen(*p, 5) == 5) {
-            g_string_append_unichar(s, code);
-            *p += 4;
-        } else {
-            return NULL;
-        }
+        keyvals_append(kv, g_strdup(key), text, false);
+        keyvals_nth(kv, kv->items->len - 1)->nested = nested;
     }
-    if (**p != '"') {
-        return NULL;
-    }
-    (*p)++;
-    return g_string_free(g_steal_pointer(&s), FALSE);
-}
-
-/* Number or literal, as text; true and false become on and off. */
-static char *scalar_text(const char **p)
-{
-    size_t n = strspn(*p, "+-.0123456789abcdefghijklmnopqrstuvwxyzE");
-    g_autofree char *word = g_strndup(*p, n);
-    *p += n;
-    if (g_str_equal(word, "true") || g_str_equal(word, "false")) {
-        return g_strdup(word[0] == 't' ? "on" : "off");
-    }
-    bool number = n && (g_ascii_isdigit(word[0]) || word[0] == '-');
-    return number ? g_steal_pointer(&word) : NULL;
-}
-
-/* The text of an object or array; NULL when malformed. */
-static char *nested_text(const char **p)
-{
-    json_error_t reason;
-    json_t *value = json_loads(*p, JSON_DISABLE_EOF_CHECK | JSON_REJECT_DUPLICATES, &reason);
-    if (!value) {
-        return NULL;
-    }
-    *p += reason.position; /* of the first byte that was not read */
-    char *text = json_dumps(value, JSON_COMPACT);
-    json_decref(value);
-    return text;
+    return true;
 }
 
 static bool parse_json(KeyValues *kv, bool may_nest, GError **error)
 {
-    const char *p = json_space(kv->text + 1);
-    bool first = true;
-    while (*p != '}') {
-        if (!first && *p++ != ',') {
-            return error_set(error, "malformed JSON near '%.20s': expected ',' or '}'", p - 1);
-        }
-        first = false;
-        p = json_space(p);
-        g_autofree char *key = quoted_text(&p);
-        p = json_space(p);
-        if (!key || *p != ':') {
-            return error_set(error, "malformed JSON near '%.20s': expected \"key\": value", p);
-        }
-        p = json_space(p + 1);
-        bool nested = may_nest && (*p == '{' || *p == '[');
-        char *value = nested ? nested_text(&p) : *p == '"' ? quoted_text(&p) : scalar_text(&p);
-        if (!value) {
-            return error_set(error, "value of '%s' in the JSON object must be a string, a number, true%s or false", key,
-                             may_nest ? ", an array, an object" : "");
-        }
-        keyvals_append(kv, g_steal_pointer(&key), value, false);
-        keyvals_nth(kv, kv->items->len - 1)->nested = nested;
-        p = json_space(p);
+    json_error_t reason;
+    json_t *object = json_loads(kv->text, JSON_REJECT_DUPLICATES, &reason);
+    if (!object) {
+        return error_set(error, "malformed JSON at character %d: %s", reason.position, reason.text);
     }
-    if (*json_space(p + 1)) {
-        return error_set(error, "unexpected text after the JSON object: '%.20s'", p + 1);
-    }
-    return true;
+    bool ok = add_json(kv, object, may_nest, error);
+    json_decref(object);
+    return ok;
 }
 
 static KeyValues *parse_text(const char *text, const char *implied_key, bool may_nest, GError **error)

@@ -3,7 +3,7 @@
  *
  * In a value ",," stands for one comma. A first element without "=" is the value of the implied key;
  * later ones are switches: "flag" means flag=on and "noflag" means flag=off. A text that begins with
- * "{" is a flat JSON object instead. When a key is given twice, the last one counts.
+ * "{" is a flat JSON object instead. When a key is given twice, the last one counts (in JSON it is an error).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """objects.py RHEA SCRATCH [TEST...]"""
 import mmap
+import json
 import os
 import shutil
 import subprocess
@@ -214,6 +215,16 @@ def throttle_groups():
             fails(c, 'qom-set', {'path': '/objects/t0', 'property': 'limits', 'value': bad}, text=text)
             assert get(c, 't0', 'limits') == limits  # all or nothing
         refuses(c, 'iops-total', 'throttle-group', limits={'iops-total': 1, 'iops-write': 1})
+        assert c.run('human-monitor-command', {'command-line': 'object_add {"qom-type":"throttle-group","id":"t1","limits":{"bps-read":9}}'}) == ''
+        assert get(c, 't1', 'limits')['bps-read'] == 9
+
+
+@test
+def arrays_and_objects_on_the_command_line():
+    with none('-object', json.dumps({'qom-type': 'throttle-group', 'id': 't', 'limits': {'iops-total': 100}}), '-object',
+              json.dumps({'qom-type': 'memory-backend-memfd', 'id': 'm', 'size': MB, 'host-nodes': [0], 'policy': 'bind'})) as e:
+        c = e.connect()
+        assert get(c, 't', 'limits')['iops-total'] == 100 and get(c, 'm', 'host-nodes') == [0]
         add(c, 'throttle-group', 't1', limits={'bps-total': 5, 'bps-total-max': 50, 'bps-total-max-length': 10})
 
 

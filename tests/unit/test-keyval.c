@@ -37,6 +37,8 @@ static void test_json(void)
 {
     check("{\"driver\":\"isa-serial\",\"index\":0,\"on\":true}", NULL, "driver=isa-serial|index=0|on=on");
     check("{ \"a\" : \"q\\\"\\u0041\\n\" , \"b\":-5 }", NULL, "a=q\"A\n|b=-5");
+    check("{\"a\":\"\\ud83d\\ude00\"}", NULL, "a=\xf0\x9f\x98\x80");
+    check("{\"a\":1,\"a\":2}", NULL, "error");
     check("{}", NULL, "");
     g_autoptr(KeyValues) kv = keyvals_parse_nested("{\"a\": {\"x\": [1, 2]} , \"b\":[], \"c\": \"{\"}", NULL, NULL);
     g_assert_true(kv && kv->items->len == 3 && keyvals_nth(kv, 0)->nested && keyvals_nth(kv, 1)->nested && !keyvals_nth(kv, 2)->nested);
