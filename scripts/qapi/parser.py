@@ -1,7 +1,6 @@
 # scripts/qapi/parser.py: schema text to expressions. A schema is a sequence of JSON objects with three liberties: strings
 # are single-quoted, "#" begins a comment, and a comment block between "##" lines documents the object that follows.
 # SPDX-License-Identifier: GPL-2.0-or-later
-import json
 import os
 import re
 
@@ -101,6 +100,8 @@ class Parser:
                 self.text = f.read()
         except OSError as e:
             raise SchemaError(where or path, f"cannot read '{path}': {e.strerror}") from None
+        except UnicodeDecodeError as e:
+            raise SchemaError(path, f'byte {e.start} is not UTF-8') from None
         self.pos, self.line = 0, 1
         self._file()
 
@@ -268,11 +269,3 @@ class Parser:
             if not isinstance(v, valid[k]):
                 raise SchemaError(where, f"pragma '{k}' must be {'true or false' if valid[k] is bool else 'an array of names'}")
             self.pragma[k] = v if isinstance(v, bool) else self.pragma.get(k, []) + v
-
-
-def example_json(text):
-    """An example's JSON with "..." for what was left out: None then."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return None

@@ -1,5 +1,6 @@
 # scripts/qapi/schema.py: what a schema means, and the rules it must keep.
 # SPDX-License-Identifier: GPL-2.0-or-later
+import json
 import re
 
 from .parser import Parser, SchemaError
@@ -94,8 +95,9 @@ class Schema:
         entity.features = self._features(e.value.get('features', []), e.where)
         getattr(self, '_' + meta)(entity, e.value)
         table = {'command': self.commands, 'event': self.events}.get(meta, self.types)
-        if name in table:
-            raise SchemaError(e.where, f"'{name}' is defined already, at {table[name].where}")
+        for other in table.values():
+            if other.name.replace('_', '-') == name.replace('_', '-') or (meta not in ('command', 'event') and other.name.lower() == name.lower()):
+                raise SchemaError(e.where, f"'{name}' is defined already, as '{other.name}' at {other.where}")
         table[name] = entity
         self.order.append(entity)
 
@@ -203,7 +205,7 @@ class Schema:
                 raise SchemaError(entity.where, f"enum '{entity.name}': a value is a name, or an object with 'name', 'if', 'features'")
             if not re.fullmatch(r'[a-z0-9][a-z0-9_-]*', x['name']) and x['name'] not in self.pragma.get('member-name-exceptions', []):
                 raise SchemaError(entity.where, f"enum '{entity.name}': '{x['name']}' is not a value's name: lower case with '-'")
-            if any(m.name == x['name'] for m in entity.values):
+            if any(m.name.replace('_', '-') == x['name'].replace('_', '-') for m in entity.values):
                 raise SchemaError(entity.where, f"enum '{entity.name}': value '{x['name']}' stands there twice")
             entity.values.append(Member(x['name'], None, cond=self._cond(x.get('if'), entity.where),
                                         features=self._features(x.get('features', []), entity.where)))
@@ -230,11 +232,14 @@ class Schema:
         entity.gen = self._flag(entity, v, 'gen', True)
         entity.oob = self._flag(entity, v, 'allow-oob', False)
         entity.preconfig = self._flag(entity, v, 'allow-preconfig', False)
+        self._flag(entity, v, 'boxed', False)      # makes no difference here: arguments are always one struct
+        self._flag(entity, v, 'coroutine', False)  # nor does this
         entity.arg = self._argument(entity, v)
         if 'returns' in v:
             entity.ret = self._type_name(v['returns'], entity.where, f"command '{entity.name}'", 'returns')
 
     def _event(self, entity, v):
+        self._flag(entity, v, 'boxed', False)
         entity.arg = self._argument(entity, v)
 
     # ---- second pass: types ----
@@ -303,8 +308,8 @@ class Schema:
         tag = next((m for m in entity.members() if m.name == entity.tag_name), None)
         if tag is None or tag.type.kind != 'enum':
             raise SchemaError(entity.where, f"{what}: discriminator '{entity.tag_name}' is not an enum member of the base")
-        if tag.optional:
-            raise SchemaError(entity.where, f"{what}: discriminator '{entity.tag_name}' may not be optional")
+        if tag.optional or tag.cond:
+            raise SchemaError(entity.where, f"{what}: discriminator '{entity.tag_name}' may not be optional or have an 'if'")
         if not entity.variants:
             raise SchemaError(entity.where, f"{what} has no branches")
         for v in entity.variants:
@@ -312,9 +317,15 @@ class Schema:
                 raise SchemaError(entity.where, f"{what}: branch '{v.name}' is not a value of enum '{tag.type.name}'")
             if v.type.kind != 'object':
                 raise SchemaError(entity.where, f"{what}: branch '{v.name}' must be a struct")
+            if self._embeds(v.type, entity):
+                raise SchemaError(entity.where, f"{what}: branch '{v.name}' has the union itself as a branch")
             for m in v.type.members():
                 if m.name in [x.name for x in entity.members()]:
                     raise SchemaError(entity.where, f"{what}: member '{m.name}' of branch '{v.name}' clashes with the base")
+
+    def _embeds(self, t, entity, seen=()):
+        """t is the union `entity`, or one of t's branches is."""
+        return t is entity or (t not in seen and any(self._embeds(v.type, entity, (*seen, t)) for v in t.variants))
 
     def _check_alternate(self, entity, what):
         taken = {}
@@ -348,6 +359,28 @@ class Schema:
             for m in own:
                 if m.name not in doc.args:
                     raise SchemaError(doc.where, f"{what}: member '{m.name}' is not described")
+            for f in sorted(features - set(doc.features)):
+                raise SchemaError(doc.where, f"{what}: feature '{f}' is not described")
+        if 'Returns' in doc.sections and entity.ret is None:
+            raise SchemaError(doc.where, f"{what}: 'Returns:' is described, but it returns nothing")
+        self._check_examples(entity, what)
+
+    def _check_examples(self, entity, what):
+        """Each message is JSON of the right shape; those of a command show it, those of an event too."""
+        shown = {'command': ('execute', 'exec-oob'), 'event': ('event',)}.get(entity.kind, ())
+        for exchange in entity.doc.exchanges():
+            seen = False
+            for direction, text in exchange:
+                try:
+                    message = json.loads(text)
+                except ValueError as e:
+                    raise SchemaError(entity.doc.where, f"{what}: the example '{text}' is not JSON: {e}") from None
+                valid = ('execute', 'exec-oob') if direction == '->' else ('return', 'error', 'event')
+                if not isinstance(message, dict) or not any(k in message for k in valid):
+                    raise SchemaError(entity.doc.where, f"{what}: the example '{text}' has none of {', '.join(valid)}")
+                seen |= any(message.get(k) == entity.name for k in shown)
+            if shown and not seen:
+                raise SchemaError(entity.doc.where, f"{what}: an example does not show it")
 
     def all_types(self):
         """Every type but implicit argument types, arrays last."""
