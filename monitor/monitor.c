@@ -15,8 +15,6 @@
 #define OUT_MAX (4 * MiB) /* a reader that is stuck loses what comes beyond */
 #define INPUT_CHUNK 1024
 
-static GPtrArray *on_chardevs; /* of Chardev* */
-
 typedef struct {
     ChardevFrontend fe;
     MonitorOut out;
@@ -24,6 +22,8 @@ typedef struct {
     bool greeted;
     bool hidden;        /* behind a mux, without the focus */
 } Monitor;
+
+static GPtrArray *monitors; /* of Monitor*: they live as long as the process */
 
 void monitors_flush(void)
 {
@@ -115,14 +115,19 @@ bool monitor_new(Chardev *chr, GError **error)
     m->fe = (ChardevFrontend){.opaque = m, .can_receive = monitor_can_receive,
                               .receive = monitor_receive, .event = monitor_event, .writable = monitor_writable};
     monitor_out_init(&m->out, &m->fe);
-    if (!on_chardevs) {
-        on_chardevs = g_ptr_array_new();
+    if (!monitors) {
+        monitors = g_ptr_array_new();
     }
-    g_ptr_array_add(on_chardevs, chr);
+    g_ptr_array_add(monitors, m);
     return chardev_connect(chr, &m->fe, error);
 }
 
 bool monitor_is_on(const Chardev *chr)
 {
-    return on_chardevs && g_ptr_array_find(on_chardevs, chr, NULL);
+    for (unsigned i = 0; monitors && i < monitors->len; i++) {
+        if (((Monitor *)monitors->pdata[i])->fe.chr == chr) {
+            return true;
+        }
+    }
+    return false;
 }

@@ -17,7 +17,7 @@ BUILDS = [
     ('optimised', 'build-check', [], ['quick', 'full']),
 ]
 SANITIZER_ENV = {
-    'ASAN_OPTIONS': 'detect_leaks=0:abort_on_error=1:detect_stack_use_after_return=0',
+    'ASAN_OPTIONS': 'detect_leaks=1:abort_on_error=1:detect_stack_use_after_return=0',
     'UBSAN_OPTIONS': 'halt_on_error=1:print_stacktrace=1',
 }
 

@@ -522,7 +522,7 @@ OPTION_HANDLER(opt_audiodev)
         return error_set(error, "id '%s' is not valid: a letter, then letters, digits, '-', '.', '_'", id);
     }
     if (!cl->audiodevs) {
-        cl->audiodevs = g_hash_table_new(g_str_hash, g_str_equal);
+        cl->audiodevs = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     }
     return g_hash_table_add(cl->audiodevs, g_strdup(id)) || error_set(error, "id '%s' is in use already; ids must be unique", id);
 }

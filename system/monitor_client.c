@@ -612,8 +612,9 @@ int monitor_main(int argc, char **argv, char ***emulate)
         return 1;
     }
     signal(SIGPIPE, SIG_IGN);
-    Client c = {.where = argv[1], .sock = fd, .tty = isatty(STDIN_FILENO), .line_clean = true, .from_server = g_string_new(NULL),
-                .from_user = g_string_new(NULL), .request = g_string_new(NULL)};
+    static Client c; /* there is one, to the end of the process */
+    c = (Client){.where = argv[1], .sock = fd, .tty = isatty(STDIN_FILENO), .line_clean = true, .from_server = g_string_new(NULL),
+                 .from_user = g_string_new(NULL), .request = g_string_new(NULL)};
     c.editor = (LineEditor){.put = to_terminal, .enter = entered, .complete = complete, .opaque = &c};
     line_editor_init(&c.editor);
     qmp_parser_init(&c.parser);

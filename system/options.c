@@ -191,13 +191,14 @@ const OptionRow *options_find(const char *name, GError **error)
 
 bool options_add(CommandLine *cl, const char *name, const char *arg, GError **error)
 {
-    GivenOption g = {options_find(name, error), arg ? g_strdup(arg) : NULL};
+    GivenOption g = {.row = options_find(name, error)};
     if (!g.row) {
         return false;
     }
     if (g.row->handle == opt_readconfig) {
         return error_set(error, "'readconfig': a file cannot name another");
     }
+    g.arg = g_strdup(arg);
     g_array_append_val(cl->given, g);
     return true;
 }

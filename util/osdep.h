@@ -59,6 +59,14 @@ void __tsan_release(void *addr);
 #define TSAN_RELEASE(p) ((void)0)
 #endif
 
+/* LeakSanitizer does not see pointers in memory that mmap gave: these are followed. */
+#ifdef __SANITIZE_ADDRESS__
+void __lsan_register_root_region(const void *p, size_t size);
+#define LEAK_ROOT(p, size) __lsan_register_root_region((p), (size))
+#else
+#define LEAK_ROOT(p, size) ((void)0)
+#endif
+
 /* Bits [lo, lo+len) of x. */
 static inline uint64_t extract64(uint64_t x, unsigned lo, unsigned len)
 {

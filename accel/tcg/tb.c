@@ -441,6 +441,7 @@ void tb_init(size_t size, const IrVarTable *vars)
         report_error("code cache: cannot map %zu MiB: %s", size >> 20, g_strerror(errno));
         exit(1);
     }
+    LEAK_ROOT(code_pages, CODE_PAGES * sizeof(*code_pages));
     common = ALIGN_UP(tcg_backend_emit_common(code_cache.rw, code_cache.rx, size, vars), 4096);
     size_t each = ALIGN_DOWN((size - common) / CODE_GENERATIONS, 4096);
     for (unsigned i = 0; i < CODE_GENERATIONS; i++) {

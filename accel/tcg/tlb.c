@@ -11,6 +11,7 @@
 #include "util/osdep.h"
 #include "accel/debug.h"
 #include "accel/tcg/runtime.h"
+#include "util/rcu.h"
 #include "util/report.h"
 #include <immintrin.h>
 #include <sys/mman.h>
@@ -28,12 +29,12 @@ typedef struct {
 /* Pages that some vCPU may hold a writable fast entry for: one byte per RAM page, a bit per vCPU & 7. */
 static uint8_t *writers;
 #define WRITER_PAGES (UINT64_C(1) << 26) /* 256 GiB of guest RAM; beyond, code is not cached */
-static RamMap *ram_map; /* published by pointer; old maps stay alive (few, small) */
+static RamMap *ram_map; /* RCU; NULL: another accelerator runs */
 
 static const RamRange *ram_find(uint64_t pa, unsigned size)
 {
-    RamMap *m = __atomic_load_n(&ram_map, __ATOMIC_ACQUIRE);
-    for (unsigned i = 0; m && i < m->n; i++) { /* no map: another accelerator runs */
+    const RamMap *m = rcu_load(&ram_map);
+    for (unsigned i = 0; m && i < m->n; i++) {
         if (pa - m->r[i].start < m->r[i].size && m->r[i].size - (pa - m->r[i].start) >= size) {
             return &m->r[i];
         }
@@ -63,7 +64,11 @@ static void ram_map_rebuild(void)
         }
     }
     qsort(m->r, m->n, sizeof(m->r[0]), by_size);
-    __atomic_store_n(&ram_map, m, __ATOMIC_RELEASE);
+    RamMap *old = ram_map;
+    rcu_store(&ram_map, m);
+    if (old) {
+        rcu_call(g_free, old);
+    }
 }
 
 static void listener_commit(MemoryListener *l)
@@ -82,14 +87,12 @@ static MemoryListener listener = {.name = "tcg", .commit = listener_commit};
 
 void tlb_listener_init(void)
 {
-    ram_map = g_malloc0(sizeof(RamMap));
     writers = mmap(NULL, WRITER_PAGES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (writers == MAP_FAILED) {
         report_error("translator: cannot reserve address space: %s", g_strerror(errno));
         exit(1);
     }
-    memory_listener_register(&listener, &address_space_memory);
-    ram_map_rebuild();
+    memory_listener_register(&listener, &address_space_memory); /* commits: makes the first map */
 }
 
 /* ---- guest-physical access for page walks ---- */
