@@ -327,14 +327,21 @@ static int open_target(const char *protocol, GError **error)
 
 static void choose_writer(const QmpDumpGuestMemoryArg *arg)
 {
-    QapiDumpGuestMemoryFormat format = arg->has_format ? arg->format : QAPI_DUMP_GUEST_MEMORY_FORMAT_ELF;
-    dump.write = dump_elf;
+    static const struct { KdumpCompression compression; bool raw; } kdump[QAPI_DUMP_GUEST_MEMORY_FORMAT__MAX] = {
 #ifdef CONFIG_ZLIB
-    if (format != QAPI_DUMP_GUEST_MEMORY_FORMAT_ELF) {
-        dump.write = dump_kdump;
-        dump.current->raw = format == QAPI_DUMP_GUEST_MEMORY_FORMAT_KDUMP_RAW_ZLIB;
-    }
+        [QAPI_DUMP_GUEST_MEMORY_FORMAT_KDUMP_ZLIB] = {KDUMP_ZLIB, false}, [QAPI_DUMP_GUEST_MEMORY_FORMAT_KDUMP_RAW_ZLIB] = {KDUMP_ZLIB, true},
 #endif
+#ifdef CONFIG_LZO
+        [QAPI_DUMP_GUEST_MEMORY_FORMAT_KDUMP_LZO] = {KDUMP_LZO, false}, [QAPI_DUMP_GUEST_MEMORY_FORMAT_KDUMP_RAW_LZO] = {KDUMP_LZO, true},
+#endif
+#ifdef CONFIG_SNAPPY
+        [QAPI_DUMP_GUEST_MEMORY_FORMAT_KDUMP_SNAPPY] = {KDUMP_SNAPPY, false}, [QAPI_DUMP_GUEST_MEMORY_FORMAT_KDUMP_RAW_SNAPPY] = {KDUMP_SNAPPY, true},
+#endif
+    };
+    QapiDumpGuestMemoryFormat format = arg->has_format ? arg->format : QAPI_DUMP_GUEST_MEMORY_FORMAT_ELF;
+    dump.current->compression = kdump[format].compression;
+    dump.current->raw = kdump[format].raw;
+    dump.write = format == QAPI_DUMP_GUEST_MEMORY_FORMAT_ELF ? dump_elf : dump_kdump;
 }
 
 /* Nothing was written yet: as if there had been no command. */

@@ -18,6 +18,9 @@ typedef struct {
     uint64_t size;
 } DumpMapping; /* wholly in one block each */
 
+/* How kdump files say that a page is compressed (DUMP_DH_COMPRESSED_* of makedumpfile). */
+typedef enum { KDUMP_ZLIB = 1, KDUMP_LZO = 2, KDUMP_SNAPPY = 4 } KdumpCompression;
+
 typedef struct Dump {
     int fd;
     GArray *blocks;    /* of DumpBlock */
@@ -25,6 +28,7 @@ typedef struct Dump {
     GByteArray *notes;
     unsigned cpus;
     uint16_t machine;  /* ELF's */
+    KdumpCompression compression;
     bool raw;          /* kdump: the file as it is, not flattened */
     uint64_t total, done; /* bytes; atomic */
     bool cancel;       /* atomic */

@@ -9,13 +9,21 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include <zlib.h>
 #include "monitor/dump.h"
+#ifdef CONFIG_ZLIB
+#include <zlib.h>
+#endif
+#ifdef CONFIG_LZO
+#include <lzo/lzo1x.h>
+#endif
+#ifdef CONFIG_SNAPPY
+#include <snappy-c.h>
+#endif
 #include "util/report.h"
 
 #define BLOCK 4096u
 #define SUB_HEADER_BYTES 104u
-#define COMPRESSED_ZLIB 1u
+#define PACKED_MAX (2 * BLOCK) /* no library makes more of a page */
 #define FLAT_HEADER_BYTES 4096u
 #define FLAT_END UINT64_MAX
 #define DESCRIPTORS 1024 /* written at once */
@@ -55,6 +63,7 @@ typedef struct {
     uint64_t descriptor_at, data_at; /* where the next ones go */
     GArray *descriptors;
     GByteArray *data;
+    void *work;        /* LZO's */
     Descriptor zero;   /* of the page of zeros; size 0: none yet */
 } Kdump;
 
@@ -88,7 +97,7 @@ static bool end(Kdump *k, GError **error)
 
 static bool write_headers(Kdump *k, GError **error)
 {
-    Header h = {.signature = "KDUMP   ", .header_version = 6, .status = COMPRESSED_ZLIB, .block_size = BLOCK,
+    Header h = {.signature = "KDUMP   ", .header_version = 6, .status = k->d->compression, .block_size = BLOCK,
                 .sub_header_blocks = k->sub_blocks, .bitmap_blocks = 2 * k->bitmap_blocks, .max_mapnr = MIN(k->frames, UINT32_MAX),
                 .cpus = k->d->cpus, .seconds = g_get_real_time() / G_USEC_PER_SEC};
     g_strlcpy(h.utsname[4], "x86_64", sizeof(h.utsname[4]));
@@ -139,19 +148,43 @@ static bool is_zero(const uint8_t *page)
     return page[0] == 0 && memcmp(page, page + 1, BLOCK - 1) == 0;
 }
 
+/* Bytes of the compressed page; 0: that failed. */
+static size_t pack(const Kdump *k, const uint8_t *page, uint8_t packed[PACKED_MAX])
+{
+    switch (k->d->compression) {
+#ifdef CONFIG_ZLIB
+    case KDUMP_ZLIB: {
+        uLongf n = PACKED_MAX;
+        return compress2(packed, &n, page, BLOCK, Z_BEST_SPEED) == Z_OK ? n : 0;
+    }
+#endif
+#ifdef CONFIG_LZO
+    case KDUMP_LZO: {
+        lzo_uint n = PACKED_MAX;
+        return lzo1x_1_compress(page, BLOCK, packed, &n, k->work) == LZO_E_OK ? n : 0;
+    }
+#endif
+#ifdef CONFIG_SNAPPY
+    case KDUMP_SNAPPY: {
+        size_t n = PACKED_MAX;
+        return snappy_compress((const char *)page, BLOCK, (char *)packed, &n) == SNAPPY_OK ? n : 0;
+    }
+#endif
+    default:
+        g_assert_not_reached();
+    }
+}
+
 static bool write_page(Kdump *k, const uint8_t *page, GError **error)
 {
-    uint8_t packed[BLOCK];
-    uLongf n = BLOCK - 1;
+    uint8_t packed[PACKED_MAX];
     bool zero = is_zero(page);
     Descriptor desc = k->zero;
     if (!zero || !desc.size) {
-        desc = (Descriptor){.offset = k->data_at + k->data->len, .size = BLOCK};
-        if (!zero && compress2(packed, &n, page, BLOCK, Z_BEST_SPEED) == Z_OK) { /* shorter, that is */
-            desc.size = n;
-            desc.flags = COMPRESSED_ZLIB;
-        }
-        g_byte_array_append(k->data, desc.flags ? packed : page, desc.size);
+        size_t n = zero ? 0 : pack(k, page, packed);
+        bool shorter = n && n < BLOCK;
+        desc = (Descriptor){.offset = k->data_at + k->data->len, .size = shorter ? n : BLOCK, .flags = shorter ? k->d->compression : 0};
+        g_byte_array_append(k->data, shorter ? packed : page, desc.size);
     }
     if (zero) {
         k->zero = desc;
@@ -203,6 +236,9 @@ bool dump_kdump(Dump *d, GError **error)
     g_autoptr(GByteArray) data = g_byte_array_new();
     k.descriptors = descriptors;
     k.data = data;
+#ifdef CONFIG_LZO
+    g_autofree void *work = k.work = g_malloc(LZO1X_1_MEM_COMPRESS);
+#endif
     if (!begin(&k, error) || !write_headers(&k, error) || !write_bitmaps(&k, error)) {
         return false;
     }

@@ -2,6 +2,7 @@
 # tests/qmp/dump.py: dumps of guest memory: their structure, their contents, what other programs make of them. Prints TAP.
 # SPDX-License-Identifier: GPL-2.0-or-later
 """dump.py RHEA SCRATCH [TEST...]"""
+import ctypes
 import os
 import shutil
 import struct
@@ -154,7 +155,7 @@ def a_part_of_memory():
                            ({'begin': (1 << 63) - 1, 'length': (1 << 63) - 1}, 'to 0xfffffffffffffffe'),
                            ({'format': 'kdump-zlib', 'begin': 0, 'length': 4096}, 'kdump-zlib'), ({'format': 'kdump-zlib', 'paging': True}, 'kdump-zlib'),
                            ({'protocol': 'tcp:x'}, 'tcp:x'), ({'protocol': 'file:'}, 'file:'), ({'protocol': 'fd:nosuch'}, 'nosuch'),
-                           ({'protocol': 'file:/nosuch/x'}, '/nosuch/x'), ({'format': 'kdump-lzo'}, 'kdump-lzo')):
+                           ({'protocol': 'file:/nosuch/x'}, '/nosuch/x'), ({'format': 'win-dmp'}, 'win-dmp')):
             fails(c, 'dump-guest-memory', {'paging': False, 'protocol': f'file:{path}', **more}, text=text)
         fails(c, 'dump-guest-memory', {'paging': False, 'protocol': 'file:/dev/full'}, text='No space')
         assert c.event('DUMP_COMPLETED')['data']['result']['status'] == 'completed'
@@ -178,12 +179,29 @@ def unflatten(data):
         at += size
 
 
-def parse_kdump(data):
+def unlzo(page):
+    out, n = ctypes.create_string_buffer(4096), ctypes.c_size_t(4096)
+    assert ctypes.CDLL('liblzo2.so.2').lzo1x_decompress_safe(page, ctypes.c_size_t(len(page)), out, ctypes.byref(n), None) == 0
+    return out.raw[:n.value]
+
+
+def unsnappy(page):
+    out, n = ctypes.create_string_buffer(4096), ctypes.c_size_t(4096)
+    assert ctypes.CDLL('libsnappy.so.1').snappy_uncompress(page, ctypes.c_size_t(len(page)), out, ctypes.byref(n)) == 0
+    return out.raw[:n.value]
+
+
+# name → (number in the file, function)
+COMPRESSION = {'zlib': (1, zlib.decompress), 'lzo': (2, unlzo), 'snappy': (4, unsnappy)}
+
+
+def parse_kdump(data, by):
     """(notes, {page number: bytes})"""
+    number, unpack = COMPRESSION[by]
     assert data[:8] == b'KDUMP   ' and struct.unpack_from('<I', data, 8) == (6,)
     status, block, sub, bitmaps, max_mapnr = struct.unpack_from('<IIIII', data, 424)
     cpus, = struct.unpack_from('<I', data, 460)
-    assert (status, block) == (1, 4096)
+    assert (status, block) == (number, 4096)
     note_at, note_size = struct.unpack_from('<QQ', data, 4096 + 48)
     assert struct.unpack_from('<Q', data, 4096 + 96) == (max_mapnr,)
     maps = data[(1 + sub) * 4096:(1 + sub + bitmaps) * 4096]
@@ -193,16 +211,16 @@ def parse_kdump(data):
     for i, pfn in enumerate(present):
         offset, size, flags, _ = struct.unpack_from('<QIIQ', data, (1 + sub + bitmaps) * 4096 + i * 24)
         page = data[offset:offset + size]
-        pages[pfn] = zlib.decompress(page) if flags == 1 else page
-        assert flags in (0, 1) and len(pages[pfn]) == 4096
+        pages[pfn] = unpack(page) if flags == number else page
+        assert flags in (0, number) and len(pages[pfn]) == 4096
         if not any(pages[pfn]):
             zeros.add(offset)
     assert len(zeros) == 1  # one copy of them
     return parse_notes(data[note_at:note_at + note_size]), pages, cpus
 
 
-def check_kdump(c, data, cpus):
-    notes, pages, n = parse_kdump(data)
+def check_kdump(c, data, cpus, by='zlib'):
+    notes, pages, n = parse_kdump(data, by)
     check_registers(notes, cpus)
     assert n == cpus
     ram = memory(c, 0, 20 * MB)
@@ -215,10 +233,8 @@ def kdump():
     flat, raw = os.path.join(SCRATCH, 'flat'), os.path.join(SCRATCH, 'raw')
     with emulator('-smp', '2') as e:
         c = e.connect()
-        formats = c.run('query-dump-guest-memory-capability')['formats']
-        if 'kdump-zlib' not in formats:
+        if 'kdump-zlib' not in c.run('query-dump-guest-memory-capability')['formats']:
             raise Skip('this build has no zlib')
-        assert formats == ['elf', 'kdump-zlib', 'kdump-raw-zlib']
         run_a_bit(c)
         c.run('stop')
         c.run('dump-guest-memory', {'paging': False, 'protocol': f'file:{flat}', 'format': 'kdump-zlib'})
@@ -243,6 +259,29 @@ def kdump():
         assert out.returncode == 0, out
         with open(f'{flat}.out', 'rb') as f, open(flat, 'rb') as g:
             assert f.read().rstrip(b'\0') == unflatten(g.read()).rstrip(b'\0')
+
+
+@test
+def kdump_by_other_libraries():
+    path, tried = os.path.join(SCRATCH, 'other'), 0
+    with emulator() as e:
+        c = e.connect()
+        formats = c.run('query-dump-guest-memory-capability')['formats']
+        run_a_bit(c)
+        c.run('stop')
+        for by in COMPRESSION:
+            assert (f'kdump-{by}' in formats) == (f'kdump-raw-{by}' in formats), formats
+            if f'kdump-{by}' not in formats:
+                fails(c, 'dump-guest-memory', {'paging': False, 'protocol': f'file:{path}', 'format': f'kdump-{by}'}, text=by)
+                continue
+            tried += by != 'zlib'
+            for raw in ('', 'raw-'):
+                c.run('dump-guest-memory', {'paging': False, 'protocol': f'file:{path}', 'format': f'kdump-{raw}{by}'})
+                with open(path, 'rb') as f:
+                    check_kdump(c, f.read() if raw else unflatten(f.read()), 1, by)
+                assert os.path.getsize(path) < 4 * MB
+    if not tried:
+        raise Skip('this build has neither LZO nor Snappy')
 
 
 @test
