@@ -15,13 +15,14 @@
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include "accel/accel.h"
+#include "rhea-features.h"
 #include "util/report.h"
 
 typedef enum { CHECK_OK, CHECK_NOTE, CHECK_FAIL } CheckStatus;
 
 typedef struct Finding {
     GString *detail;     /* what was found */
-    const char *remedy;  /* what to do about it; NULL: nothing */
+    char *remedy;        /* what to do about it; NULL: nothing */
 } Finding;
 
 typedef struct HostCheck {
@@ -36,7 +37,7 @@ static CheckStatus find(Finding *f, CheckStatus status, const char *remedy, cons
     va_start(ap, format);
     g_string_vprintf(f->detail, format, ap);
     va_end(ap);
-    f->remedy = remedy;
+    f->remedy = g_strdup(remedy);
     return status;
 }
 
@@ -251,22 +252,32 @@ static CheckStatus check_seccomp(Finding *f)
     return find(f, CHECK_OK, NULL, "filters, for -sandbox");
 }
 
-static CheckStatus check_privileges(Finding *f)
-{
-#ifdef HAVE_LIBCAP_NG
-    return find(f, CHECK_OK, NULL, "libcap-ng: -runas gives up all capabilities");
-#else
-    return find(f, CHECK_NOTE, "on Debian: apt-get install libcap-ng-dev, then build again", "built without libcap-ng: no -runas");
-#endif
-}
+/* Libraries that this build may have, by the name of their feature. */
+static const struct { const char *feature, *gives, *package; } libraries[] = {
+    {"capstone", "the translator's code as text in -d out_asm", "libcapstone-dev"},
+    {"gnutls", "TLS, encrypted secrets", "libgnutls28-dev"},
+    {"libcap_ng", "an empty bounding set after -runas", "libcap-ng-dev"},
+    {"lzo", "dumps in the format kdump-lzo", "liblzo2-dev"},
+    {"snappy", "dumps in the format kdump-snappy", "libsnappy-dev"},
+    {"zlib", "dumps in the format kdump-zlib", "zlib1g-dev"},
+};
 
-static CheckStatus check_disassembly(Finding *f)
+static CheckStatus check_libraries(Finding *f)
 {
-#ifdef HAVE_CAPSTONE
-    return find(f, CHECK_OK, NULL, "capstone: the translator's code as text in -d out_asm");
-#else
-    return find(f, CHECK_NOTE, "on Debian: apt-get install libcapstone-dev, then build again", "built without capstone: -d out_asm shows bytes");
-#endif
+    g_auto(GStrv) built = g_strsplit(RHEA_FEATURES, " ", -1);
+    g_autoptr(GString) missing = g_string_new(NULL), packages = g_string_new(NULL);
+    for (unsigned i = 0; i < ARRAY_SIZE(libraries); i++) {
+        if (!g_strv_contains((const char *const *)built, libraries[i].feature)) {
+            g_string_append_printf(missing, "%s%s (%s)", missing->len ? ", " : "", libraries[i].feature, libraries[i].gives);
+            g_string_append_printf(packages, " %s", libraries[i].package);
+        }
+    }
+    if (!missing->len) {
+        return find(f, CHECK_OK, NULL, "built with %s", RHEA_FEATURES);
+    }
+    find(f, CHECK_NOTE, NULL, "built without %s", missing->str);
+    f->remedy = g_strdup_printf("on Debian: apt-get install%s, then build again", packages->str);
+    return CHECK_NOTE;
 }
 
 /* Where Debian and Fedora put them; nothing of it boots yet. */
@@ -287,7 +298,7 @@ static CheckStatus check_firmware(Finding *f)
 static const HostCheck checks[] = {
     {"host", check_host}, {"cpu", check_cpu}, {"kvm", check_kvm}, {"kvm-features", check_kvm_extras}, {"memfd", check_memfd},
     {"memory", check_memory}, {"hugepages", check_hugepages}, {"limits", check_limits}, {"seccomp", check_seccomp},
-    {"privileges", check_privileges}, {"disassembly", check_disassembly}, {"firmware", check_firmware},
+    {"libraries", check_libraries}, {"firmware", check_firmware},
 };
 
 /* ---- output ---- */
@@ -335,6 +346,7 @@ int check_main(int argc, char **argv, char ***emulate)
             print_row(&checks[i], status, &f, isatty(STDOUT_FILENO));
         }
         g_string_free(f.detail, TRUE);
+        g_free(f.remedy);
     }
     if (json) {
         json_t *all = json_pack("{s:b, s:O}", "usable", usable, "checks", rows);

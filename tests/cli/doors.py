@@ -88,7 +88,7 @@ def check_reports():
     out, _ = rhea('check', '--json')
     report = json.loads(out)
     names = [c['name'] for c in report['checks']]
-    for name in ('cpu', 'kvm', 'memfd', 'memory', 'hugepages', 'limits', 'seccomp', 'firmware'):
+    for name in ('cpu', 'kvm', 'memfd', 'memory', 'hugepages', 'limits', 'seccomp', 'libraries', 'firmware'):
         assert name in names, names
     assert report['usable'] is True and all(c['status'] in ('ok', 'note') and c['detail'] for c in report['checks']), report
     out, _ = rhea('check')
@@ -261,7 +261,7 @@ def runas_and_chroot():
     room = os.path.join(SCRATCH, 'room')
     os.mkdir(room)
     os.chmod(SCRATCH, 0o755)
-    built_with = '"libcap-ng' in rhea('check', '--json')[0]
+    built_with = re.search(r'built with .*libcap_ng|built without (?!.*libcap_ng)', rhea('check', '--json')[0])
     with Background('-M', 'pc', '-m', '64', '-smp', '2', '-accel', 'tcg', '-kernel', HALT, '-chroot', room, '-runas', '65534:65533', '-sandbox',
                     'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny') as b:
         out, _ = rhea('monitor', b.hmp, stdin=b'stop\ncont\ninfo status\n')
