@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include "hw/core/machine.h"
+#include "hw/misc/vmcoreinfo.h"
 #include "monitor/qmp.h"
 #include "qapi/qapi-commands.h"
 #include "qapi/qapi-events.h"
@@ -178,6 +179,14 @@ static void gather_notes(Dump *d)
         }
         cpu->cc->core_notes(cpu, d->notes);
         d->machine = cpu->cc->core_machine;
+    }
+    g_autoptr(GError) reason = NULL;
+    g_autoptr(GByteArray) note = vmcoreinfo_note(&reason);
+    if (note) {
+        d->vmcoreinfo = d->notes->len;
+        g_byte_array_append(d->notes, note->data, note->len);
+    } else if (reason) {
+        report_warn("%s; the dump goes without", reason->message);
     }
 }
 

@@ -26,6 +26,7 @@ typedef struct Dump {
     GArray *blocks;    /* of DumpBlock */
     GArray *mappings;  /* of DumpMapping; NULL: physical addresses only */
     GByteArray *notes;
+    unsigned vmcoreinfo; /* where in them the guest's note begins; 0: there is none */
     unsigned cpus;
     uint16_t machine;  /* ELF's */
     KdumpCompression compression;

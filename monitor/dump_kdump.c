@@ -9,6 +9,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include <elf.h>
 #include "monitor/dump.h"
 #ifdef CONFIG_ZLIB
 #include <zlib.h>
@@ -95,6 +96,23 @@ static bool end(Kdump *k, GError **error)
 
 /* ---- what comes before the pages ---- */
 
+/* What the guest's note tells of its kernel. */
+static void describe_kernel(const Dump *d, uint64_t notes, SubHeader *s)
+{
+    static const char key[] = "NUMBER(phys_base)=";
+    Elf64_Nhdr h;
+    if (!d->vmcoreinfo) {
+        return;
+    }
+    memcpy(&h, d->notes->data + d->vmcoreinfo, sizeof(h));
+    uint64_t text = d->vmcoreinfo + sizeof(h) + ALIGN_UP(h.n_namesz, 4u);
+    s->vmcoreinfo_offset = notes + text;
+    s->vmcoreinfo_size = h.n_descsz;
+    g_autofree char *copy = g_strndup((const char *)d->notes->data + text, h.n_descsz);
+    const char *base = strstr(copy, key);
+    s->phys_base = base ? g_ascii_strtoll(base + strlen(key), NULL, 10) : 0;
+}
+
 static bool write_headers(Kdump *k, GError **error)
 {
     Header h = {.signature = "KDUMP   ", .header_version = 6, .status = k->d->compression, .block_size = BLOCK,
@@ -103,6 +121,7 @@ static bool write_headers(Kdump *k, GError **error)
     g_strlcpy(h.utsname[4], "x86_64", sizeof(h.utsname[4]));
     uint64_t notes = BLOCK + SUB_HEADER_BYTES;
     SubHeader s = {.dump_level = 1, .note_offset = notes, .note_size = k->d->notes->len, .max_mapnr_64 = k->frames};
+    describe_kernel(k->d, notes, &s);
     uint8_t block[BLOCK] = {0};
     memcpy(block, &h, sizeof(h));
     g_autofree uint8_t *sub = g_malloc0(k->sub_blocks * BLOCK);

@@ -6,8 +6,8 @@
  *   0x511 (8 bits)          reads the item byte by byte; zeros behind its end
  *   0x514 (64 bits, big-endian, as two 32-bit halves) address of a DMA request; reads give a signature
  *
- * A DMA request is { be32 control, be32 length, be64 address } in guest memory. Items are read-only:
- * write requests fail. All numbers in items are little-endian, but those of the file directory.
+ * A DMA request is { be32 control, be32 length, be64 address } in guest memory. Write requests fail but for files that
+ * say so, and beyond their end. All numbers in items are little-endian, but those of the file directory.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -29,6 +29,7 @@ typedef struct {
     uint32_t size;
     int fd;             /* -1: none */
     uint64_t offset;
+    bool writable;      /* data is somebody else's */
 } Item;
 
 typedef struct {
@@ -72,7 +73,9 @@ static void file_free(gpointer p)
 {
     NamedFile *file = p;
 
-    g_free(file->item.data);
+    if (!file->item.writable) {
+        g_free(file->item.data);
+    }
     g_free(file);
 }
 
@@ -128,7 +131,7 @@ static gint compare_files(gconstpointer a, gconstpointer b)
     return strcmp((*(NamedFile *const *)a)->name, (*(NamedFile *const *)b)->name);
 }
 
-bool fw_cfg_add_file(FwCfg *s, const char *name, const void *data, size_t size, GError **error)
+static bool add_file(FwCfg *s, const char *name, Item item, size_t size, GError **error)
 {
     NamedFile *file;
 
@@ -149,11 +152,45 @@ bool fw_cfg_add_file(FwCfg *s, const char *name, const void *data, size_t size, 
     }
     file = g_new0(NamedFile, 1);
     g_strlcpy(file->name, name, sizeof(file->name));
-    file->item = (Item){.data = g_memdup2(data, size), .size = size, .fd = -1};
+    file->item = item;
+    file->item.size = size;
+    file->item.fd = -1;
     g_ptr_array_add(s->files, file);
     g_ptr_array_sort(s->files, compare_files);
     s->dir_valid = false;
     return true;
+}
+
+bool fw_cfg_add_file(FwCfg *s, const char *name, const void *data, size_t size, GError **error)
+{
+    g_autofree uint8_t *copy = g_memdup2(data, size);
+    bool ok = add_file(s, name, (Item){.data = copy}, size, error);
+
+    if (ok) {
+        copy = NULL;
+    }
+    return ok;
+}
+
+bool fw_cfg_add_writable_file(FwCfg *s, const char *name, void *data, size_t size, GError **error)
+{
+    return add_file(s, name, (Item){.data = data, .writable = true}, size, error);
+}
+
+void fw_cfg_remove_file(FwCfg *s, const char *name)
+{
+    for (guint i = 0; i < s->files->len; i++) {
+        if (!strcmp(((NamedFile *)s->files->pdata[i])->name, name)) {
+            g_ptr_array_remove_index(s->files, i);
+            s->dir_valid = false;
+            return;
+        }
+    }
+}
+
+bool fw_cfg_has_dma(const FwCfg *s)
+{
+    return s->dma_enabled;
 }
 
 /* { be32 count; { be32 size; be16 selector; u16 0; char name[56]; } [count] } */
@@ -262,6 +299,26 @@ static bool dma_transfer(FwCfg *s, bool store, uint64_t addr, uint32_t len)
     return true;
 }
 
+/* The guest writes to the item. */
+static bool dma_store(FwCfg *s, uint64_t addr, uint32_t len)
+{
+    Item *item = current_item(s);
+
+    if (!item || !item->writable) {
+        guest_error("fw_cfg", "DMA write to item 0x%x, which is read-only", s->selector);
+        return false;
+    }
+    if (s->position > item->size || len > item->size - s->position) {
+        guest_error("fw_cfg", "DMA write of %u bytes at %u to item 0x%x, which has %u", len, s->position, s->selector, item->size);
+        return false;
+    }
+    if (address_space_read(&address_space_memory, addr, MEMTXATTRS_NONE, item->data + s->position, len)) {
+        return false;
+    }
+    s->position += len;
+    return true;
+}
+
 static void dma_run(FwCfg *s, uint64_t at)
 {
     struct { uint32_t control, length; uint64_t address; } request;
@@ -278,8 +335,7 @@ static void dma_run(FwCfg *s, uint64_t at)
     if (control & DMA_READ) {
         result = dma_transfer(s, true, GUINT64_FROM_BE(request.address), GUINT32_FROM_BE(request.length)) ? 0 : DMA_ERROR;
     } else if (control & DMA_WRITE) {
-        guest_error("fw_cfg", "DMA write to item 0x%x, which is read-only", s->selector);
-        result = DMA_ERROR;
+        result = dma_store(s, GUINT64_FROM_BE(request.address), GUINT32_FROM_BE(request.length)) ? 0 : DMA_ERROR;
     } else if (control & DMA_SKIP) {
         dma_transfer(s, false, 0, GUINT32_FROM_BE(request.length));
     }
@@ -318,7 +374,7 @@ static void fw_cfg_io_write(void *opaque, hwaddr addr, uint64_t value, unsigned 
         s->dma_addr = 0;
         dma_run(s, at);
     }
-    /* the data port's writes are ignored: items are read-only */
+    /* the data port's writes are ignored */
 }
 
 static const MemoryRegionOps fw_cfg_io_ops = {

@@ -1,5 +1,5 @@
 /*
- * hw/nvram/fw_cfg.h: the firmware configuration device: named and numbered read-only items that the
+ * hw/nvram/fw_cfg.h: the firmware configuration device: named and numbered items that the
  * host hands to firmware and guests, read by a selector and a data port or by DMA.
  *
  * Items are added before the machine first runs. Adding takes a copy unless said otherwise; adding a
@@ -63,6 +63,11 @@ void fw_cfg_add_u64(FwCfg *s, uint16_t key, uint64_t value);
 void fw_cfg_add_fd(FwCfg *s, uint16_t key, int fd, uint64_t offset, uint32_t size);
 /* Name up to 55 characters; fails if it is taken or all slots are. */
 bool fw_cfg_add_file(FwCfg *s, const char *name, const void *data, size_t size, GError **error) WARN_UNUSED;
+
+/* A file that guests may write by DMA. Nothing is copied: `data` stays the caller's, until it removes the file. */
+bool fw_cfg_add_writable_file(FwCfg *s, const char *name, void *data, size_t size, GError **error) WARN_UNUSED;
+void fw_cfg_remove_file(FwCfg *s, const char *name);
+bool fw_cfg_has_dma(const FwCfg *s);
 
 /* -fw_cfg [name=]opt/org.example/x,string=TEXT|file=PATH: checked at once, added by the machine. */
 bool fw_cfg_option(const char *text, GError **error) WARN_UNUSED;

@@ -284,6 +284,84 @@ def kdump_by_other_libraries():
         raise Skip('this build has neither LZO nor Snappy')
 
 
+class Informer:
+    """A machine whose guest has a note at 0x101100, and who can be made to tell the device of it by a DMA request at 0x101000."""
+
+    NOTE = struct.pack('<III', 11, 25, 0) + b'VMCOREINFO\0\0' + b'NUMBER(phys_base)=4194304\n'.ljust(28, b'\0')
+    LOCATION, REQUEST, AT = 0x101080, 0x101000, 0x101100
+
+    def __init__(self, size=len(NOTE) + 24, paddr=AT, guest_format=1, note=NOTE):
+        code = bytearray(b'\xeb\xfe'.ljust(0x2000, b'\0'))
+        for at, data in ((self.REQUEST, struct.pack('>IIQ', 0x10, 16, self.LOCATION)), (self.LOCATION, struct.pack('<HHIQ', 1, guest_format, size, paddr)),
+                         (self.AT, note)):
+            code[at - 0x10000c:at - 0x10000c + len(data)] = data
+        self.e = Emulator(RHEA, SCRATCH, '-M', 'pc', '-m', '20', '-S', '-device', 'vmcoreinfo', '-kernel', guest(os.path.join(SCRATCH, 'informer'), bytes(code)))
+
+    def __enter__(self):
+        self.c = self.e.connect()
+        return self
+
+    def __exit__(self, *exc):
+        self.e.__exit__(*exc)
+
+    def hmp(self, line):
+        return self.c.run('human-monitor-command', {'command-line': line})
+
+    def read(self, key, n):
+        self.hmp(f'o /h 0x510 {key}')
+        return bytes(int(self.hmp('i /b 0x511').split('= ')[1], 0) for _ in range(n))
+
+    def key(self):
+        """The selector of etc/vmcoreinfo."""
+        directory = self.read(0x19, 4 + 64 * self.read(0x19, 4)[3])
+        size, key = next(struct.unpack_from('>IH', directory, at) for at in range(4, len(directory), 64) if directory[at + 8:at + 24] == b'etc/vmcoreinfo\0\0')
+        assert size == 16
+        return key
+
+    def tell(self):
+        self.hmp(f'o /h 0x510 {self.key()}')
+        self.hmp('o /w 0x514 0')
+        self.hmp(f'o /w 0x518 {int.from_bytes(struct.pack(">I", self.REQUEST), "little")}')
+        assert memory(self.c, self.REQUEST, 4) == bytes(4)  # it went well
+
+    def note(self):
+        """What a dump has of it."""
+        path = os.path.join(SCRATCH, 'told')
+        self.c.run('dump-guest-memory', {'paging': False, 'protocol': f'file:{path}'})
+        return [d for name, _, d in parse_elf(path)[0] if name == 'VMCOREINFO']
+
+
+@test
+def vmcoreinfo():
+    with Informer() as m:
+        assert m.read(m.key(), 16) == b'\1' + bytes(15) and m.note() == []
+        m.tell()
+        assert m.read(m.key(), 4) == b'\1\0\1\0' and m.note() == [m.NOTE[24:49]]
+        if 'kdump-raw-zlib' in m.c.run('query-dump-guest-memory-capability')['formats']:
+            path = os.path.join(SCRATCH, 'told')
+            m.c.run('dump-guest-memory', {'paging': False, 'protocol': f'file:{path}', 'format': 'kdump-raw-zlib'})
+            with open(path, 'rb') as f:
+                data = f.read()
+            phys_base, _, _, _, _, at, size = struct.unpack_from('<QIIQQQQ', data, 4096)
+            assert phys_base == 4194304 and data[at:at + size] == m.NOTE[24:49], (phys_base, at, size)
+        m.c.run('system_reset')
+        m.c.event('RESET')
+        assert m.note() == [] and m.e.output() == ''
+
+
+@test
+def vmcoreinfo_that_is_wrong():
+    """The dump is made all the same, and the log says what is wrong with the note."""
+    for arguments, text in (({'size': 0}, 'size 0'), ({'size': 0xffffffff}, 'size 4294967295'), ({'guest_format': 7}, 'format 7'), ({'paddr': 1 << 40}, '0x10000000000'),
+                            ({'paddr': (1 << 64) - 8}, '0xfffffffffffffff8'), ({'size': 11}, 'not an ELF note'), ({'size': 30}, 'not an ELF note'),
+                            ({'note': b'\xff' * 64}, 'not an ELF note'), ({'note': Informer.NOTE[:4] + b'\xff\xff\xff\xff' + Informer.NOTE[8:]}, 'not an ELF note')):
+        with Informer(**arguments) as m:
+            m.tell()
+            assert m.note() == [] and text in m.e.output(), (arguments, m.e.output())
+    with Emulator(RHEA, SCRATCH, '-M', 'none', '-device', 'vmcoreinfo') as e:
+        assert e.wait() == 1 and 'vmcoreinfo' in e.output() and 'pc' in e.output(), e.output()
+
+
 @test
 def detached():
     """The monitor is usable meanwhile; the machine cannot be started or reset; the end is told."""

@@ -162,6 +162,36 @@ static void refuse(const char *option, const char *part)
     g_error_free(err);
 }
 
+static void test_writable(void)
+{
+    uint32_t size = 0;
+    char data[8] = "--------", buf[8];
+    bool ok = fw_cfg_add_writable_file(s, "a-writable", data, sizeof(data), NULL);
+
+    g_assert_true(ok);
+    unsigned key = lookup("a-writable", &size);
+    g_assert_cmpuint(size, ==, 8);
+    memcpy(host(BUF_AT), "12345678", 8);
+    g_assert_cmpuint(dma(key << 16 | 0x18, 8, BUF_AT), ==, 0);
+    g_assert_cmpmem(data, 8, "12345678", 8);
+    read_item(key, buf, 8);
+    g_assert_cmpmem(buf, 8, "12345678", 8);
+    memset(host(BUF_AT), 'x', 16);
+    g_assert_cmpuint(dma(key << 16 | 0x18, 9, BUF_AT), ==, 1);         /* longer than it is */
+    g_assert_cmpuint(dma(key << 16 | 0x18, UINT32_MAX, BUF_AT), ==, 1);
+    g_assert_cmpuint(dma(key << 16 | 0x0c, 6, 0), ==, 0);              /* skip */
+    g_assert_cmpuint(dma(0x10, 3, BUF_AT), ==, 1);
+    g_assert_cmpuint(dma(0x10, 2, UINT64_C(0x900000000)), ==, 1);      /* no memory there */
+    g_assert_cmpuint(dma(key << 16 | 0x0c, UINT32_MAX, 0), ==, 0);
+    g_assert_cmpuint(dma(0x10, 1, BUF_AT), ==, 1);                     /* at the end */
+    g_assert_cmpmem(data, 6, "123456", 6);
+    g_assert_cmpuint(dma(key << 16 | 0x0c, 6, 0), ==, 0);
+    g_assert_cmpuint(dma(0x10, 2, BUF_AT), ==, 0);
+    g_assert_cmpmem(data, 8, "123456xx", 8);
+    fw_cfg_remove_file(s, "a-writable");
+    g_assert_cmpuint(lookup("a-writable", &size), ==, 0);
+}
+
 static void test_options(void)
 {
     refuse("string=x", "name");
@@ -194,6 +224,7 @@ int main(int argc, char **argv)
     fw_cfg_add_u16(s, FW_CFG_NB_CPUS, 5);
     fw_cfg_add_u32(s, FW_CFG_IRQ0_OVERRIDE, 1);
     g_test_add_func("/fw_cfg/ports", test_ports);
+    g_test_add_func("/fw_cfg/writable", test_writable); /* before all places are taken */
     g_test_add_func("/fw_cfg/files", test_files);
     g_test_add_func("/fw_cfg/dma", test_dma);
     g_test_add_func("/fw_cfg/fd", test_fd);
