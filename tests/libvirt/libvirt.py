@@ -362,14 +362,14 @@ def death_of_the_emulator(d, c):
 VARIANTS = {
     'timers': dict(general="""<features><apic/><pae/></features><cpu mode='maximum'/><clock offset='utc'><timer name='rtc' tickpolicy='catchup'/>
         <timer name='pit' tickpolicy='delay'/><timer name='hpet' present='no'/></clock>"""),
-    'hostmodel': dict(general="<features><acpi/></features><cpu mode='host-model'/><clock offset='localtime'/>",
+    'hostmodel': dict(general="<features><acpi/><vmcoreinfo state='on'/></features><cpu mode='host-model'/><clock offset='localtime'/>",
                       devices="<serial type='pty'/><panic model='isa'/>"),
     'nehalem': dict(vcpu='<vcpu>4</vcpu>', os_="<bootmenu enable='yes' timeout='3000'/><smbios mode='sysinfo'/>", general="""<sysinfo type='smbios'>
         <system><entry name='manufacturer'>Rhea</entry><entry name='serial'>123</entry></system></sysinfo>
         <memoryBacking><nosharepages/><source type='memfd'/><access mode='shared'/></memoryBacking>
         <cpu mode='custom' match='exact'><model fallback='forbid'>Nehalem</model><topology sockets='1' dies='1' cores='2' threads='2'/>
         <feature policy='disable' name='vme'/></cpu>"""),
-    'numa': dict(vcpu='<vcpu>2</vcpu>', general='''<features><acpi/></features><cpu><numa><cell id='0' cpus='0' memory='96' unit='MiB'/>
+    'numa': dict(vcpu='<vcpu>2</vcpu>', general='''<numatune><memory mode='strict' nodeset='0'/><memnode cellid='1' mode='preferred' nodeset='0'/></numatune><features><acpi/></features><cpu><numa><cell id='0' cpus='0' memory='96' unit='MiB'/>
         <cell id='1' cpus='1' memory='96' unit='MiB'/></numa></cpu>'''),
     'file': dict(vcpu="<vcpu current='1'>2</vcpu>", general="<memoryBacking><source type='file'/><allocation mode='immediate'/></memoryBacking>",
                  devices="<serial type='tcp'><source mode='bind' host='127.0.0.1' service='0'/><protocol type='telnet'/></serial>"),
