@@ -115,16 +115,17 @@ class Terminal:
             os.execvpe(argv[0], argv, env)
         self.pid, self.text = pid, ''
 
-    def expect(self, pattern):
+    def expect(self, pattern, patience=PATIENCE):
         """Wait for a match; it and what was before it is forgotten."""
-        deadline = time.time() + PATIENCE
+        deadline = time.time() + patience
         while True:
             m = re.search(pattern, self.text)
             if m:
                 self.text = self.text[m.end():]
                 return m
             left = deadline - time.time()
-            assert left > 0 and select.select([self.fd], [], [], left)[0], f'timed out waiting for {pattern!r}; there is {self.text[-1000:]!r}'
+            if left <= 0 or not select.select([self.fd], [], [], left)[0]:
+                raise TimeoutError(f'timed out waiting for {pattern!r}; there is {self.text[-1000:]!r}')
             try:
                 data = os.read(self.fd, 65536)
             except OSError:
@@ -155,7 +156,17 @@ def console(d):
 
 
 def lifecycle(d):
-    return Terminal(d.argv('event', '--loop', '--domain', NAME, '--event', 'lifecycle'), d.env)
+    """What virsh tells of the domain, from when it listens. It does not say when that is: until then defining the domain anew has no echo."""
+    tty = Terminal(d.argv('event', '--loop', '--domain', NAME, '--event', 'lifecycle'), d.env)
+
+    def listens():
+        d.virsh('define', f'{d.root}/{NAME}.xml')
+        try:
+            return tty.expect('Defined Updated', patience=0.2)
+        except TimeoutError:
+            return None
+    wait_until('virsh listens to events', listens)
+    return tty
 
 
 def domain(root, name, vcpu='<vcpu>1</vcpu>', os_='', general='<features><acpi/><apic/></features>', devices='<serial type="null"/>',
