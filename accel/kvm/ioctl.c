@@ -33,7 +33,7 @@ int (*kvm_open_fn)(void) = real_open;
 void *(*kvm_mmap_fn)(int fd, size_t size, off_t offset) = real_mmap;
 
 #define ROW(name) { name, #name }
-static const struct { unsigned long request; const char *name; } names[] = {
+const KvmIoctl kvm_ioctls[] = {
     ROW(KVM_GET_API_VERSION), ROW(KVM_CREATE_VM), ROW(KVM_CHECK_EXTENSION), ROW(KVM_GET_VCPU_MMAP_SIZE),
     ROW(KVM_CREATE_VCPU), ROW(KVM_SET_USER_MEMORY_REGION), {KVM_SET_PRIVATE_MEMORY_REGION, "KVM_SET_USER_MEMORY_REGION2"},
     {KVM_CREATE_PRIVATE_MEMORY, "KVM_CREATE_GUEST_MEMFD"}, ROW(KVM_RUN), ROW(KVM_ENABLE_CAP),
@@ -50,19 +50,26 @@ static const struct { unsigned long request; const char *name; } names[] = {
     ROW(KVM_GET_SREGS2), ROW(KVM_SET_SREGS2), ROW(KVM_GET_VCPU_EVENTS), ROW(KVM_SET_VCPU_EVENTS), ROW(KVM_GET_DEBUGREGS),
     ROW(KVM_SET_DEBUGREGS), ROW(KVM_GET_TSC_KHZ), ROW(KVM_SET_TSC_KHZ), ROW(KVM_GET_CLOCK), ROW(KVM_SET_CLOCK),
     ROW(KVM_REINJECT_CONTROL), ROW(KVM_SET_NR_MMU_PAGES), ROW(KVM_GET_NESTED_STATE), ROW(KVM_SET_NESTED_STATE),
-    ROW(KVM_GET_SUPPORTED_HV_CPUID), ROW(KVM_GET_MSR_FEATURE_INDEX_LIST), ROW(KVM_SMI), ROW(KVM_SET_CPUID),
-    ROW(KVM_KVMCLOCK_CTRL), ROW(KVM_X86_SETUP_MCE), ROW(KVM_SET_BOOT_CPU_ID),
+    ROW(KVM_GET_SUPPORTED_HV_CPUID), ROW(KVM_KVMCLOCK_CTRL), ROW(KVM_X86_SETUP_MCE),
 #endif
 };
+const unsigned kvm_n_ioctls = ARRAY_SIZE(kvm_ioctls);
+
+static int find(unsigned long request)
+{
+    for (unsigned i = 0; i < kvm_n_ioctls; i++) {
+        if (kvm_ioctls[i].request == request) {
+            return i;
+        }
+    }
+    return -1;
+}
 
 const char *kvm_ioctl_name(unsigned long request)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
-        if (names[i].request == request) {
-            return names[i].name;
-        }
-    }
-    return "KVM ioctl";
+    int i = find(request);
+
+    return i >= 0 ? kvm_ioctls[i].name : "KVM ioctl";
 }
 
 static const char *remedy(unsigned long request, int err)
@@ -85,4 +92,22 @@ static const char *remedy(unsigned long request, int err)
 bool kvm_error(GError **error, unsigned long request, int result)
 {
     return error_set(error, "%s: %s%s", kvm_ioctl_name(request), g_strerror(-result), remedy(request, -result));
+}
+
+static uint8_t told[ARRAY_SIZE(kvm_ioctls)]; /* atomic */
+
+void kvm_tell(unsigned long request, int result, const char *what)
+{
+    int i = find(request);
+
+    if (i < 0 || !__atomic_exchange_n(&told[i], 1, __ATOMIC_RELAXED)) {
+        report_error("%s: %s: %s", kvm_ioctl_name(request), what, g_strerror(-result));
+    }
+}
+
+void kvm_tell_again(void)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(told); i++) {
+        __atomic_store_n(&told[i], 0, __ATOMIC_RELAXED);
+    }
 }

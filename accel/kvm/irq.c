@@ -150,8 +150,11 @@ bool kvm_irqfd_add(unsigned gsi, int fd, int resample, GError **error)
 void kvm_irqfd_del(unsigned gsi, int fd)
 {
     struct kvm_irqfd i = {.fd = fd, .gsi = gsi, .flags = KVM_IRQFD_FLAG_DEASSIGN};
+    int r = kvm_ioctl(kvm_vm_fd, KVM_IRQFD, &i);
 
-    kvm_ioctl(kvm_vm_fd, KVM_IRQFD, &i);
+    if (r < 0) {
+        kvm_tell(KVM_IRQFD, r, "a file descriptor goes on raising interrupts");
+    }
 }
 
 static bool irqfd_available(void)
@@ -207,6 +210,15 @@ static int ioeventfd(const FlatRange *range, bool match, uint64_t data, int fd, 
     return kvm_ioctl(kvm_vm_fd, KVM_IOEVENTFD, &e);
 }
 
+static void forget(const FlatRange *range, bool match, uint64_t data, int fd, uint32_t flags)
+{
+    int r = ioeventfd(range, match, data, fd, flags | KVM_IOEVENTFD_FLAG_DEASSIGN);
+
+    if (r < 0 && r != -ENOENT) { /* when it came it was not taken */
+        kvm_tell(KVM_IOEVENTFD, r, "writes to where a device was go on signalling it");
+    }
+}
+
 /* Without the kernel's help the write comes as an exit and the region's own code signals the eventfd. */
 static void mem_add(MemoryListener *l, const FlatRange *range, bool match, uint64_t data, int fd)
 {
@@ -219,7 +231,7 @@ static void mem_add(MemoryListener *l, const FlatRange *range, bool match, uint6
 
 static void mem_del(MemoryListener *l, const FlatRange *range, bool match, uint64_t data, int fd)
 {
-    ioeventfd(range, match, data, fd, KVM_IOEVENTFD_FLAG_DEASSIGN);
+    forget(range, match, data, fd, 0);
 }
 
 static void io_add(MemoryListener *l, const FlatRange *range, bool match, uint64_t data, int fd)
@@ -233,7 +245,7 @@ static void io_add(MemoryListener *l, const FlatRange *range, bool match, uint64
 
 static void io_del(MemoryListener *l, const FlatRange *range, bool match, uint64_t data, int fd)
 {
-    ioeventfd(range, match, data, fd, KVM_IOEVENTFD_FLAG_PIO | KVM_IOEVENTFD_FLAG_DEASSIGN);
+    forget(range, match, data, fd, KVM_IOEVENTFD_FLAG_PIO);
 }
 
 static MemoryListener mem_listener = {.name = "kvm-eventfd", .eventfd_add = mem_add, .eventfd_del = mem_del};

@@ -127,6 +127,7 @@ bool kvm_vm_create(GError **error)
         return kvm_error(error, KVM_CREATE_VM, r);
     }
     kvm_vm_fd = r;
+    kvm_tell_again();
     r = kvm_ioctl(kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
     if (r < (int)sizeof(struct kvm_run)) {
         r = r < 0 ? r : -EINVAL;

@@ -112,9 +112,15 @@ static inline KvmCpu *kvm_cpu(Cpu *cpu) { return cpu->kvm; }
 extern int (*kvm_ioctl_fn)(int fd, unsigned long request, uintptr_t arg);
 extern int (*kvm_open_fn)(void);                  /* /dev/kvm: fd or -errno */
 extern void *(*kvm_mmap_fn)(int fd, size_t size, off_t offset); /* MAP_FAILED and errno */
+typedef struct { unsigned long request; const char *name; } KvmIoctl;
+extern const KvmIoctl kvm_ioctls[];               /* all that are used */
+extern const unsigned kvm_n_ioctls;
 const char *kvm_ioctl_name(unsigned long request);
 /* "KVM_CREATE_VCPU: Cannot allocate memory (remedy)"; false. `result` is -errno. */
 bool kvm_error(GError **error, unsigned long request, int result);
+/* Where nobody takes an error: "KVM_NMI: the interrupt is lost: …", once for each request in a VM's life. Any thread. */
+void kvm_tell(unsigned long request, int result, const char *what);
+void kvm_tell_again(void);
 
 /* ---- kvm.c ---- */
 extern int kvm_fd, kvm_vm_fd;

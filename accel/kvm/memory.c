@@ -350,6 +350,7 @@ static pthread_mutex_t reap_lock = PTHREAD_MUTEX_INITIALIZER;
 void kvm_dirty_ring_reap(KvmCpu *v)
 {
     bool any = false;
+    int r;
 
     pthread_mutex_lock(&reap_lock);
     for (;;) {
@@ -367,8 +368,8 @@ void kvm_dirty_ring_reap(KvmCpu *v)
         v->ring_next++;
         any = true;
     }
-    if (any) {
-        kvm_ioctl(kvm_vm_fd, KVM_RESET_DIRTY_RINGS, 0);
+    if (any && (r = kvm_ioctl(kvm_vm_fd, KVM_RESET_DIRTY_RINGS, 0)) < 0) {
+        kvm_tell(KVM_RESET_DIRTY_RINGS, r, "later writes to pages that were written may be missed");
     }
     pthread_mutex_unlock(&reap_lock);
 }
@@ -434,8 +435,14 @@ bool kvm_dirty_log_start_all(GError **error)
 
 void kvm_dirty_log_stop(void)
 {
-    if (logging) {
-        kvm_dirty_log_sync();
-        set_logging(false, false);
+    int r;
+
+    if (!logging) {
+        return;
+    }
+    kvm_dirty_log_sync();
+    r = set_logging(false, false);
+    if (r < 0) {
+        kvm_tell(KVM_SET_USER_MEMORY_REGION, r, "written pages go on being recorded");
     }
 }

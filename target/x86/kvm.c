@@ -35,14 +35,23 @@ X86Kvm x86_kvm;
 
 /* ---- interrupts into the kernel ---- */
 
+static void set_line(unsigned gsi, bool level)
+{
+    int r = kvm_irq_line(gsi, level);
+
+    if (r < 0) {
+        kvm_tell(KVM_IRQ_LINE, r, "an interrupt line does not change");
+    }
+}
+
 static void line_to_ioapic(unsigned pin, bool level)
 {
-    kvm_irq_line(pin ? pin : PIN0_GSI, level);
+    set_line(pin ? pin : PIN0_GSI, level);
 }
 
 static void line_to_pic(unsigned line, bool level)
 {
-    kvm_irq_line(PIC_GSI + line, level);
+    set_line(PIC_GSI + line, level);
 }
 
 static void message(uint64_t addr, uint32_t data)
@@ -124,8 +133,10 @@ static void enable_x2apic(void)
     struct kvm_enable_cap c = {.cap = KVM_CAP_X2APIC_API,
                                .args = {KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK}};
 
-    if ((kvm_cap(KVM_CAP_X2APIC_API) & c.args[0]) == c.args[0]) {
-        kvm_ioctl(kvm_vm_fd, KVM_ENABLE_CAP, &c);
+    int r = (kvm_cap(KVM_CAP_X2APIC_API) & c.args[0]) == c.args[0] ? kvm_ioctl(kvm_vm_fd, KVM_ENABLE_CAP, &c) : 0;
+
+    if (r < 0) {
+        kvm_tell(KVM_ENABLE_CAP, r, "APIC IDs above 254 do not work");
     }
 }
 
@@ -365,7 +376,8 @@ static int give_interrupt(KvmCpu *v, uint8_t vector)
     e.interrupt.nr = vector;
     e.interrupt.soft = 0;
     r = kvm_ioctl(v->fd, KVM_SET_VCPU_EVENTS, &e);
-    if (r >= 0 && kvm_ioctl(v->fd, KVM_GET_MP_STATE, &m) >= 0 && m.mp_state == KVM_MP_STATE_HALTED) {
+    r = r >= 0 ? kvm_ioctl(v->fd, KVM_GET_MP_STATE, &m) : r;
+    if (r >= 0 && m.mp_state == KVM_MP_STATE_HALTED) {
         m.mp_state = KVM_MP_STATE_RUNNABLE; /* events alone do not end a halt */
         r = kvm_ioctl(v->fd, KVM_SET_MP_STATE, &m);
     }
@@ -376,10 +388,14 @@ static void inject(KvmCpu *v, uint32_t request)
 {
     Cpu *cpu = v->cpu;
     struct kvm_run *run = v->run;
+    int r;
 
     if (request & X86_INTERRUPT_NMI) {
         cpu_interrupt_clear(cpu, X86_INTERRUPT_NMI);
-        kvm_ioctl(v->fd, KVM_NMI, 0);
+        r = kvm_ioctl(v->fd, KVM_NMI, 0);
+        if (r < 0) {
+            kvm_tell(KVM_NMI, r, "a non-maskable interrupt is lost");
+        }
     }
     if (request & X86_INTERRUPT_SMI) {
         cpu_interrupt_clear(cpu, X86_INTERRUPT_SMI);
@@ -394,8 +410,7 @@ static void inject(KvmCpu *v, uint32_t request)
         if (vector < 0) {
             cpu_interrupt_clear(cpu, CPU_INTERRUPT_HARD);
         } else {
-            int r = give_interrupt(v, vector);
-
+            r = give_interrupt(v, vector);
             if (r < 0) {
                 report_error("vCPU %u: interrupt %u is not taken: %s", cpu->index, vector, g_strerror(-r));
             }
@@ -497,13 +512,32 @@ static KvmExit handle_exit(KvmCpu *v)
 
 /* ---- controllers and clock of the VM ---- */
 
+static bool chip_get(struct kvm_irqchip *c)
+{
+    int r = kvm_ioctl(kvm_vm_fd, KVM_GET_IRQCHIP, c);
+
+    if (r < 0) {
+        kvm_tell(KVM_GET_IRQCHIP, r, "an interrupt controller's state is not known");
+    }
+    return r >= 0;
+}
+
+static void chip_put(struct kvm_irqchip *c)
+{
+    int r = kvm_ioctl(kvm_vm_fd, KVM_SET_IRQCHIP, c);
+
+    if (r < 0) {
+        kvm_tell(KVM_SET_IRQCHIP, r, "an interrupt controller's state is not taken");
+    }
+}
+
 static void get_pic(unsigned chip)
 {
     struct kvm_irqchip c = {.chip_id = chip};
     PicRegs r;
     const struct kvm_pic_state *p = &c.chip.pic;
 
-    if (!pic_export(chip, &r) || kvm_ioctl(kvm_vm_fd, KVM_GET_IRQCHIP, &c) < 0) {
+    if (!pic_export(chip, &r) || !chip_get(&c)) {
         return;
     }
     r.irr = p->irr, r.imr = p->imr, r.isr = p->isr, r.lowest = p->priority_add, r.base = p->irq_base, r.elcr = p->elcr;
@@ -528,9 +562,7 @@ static void put_pic(unsigned chip)
         .special_fully_nested_mode = r.special_nested, .init4 = r.want_icw4, .elcr = r.elcr,
         .elcr_mask = chip ? 0xde : 0xf8,
     };
-    if (kvm_ioctl(kvm_vm_fd, KVM_SET_IRQCHIP, &c) < 0) {
-        report_error("kvm: the PIC's state is not taken");
-    }
+    chip_put(&c);
 }
 
 static void get_ioapic(void)
@@ -538,7 +570,7 @@ static void get_ioapic(void)
     struct kvm_irqchip c = {.chip_id = KVM_IRQCHIP_IOAPIC};
     IoApicRegs r;
 
-    if (!ioapic_export(&r) || kvm_ioctl(kvm_vm_fd, KVM_GET_IRQCHIP, &c) < 0) {
+    if (!ioapic_export(&r) || !chip_get(&c)) {
         return;
     }
     r.id = (c.chip.ioapic.id & 15) << 24;
@@ -565,14 +597,13 @@ static void put_ioapic(void)
         c.chip.ioapic.redirtbl[i].bits = r.rte[i];
         c.chip.ioapic.irr |= r.rte[i] & 1 << 15 ? r.lines & 1u << i : 0;
     }
-    if (kvm_ioctl(kvm_vm_fd, KVM_SET_IRQCHIP, &c) < 0) {
-        report_error("kvm: the IOAPIC's state is not taken");
-    }
+    chip_put(&c);
 }
 
 static void vm_stopped(void)
 {
     struct kvm_clock_data clock = {0};
+    int r;
 
     vm_runs = false;
     if (x86_kvm.irqchip == IRQCHIP_ON) {
@@ -582,14 +613,20 @@ static void vm_stopped(void)
         x86_kvm_pit_get();
         apic_note_intr(pic_has_interrupt());
     }
-    if (x86_kvm.paravirt_clock && kvm_ioctl(kvm_vm_fd, KVM_GET_CLOCK, &clock) >= 0) {
-        x86_clock.kvm_ns = clock.clock;
+    if (x86_kvm.paravirt_clock) {
+        r = kvm_ioctl(kvm_vm_fd, KVM_GET_CLOCK, &clock);
+        if (r < 0) {
+            kvm_tell(KVM_GET_CLOCK, r, "the paravirtual clock goes back to when it was last known");
+        } else {
+            x86_clock.kvm_ns = clock.clock;
+        }
     }
 }
 
 static void vm_resuming(void)
 {
     struct kvm_clock_data clock = {.clock = x86_clock.kvm_ns};
+    int r;
 
     vm_runs = true;
     if (x86_kvm.irqchip == IRQCHIP_SPLIT) {
@@ -602,7 +639,10 @@ static void vm_resuming(void)
         x86_kvm_pit_put();
     }
     if (x86_clock.kvm_ns) {
-        kvm_ioctl(kvm_vm_fd, KVM_SET_CLOCK, &clock);
+        r = kvm_ioctl(kvm_vm_fd, KVM_SET_CLOCK, &clock);
+        if (r < 0) {
+            kvm_tell(KVM_SET_CLOCK, r, "the paravirtual clock did not stop with the machine");
+        }
         for (guint i = 0; cpus && i < cpus->len; i++) {
             kvm_ioctl(kvm_cpu(cpus->pdata[i])->fd, KVM_KVMCLOCK_CTRL, 0); /* fails for who has no clock page */
         }

@@ -96,7 +96,7 @@ static bool probe_vm(int vm, uint8_t *memory)
         || (vcpu = kvm_ioctl(vm, KVM_CREATE_VCPU, 0)) < 0) {
         return false;
     }
-    run = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu, 0);
+    run = kvm_mmap_fn(vcpu, size, 0);
     if (run != MAP_FAILED) {
         hit = probe_vcpu(vcpu, run);
         munmap(run, size);
@@ -187,15 +187,18 @@ static bool debug_exception(KvmCpu *v, uint64_t dr6)
 KvmExit x86_kvm_debug_exit(KvmCpu *v)
 {
     const struct kvm_debug_exit_arch *e = &v->run->debug.arch;
-    struct kvm_debugregs d;
+    struct kvm_debugregs d = {0};
+    int r;
 
     if (e->exception == EXCP_DB) {
         if (debug_exception(v, e->dr6)) {
             return KVM_LEAVE;
         }
-        if (kvm_ioctl(v->fd, KVM_GET_DEBUGREGS, &d) >= 0) {
-            d.dr6 = (d.dr6 & ~UINT64_C(15)) | e->dr6;
-            kvm_ioctl(v->fd, KVM_SET_DEBUGREGS, &d);
+        r = kvm_ioctl(v->fd, KVM_GET_DEBUGREGS, &d);
+        d.dr6 = (d.dr6 & ~UINT64_C(15)) | e->dr6;
+        r = r >= 0 ? kvm_ioctl(v->fd, KVM_SET_DEBUGREGS, &d) : r;
+        if (r < 0) {
+            kvm_tell(KVM_SET_DEBUGREGS, r, "the guest's DR6 does not tell of its own debug exception");
         }
         kvm_debug_inject(v, KVM_GUESTDBG_INJECT_DB);
     } else if (debug_break_find(e->pc) == DEBUG_BREAK_SOFT && !(v->over && v->over_pc == e->pc)) {

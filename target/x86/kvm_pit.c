@@ -90,7 +90,10 @@ void x86_kvm_pit_put(void)
         report_error("KVM_SET_PIT2: the interval timer's state is not taken: %s", g_strerror(-e));
     }
     if (kvm_cap(KVM_CAP_REINJECT_CONTROL)) { /* its default is "delay": without, that is what there is */
-        kvm_ioctl(kvm_vm_fd, KVM_REINJECT_CONTROL, &(struct kvm_reinject_control){.pit_reinject = pit_lost_ticks() == PIT_LOST_TICKS_DELAY});
+        e = kvm_ioctl(kvm_vm_fd, KVM_REINJECT_CONTROL, &(struct kvm_reinject_control){.pit_reinject = pit_lost_ticks() == PIT_LOST_TICKS_DELAY});
+        if (e < 0) {
+            kvm_tell(KVM_REINJECT_CONTROL, e, "lost_tick_policy stays as it was");
+        }
     }
 }
 

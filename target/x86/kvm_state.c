@@ -114,7 +114,10 @@ static bool get_sregs(KvmCpu *v, X86State *env, Device *apic, uint64_t *apic_bas
         apic_set_tpr(apic, s.cr8);
     }
     x86_set_cpl(env, env->eflags & VM_MASK ? 3 : env->cr[0] & CR0_PE ? s.ss.dpl : 0);
-    if (x86_kvm.sregs2 && kvm_ioctl(v->fd, KVM_GET_SREGS2, &s2) >= 0 && (s2.flags & KVM_SREGS2_FLAGS_PDPTRS_VALID)) {
+    if (x86_kvm.sregs2 && !call(v, KVM_GET_SREGS2, &s2, error)) {
+        return false;
+    }
+    if (x86_kvm.sregs2 && (s2.flags & KVM_SREGS2_FLAGS_PDPTRS_VALID)) {
         memcpy(env->pdpte, s2.pdptrs, sizeof(env->pdpte));
     }
     return true;
