@@ -105,9 +105,13 @@ struct CpuClass {
  * the values of "kernel-irqchip". */
 typedef enum { IRQCHIP_AUTO, IRQCHIP_ON, IRQCHIP_OFF, IRQCHIP_SPLIT } IrqchipMode;
 
+/* System management mode; AUTO: where the accelerator has it. In the order of the values of "smm". */
+typedef enum { SMM_AUTO, SMM_ON, SMM_OFF } SmmMode;
+
 /* What the machine has that an accelerator may put into the host kernel, and what it asks of it. */
 typedef struct {
     IrqchipMode irqchip;           /* AUTO: as the accelerator likes */
+    SmmMode smm;
     bool pic, pit;
     uint32_t bus_lock_ratelimit;   /* bus locks of the guest in a second; 0: no limit */
 } AccelPlatform;

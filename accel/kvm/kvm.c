@@ -244,6 +244,7 @@ bool kvm_vcpu_create(Cpu *cpu, GError **error)
     v = g_new0(KvmCpu, 1);
     id = vm_ops->vcpu_id(cpu);
     v->cpu = cpu;
+    v->as = &address_space_memory;
     v->ops = vm_ops;
     v->env_valid = true;
     v->fd = kvm_ioctl(kvm_vm_fd, KVM_CREATE_VCPU, id);
@@ -382,15 +383,15 @@ static void mmio_exit(KvmCpu *v)
     if (IS_POW2(len)) {
         if (run->mmio.is_write) {
             memcpy(&value, run->mmio.data, len);
-            address_space_st(&address_space_memory, run->mmio.phys_addr, value, len, MEMTXATTRS_NONE, NULL);
+            address_space_st(v->as, run->mmio.phys_addr, value, len, MEMTXATTRS_NONE, NULL);
         } else {
-            value = address_space_ld(&address_space_memory, run->mmio.phys_addr, len, MEMTXATTRS_NONE, NULL);
+            value = address_space_ld(v->as, run->mmio.phys_addr, len, MEMTXATTRS_NONE, NULL);
             memcpy(run->mmio.data, &value, len);
         }
     } else if (run->mmio.is_write) {
-        address_space_write(&address_space_memory, run->mmio.phys_addr, MEMTXATTRS_NONE, run->mmio.data, len);
+        address_space_write(v->as, run->mmio.phys_addr, MEMTXATTRS_NONE, run->mmio.data, len);
     } else {
-        address_space_read(&address_space_memory, run->mmio.phys_addr, MEMTXATTRS_NONE, run->mmio.data, len);
+        address_space_read(v->as, run->mmio.phys_addr, MEMTXATTRS_NONE, run->mmio.data, len);
     }
 }
 

@@ -25,6 +25,7 @@ typedef struct {
 
 typedef struct KvmCpu {
     Cpu *cpu;
+    AddressSpace *as;             /* what its last exit saw */
     const struct KvmCpuOps *ops;
     int fd;
     struct kvm_run *run;
@@ -153,7 +154,10 @@ void kvm_debug_inject(KvmCpu *v, uint32_t what);
 bool kvm_debug_step_over(KvmCpu *v, uint64_t pc) WARN_UNUSED;
 
 /* ---- memory.c ---- */
+#define KVM_SPACES 2
 bool kvm_memory_init(GError **error) WARN_UNUSED;
+/* What vCPUs see in a special mode, as the kernel's address space `number`; x86: 1, system management mode. */
+bool kvm_memory_add_space(AddressSpace *as, unsigned number, GError **error) WARN_UNUSED;
 void kvm_memory_destroy(void);
 unsigned kvm_memory_slots_used(void);
 /* Record the vCPUs' writes in the RAM blocks' bitmaps from now on; sync fetches them. */

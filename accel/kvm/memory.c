@@ -20,7 +20,7 @@
 #define PAGE 4096u
 
 typedef struct {
-    uint32_t id;
+    uint32_t id;               /* number of the space << 16 | slot in it */
     hwaddr start;
     uint64_t size;
     uint8_t *host;
@@ -32,10 +32,18 @@ typedef struct {
     FlatRange range;
 } Change;
 
-static GArray *slots;          /* Slot, by no order */
-static GArray *changes;        /* Change, of the running transaction */
-static uint8_t *ids;           /* slot numbers in use */
-static unsigned ids_max;
+/* An address space of the VM: 0 is memory; a target may add what vCPUs see in a special mode. */
+typedef struct {
+    MemoryListener listener;
+    AddressSpace *as;
+    unsigned number;
+    GArray *changes;           /* Change, of the running transaction */
+    uint8_t *ids;              /* slot numbers in use */
+} Space;
+
+static Space spaces[KVM_SPACES];
+static GArray *slots;          /* Slot, by no order, of all spaces */
+static unsigned ids_max;       /* of each space */
 static bool logging, manual_clear, initially_set, have_readonly, registered;
 uint32_t kvm_dirty_ring_entries;
 uint64_t kvm_slot_max = (UINT64_C(1) << 31) * PAGE - GiB; /* KVM_MEM_MAX_NR_PAGES, in whole GiB */
@@ -43,15 +51,20 @@ uint64_t kvm_slot_max = (UINT64_C(1) << 31) * PAGE - GiB; /* KVM_MEM_MAX_NR_PAGE
 
 /* ---- slots ---- */
 
-static int slot_id_new(void)
+static int slot_id_new(Space *space)
 {
     for (unsigned i = 0; i < ids_max; i++) {
-        if (!ids[i]) {
-            ids[i] = 1;
-            return i;
+        if (!space->ids[i]) {
+            space->ids[i] = 1;
+            return space->number << 16 | i;
         }
     }
     return -1;
+}
+
+static void slot_id_free(uint32_t id)
+{
+    spaces[id >> 16].ids[id & 0xffff] = 0;
 }
 
 static int slot_tell_private(const struct kvm_userspace_memory_region *r, RamBlock *b, uint64_t offset)
@@ -80,13 +93,13 @@ static int slot_tell(const Slot *s, uint64_t size)
 static void slot_sync(const Slot *s);
 
 /* All slots of the range. */
-static void slots_remove(const FlatRange *range)
+static void slots_remove(Space *space, const FlatRange *range)
 {
     for (guint i = 0; i < slots->len;) {
         Slot *s = &g_array_index(slots, Slot, i);
         int r;
 
-        if (s->start < range->start || s->start - range->start >= range->size) {
+        if (s->id >> 16 != space->number || s->start < range->start || s->start - range->start >= range->size) {
             i++;
             continue;
         }
@@ -98,16 +111,16 @@ static void slots_remove(const FlatRange *range)
             report_error("KVM_SET_USER_MEMORY_REGION: slot %u at %#" PRIx64 " cannot be removed: %s", s->id, s->start,
                          g_strerror(-r));
         }
-        ids[s->id] = 0;
+        slot_id_free(s->id);
         g_array_remove_index_fast(slots, i);
     }
 }
 
-static void slot_add(Slot s)
+static void slot_add(Space *space, Slot s)
 {
     int id, r;
 
-    id = slot_id_new();
+    id = slot_id_new(space);
     if (id < 0) {
         report_error("KVM: the kernel has %u memory slots and the machine needs more; use fewer memory devices",
                      ids_max);
@@ -118,7 +131,7 @@ static void slot_add(Slot s)
     r = slot_tell(&s, s.size);
     if (r < 0) {
         report_error("KVM_SET_USER_MEMORY_REGION: %" PRIu64 " KiB at %#" PRIx64 ": %s", s.size / KiB, s.start, g_strerror(-r));
-        ids[id] = 0;
+        slot_id_free(id);
         system_internal_error_request(NULL);
         return;
     }
@@ -126,7 +139,7 @@ static void slot_add(Slot s)
 }
 
 /* Whole pages of it, in pieces that a slot can take; what a partial page holds is reached through exits. */
-static void slots_add(const FlatRange *range)
+static void slots_add(Space *space, const FlatRange *range)
 {
     hwaddr start = ALIGN_UP(range->start, (hwaddr)PAGE);
     hwaddr end = ALIGN_DOWN(range->start + range->size, (hwaddr)PAGE);
@@ -137,7 +150,7 @@ static void slots_add(const FlatRange *range)
         return;
     }
     for (hwaddr at = start; at < end; at += kvm_slot_max) {
-        slot_add((Slot){.start = at, .size = MIN(end - at, kvm_slot_max), .host = host + (at - start), .readonly = readonly});
+        slot_add(space, (Slot){.start = at, .size = MIN(end - at, kvm_slot_max), .host = host + (at - start), .readonly = readonly});
     }
 }
 
@@ -154,27 +167,29 @@ int kvm_private_memory_create(uint64_t size, GError **error)
 
 /* ---- the listener ---- */
 
-static void note(bool add, const FlatRange *range)
+static void note(MemoryListener *l, bool add, const FlatRange *range)
 {
     Change c = {add, *range};
 
     if (range->mr->ram) {
-        g_array_append_val(changes, c);
+        g_array_append_val(container_of(l, Space, listener)->changes, c);
     }
 }
 
 static void region_add(MemoryListener *l, const FlatRange *range)
 {
-    note(true, range);
+    note(l, true, range);
 }
 
 static void region_del(MemoryListener *l, const FlatRange *range)
 {
-    note(false, range);
+    note(l, false, range);
 }
 
 static void commit(MemoryListener *l)
 {
+    Space *space = container_of(l, Space, listener);
+    GArray *changes = space->changes;
     bool removal = false;
 
     for (guint i = 0; i < changes->len; i++) {
@@ -188,7 +203,7 @@ static void commit(MemoryListener *l)
             const Change *c = &g_array_index(changes, Change, i);
 
             if (c->add == add) {
-                (add ? slots_add : slots_remove)(&c->range);
+                (add ? slots_add : slots_remove)(space, &c->range);
             }
         }
     }
@@ -198,7 +213,26 @@ static void commit(MemoryListener *l)
     }
 }
 
-static MemoryListener listener = {.name = "kvm", .region_add = region_add, .region_del = region_del, .commit = commit};
+static void space_begin(unsigned number, AddressSpace *as)
+{
+    Space *space = &spaces[number];
+
+    *space = (Space){
+        .listener = {.name = "kvm", .region_add = region_add, .region_del = region_del, .commit = commit},
+        .as = as, .number = number, .changes = g_array_new(FALSE, TRUE, sizeof(Change)), .ids = g_new0(uint8_t, ids_max),
+    };
+    memory_listener_register(&space->listener, as);
+    commit(&space->listener); /* what was there already */
+}
+
+bool kvm_memory_add_space(AddressSpace *as, unsigned number, GError **error)
+{
+    if (kvm_cap(KVM_CAP_MULTI_ADDRESS_SPACE) <= (int)number || number >= KVM_SPACES) {
+        return error_set(error, "the host kernel's KVM has no address space %u (KVM_CAP_MULTI_ADDRESS_SPACE)", number);
+    }
+    space_begin(number, as);
+    return true;
+}
 
 static bool enable_ring(GError **error)
 {
@@ -231,13 +265,10 @@ bool kvm_memory_init(GError **error)
         initially_set = manual_clear && (flags & KVM_DIRTY_LOG_INITIALLY_SET);
     }
     have_readonly = kvm_cap(KVM_CAP_READONLY_MEM);
-    ids_max = kvm_cap(KVM_CAP_NR_MEMSLOTS) ?: 32;
-    ids = g_new0(uint8_t, ids_max);
+    ids_max = MIN(kvm_cap(KVM_CAP_NR_MEMSLOTS) ?: 32, 0xffff);
     slots = g_array_new(FALSE, TRUE, sizeof(Slot));
-    changes = g_array_new(FALSE, TRUE, sizeof(Change));
     registered = true;
-    memory_listener_register(&listener, &address_space_memory);
-    commit(&listener); /* what was there already */
+    space_begin(0, &address_space_memory);
     return true;
 }
 
@@ -246,10 +277,15 @@ void kvm_memory_destroy(void)
     if (!registered) {
         return;
     }
-    memory_listener_unregister(&listener, &address_space_memory);
+    for (unsigned i = 0; i < KVM_SPACES; i++) {
+        if (spaces[i].as) {
+            memory_listener_unregister(&spaces[i].listener, spaces[i].as);
+            g_array_free(spaces[i].changes, TRUE);
+            g_free(spaces[i].ids);
+            spaces[i].as = NULL;
+        }
+    }
     g_array_free(g_steal_pointer(&slots), TRUE);
-    g_array_free(g_steal_pointer(&changes), TRUE);
-    g_clear_pointer(&ids, g_free);
     registered = logging = manual_clear = initially_set = false;
 }
 
@@ -360,7 +396,7 @@ void kvm_dirty_ring_reap(KvmCpu *v)
         if (!(__atomic_load_n(&g->flags, __ATOMIC_ACQUIRE) & KVM_DIRTY_GFN_F_DIRTY)) {
             break;
         }
-        s = slot_by_id(g->slot & 0xffff);
+        s = slot_by_id(g->slot);
         if (s && g->offset < s->size / PAGE) {
             mark_page(s, g->offset);
         }

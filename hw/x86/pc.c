@@ -380,7 +380,7 @@ static bool add_cpus(PcMachine *pc, GError **error)
     const MachineConfig *c = pc->m.config;
     const AccelPlatform platform = {
         .irqchip = pc->irqchip == AUTO ? IRQCHIP_AUTO : pc->irqchip, .pic = pc->pic, .pit = pc->pit,
-        .bus_lock_ratelimit = pc->bus_lock_ratelimit,
+        .bus_lock_ratelimit = pc->bus_lock_ratelimit, .smm = pc->smm == AUTO ? SMM_AUTO : pc->smm == ON ? SMM_ON : SMM_OFF,
     };
     uint32_t phys_bits;
 
@@ -680,8 +680,8 @@ static bool check_config(PcMachine *pc, GError **error)
         return error_set(error, "-smp: %u CPUs asked for, %s has at most %u", MAX(c->cpus, c->max_cpus), name,
                          pc->m.ops->max_cpus);
     }
-    if (pc->smm == ON) {
-        return error_set(error, "-machine %s,smm=on: system management mode is not supported; use smm=off", name);
+    if (pc->smm == ON && !accel_current()->platform_init) {
+        return error_set(error, "-machine %s,smm=on: only KVM has system management mode; use -accel kvm or smm=off", name);
     }
     if (pc->usb) {
         return error_set(error, "-machine %s,usb=on: USB is not supported yet; use usb=off", name);
@@ -821,7 +821,7 @@ static void pc_finalize(Object *obj)
 #define COMMON_PROPS \
     PROP_ENUM("acpi", PcMachine, acpi, on_off_auto, AUTO, "ACPI tables and fixed hardware"), \
     PROP_ENUM("vmport", PcMachine, vmport, on_off_auto, AUTO, "accepted; the VMware port is not modelled"), \
-    PROP_ENUM("smm", PcMachine, smm, on_off_auto, AUTO, "system management mode: only off"), \
+    PROP_ENUM("smm", PcMachine, smm, on_off_auto, AUTO, "system management mode, where KVM has it; without SMRAM of its own"), \
     PROP_ENUM("kernel-irqchip", PcMachine, irqchip, irqchip_names, AUTO, "interrupt controllers in the host kernel, where the accelerator has them"), \
     PROP_U32("bus-lock-ratelimit", PcMachine, bus_lock_ratelimit, 0, "bus locks that the guest may take in a second (KVM); 0: no limit"), \
     PROP_BOOL("usb", PcMachine, usb, false, "USB controller: only off"), \

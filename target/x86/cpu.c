@@ -6,6 +6,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "target/x86/smm.h"
 #include "target/x86/system.h"
 #include <elf.h>
 #include "target/x86/cpu_models.h"
@@ -185,7 +186,7 @@ void x86_cpu_reset(Cpu *cpu)
     reset_common(env, CR0_CD | CR0_NW | CR0_ET);
     reset_fpu(env);
     reset_msrs(env);
-    env->nmi_pending = env->smm = false;
+    env->nmi_pending = env->smm = env->smm_inside_nmi = env->smm_latched_init = false;
     memset(env->pdpte, 0, sizeof(env->pdpte));
     x86_update_hflags(env);
     tlb_switch(cpu, 0, true);
@@ -269,7 +270,8 @@ static bool x86_has_work(Cpu *cpu)
     if (env->shutdown) {
         return false;
     }
-    return ((request & X86_INTERRUPT_NMI) && !env->nmi_masked) || ((request & CPU_INTERRUPT_HARD) && (env->eflags & IF_MASK));
+    return ((request & X86_INTERRUPT_NMI) && !env->nmi_masked) || (x86_has_smm && (request & X86_INTERRUPT_SMI) && !env->smm)
+           || ((request & CPU_INTERRUPT_HARD) && (env->eflags & IF_MASK));
 }
 
 static void x86_set_pc(Cpu *cpu, uint64_t pc)
@@ -424,7 +426,8 @@ static const StateField x86_fields[] = {
     STATE_U64(X86State, monitor_addr), STATE_U64(X86State, monitor_value), STATE_BOOL(X86State, monitor_armed),
     STATE_U64(X86State, debugctl), STATE_U64(X86State, feature_control), STATE_U64(X86State, syscfg), STATE_U64(X86State, hwcr),
     STATE_U64(X86State, patch_level), STATE_U64(X86State, a20_mask), STATE_BOOL(X86State, nmi_pending),
-    STATE_BOOL(X86State, nmi_masked), STATE_BOOL(X86State, smm), STATE_BOOL(X86State, shutdown),
+    STATE_BOOL(X86State, nmi_masked), STATE_BOOL(X86State, smm), STATE_BOOL(X86State, smm_inside_nmi),
+    STATE_BOOL(X86State, smm_latched_init), STATE_BOOL(X86State, shutdown),
     STATE_BOOL(X86State, halted_by_init), STATE_U8(X86State, sipi_vector), STATE_U64(X86State, kvm_system_time),
     STATE_U64(X86State, kvm_wall_clock), STATE_U64(X86State, kvm_async_pf), STATE_U64(X86State, kvm_async_pf_int),
     STATE_U64(X86State, kvm_steal_time), STATE_U64(X86State, kvm_pv_eoi), STATE_U64(X86State, kvm_poll_control),
@@ -467,6 +470,10 @@ static bool x86_post_load(void *obj, unsigned version, GError **error)
     X86State *env = obj;
     if (!cc_op_valid(env->cc_op) || (env->df != 1 && env->df != -1) || env->fpstt > 7) {
         return error_set(error, "CPU state: cc_op %u, df %d or x87 top %u is out of range", env->cc_op, env->df, env->fpstt);
+    }
+    if (env->smm && !x86_has_smm) {
+        return error_set(error, "the CPU was saved in system management mode, which this host's accelerator does not have; save"
+                         " the machine again a moment later");
     }
     if (((env->cr[0] & CR0_PG) && !(env->cr[0] & CR0_PE)) ||
         ((env->efer & EFER_LMA) && (!(env->cr[0] & CR0_PG) || !(env->cr[4] & CR4_PAE)))) {

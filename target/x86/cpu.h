@@ -289,6 +289,7 @@ struct X86State {
     bool exception_stack_check; /* non-canonical address: #SS instead of #GP if it was a stack access */
     int32_t old_exception;    /* for double faults; -1 none */
     bool nmi_pending, nmi_masked, smm, shutdown;
+    bool smm_inside_nmi, smm_latched_init; /* in SMM: NMIs were masked before; an INIT waits for its end */
     bool halted_by_init;      /* waits for SIPI */
     uint8_t sipi_vector;
 

@@ -17,6 +17,7 @@
 #include "hw/core/clock.h"
 #include "hw/intc/apic.h"
 #include "hw/intc/i8259.h"
+#include "target/x86/smm.h"
 #include "target/x86/system.h"
 #include "util/report.h"
 
@@ -198,6 +199,17 @@ bool x86_kvm_has_msr(uint32_t index)
     return false;
 }
 
+/* The mode is the kernel's wherever it has it: a guest can get there by an interrupt. */
+static bool init_smm(SmmMode wanted, GError **error)
+{
+    x86_has_smm = kvm_cap(KVM_CAP_X86_SMM);
+    if (!x86_has_smm && wanted == SMM_ON) {
+        return error_set(error, "-machine smm=on: the host's KVM does not have system management mode (KVM_CAP_X86_SMM); use smm=off");
+    }
+    x86_kvm.smm_space = x86_has_smm && wanted != SMM_OFF ? x86_smm_space() : NULL;
+    return !x86_kvm.smm_space || kvm_memory_add_space(x86_kvm.smm_space, 1, error);
+}
+
 static void fetch_caps(void)
 {
     int xsave2 = kvm_cap(KVM_CAP_XSAVE2), nested;
@@ -224,7 +236,7 @@ static bool vm_init(const AccelPlatform *platform, GError **error)
     if (!fetch_msr_list(error) || !x86_kvm_cpuid_init(error) || !set_addresses(error)
         || (x86_kvm.irqchip == IRQCHIP_ON && !create_all(error))
         || (x86_kvm.irqchip == IRQCHIP_SPLIT && !create_split(error)) || !x86_kvm_pit_init(platform->pit, error)
-        || !x86_kvm_features_init(platform, error)) {
+        || !x86_kvm_features_init(platform, error) || !init_smm(platform->smm, error)) {
         return false;
     }
     if (x86_kvm.irqchip != IRQCHIP_OFF) {
@@ -315,12 +327,18 @@ static void cpu_destroy(KvmCpu *v)
 
 /* ---- before and after running ---- */
 
+/* It waits until the mode is left. */
+static uint32_t held_by_smm(const X86State *env)
+{
+    return env->smm ? X86_INTERRUPT_INIT : 0;
+}
+
 /* INIT and start-up IPIs, when the local APICs are ours or were where the machine's state comes from. */
 static bool prepare(KvmCpu *v)
 {
     Cpu *cpu = v->cpu;
     X86State *env = &X86_CPU(cpu)->env;
-    uint32_t request = cpu_interrupt_pending(cpu);
+    uint32_t request = cpu_interrupt_pending(cpu) & ~held_by_smm(env);
 
     if (unlikely(cpu->debug.step) && x86_kvm_debug_step_halt(v)) {
         return false;
@@ -399,7 +417,10 @@ static void inject(KvmCpu *v, uint32_t request)
     }
     if (request & X86_INTERRUPT_SMI) {
         cpu_interrupt_clear(cpu, X86_INTERRUPT_SMI);
-        log_mask(LOG_UNIMP, "x86: system management interrupt ignored: SMM is not supported\n");
+        r = x86_has_smm ? kvm_ioctl(v->fd, KVM_SMI, 0) : -EOPNOTSUPP;
+        if (r < 0) {
+            kvm_tell(KVM_SMI, r, "a system management interrupt is lost");
+        }
     }
     if (x86_kvm.irqchip == IRQCHIP_ON) {
         return;
@@ -436,7 +457,7 @@ static bool pre_run(KvmCpu *v)
         v->run->request_interrupt_window = x86_kvm.irqchip != IRQCHIP_ON && (request & CPU_INTERRUPT_HARD);
     }
     if (x86_kvm.irqchip == IRQCHIP_OFF) {
-        if (request & (X86_INTERRUPT_INIT | X86_INTERRUPT_SIPI)) {
+        if (request & (X86_INTERRUPT_INIT | X86_INTERRUPT_SIPI) & ~held_by_smm(&x->env)) {
             return false;
         }
         v->run->cr8 = x->apic ? apic_get_tpr(x->apic) : 0;
@@ -451,6 +472,8 @@ static void post_run(KvmCpu *v)
 
     /* what wakes a halted vCPU looks at IF */
     x->env.eflags = run->if_flag ? x->env.eflags | IF_MASK : x->env.eflags & ~IF_MASK;
+    x->env.smm = run->flags & KVM_RUN_X86_SMM;
+    v->as = x->env.smm && x86_kvm.smm_space ? x86_kvm.smm_space : &address_space_memory;
     if (x86_kvm.irqchip != IRQCHIP_OFF || !x->apic) {
         return;
     }

@@ -20,6 +20,7 @@ typedef struct {
     IrqchipMode irqchip;             /* never AUTO */
     bool xsave, xcrs, sregs2, mce, paravirt_clock;
     bool payload, triple_fault;      /* in KVM_GET_VCPU_EVENTS */
+    AddressSpace *smm_space;         /* what is seen in system management mode; NULL: memory like everybody's */
     unsigned nested_size;            /* of struct kvm_nested_state; 0: no nesting */
     unsigned xsave_size;
     unsigned pkru_offset;            /* in the XSAVE area, as the host lays it out; 0: none */

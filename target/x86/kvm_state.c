@@ -8,6 +8,7 @@
 #include "hw/intc/apic.h"
 #include "target/x86/fpu.h"
 #include "target/x86/kvm.h"
+#include "target/x86/smm.h"
 #include "target/x86/system.h"
 #include "target/x86/xsave.h"
 #include "util/report.h"
@@ -340,6 +341,7 @@ static const MsrRow rows[] = {
     RF(0xc0000103, tsc_aux, FEAT_8000_0001_EDX, 27, true), RF(0x3b, tsc_adjust, FEAT_7_0_EBX, 1, true),
     RF(0x48, spec_ctrl, FEAT_7_0_EDX, 26, true),
     RF(MSR_FEATURE_CONTROL, feature_control, FEAT_1_ECX, 5, true), R(0x17a, mcg_status, true), R(0x17b, mcg_ctl, true),
+    R(0x9e, smbase, true),
     RF(0x4b564d01, kvm_system_time, FEAT_KVM, 3, true), RF(0x4b564d00, kvm_wall_clock, FEAT_KVM, 3, true),
     RF(0x4b564d02, kvm_async_pf, FEAT_KVM, 4, true), RF(0x4b564d03, kvm_steal_time, FEAT_KVM, 5, true),
     RF(0x4b564d04, kvm_pv_eoi, FEAT_KVM, 6, true), RF(0x4b564d05, kvm_poll_control, FEAT_KVM, 12, true),
@@ -521,6 +523,14 @@ static bool get_events(KvmCpu *v, X86State *env, GError **error)
     if (k->events.nmi.pending || k->events.nmi.injected) {
         cpu_interrupt_set(v->cpu, X86_INTERRUPT_NMI);
     }
+    if (x86_has_smm) {
+        env->smm = k->events.smi.smm;
+        env->smm_inside_nmi = k->events.smi.smm_inside_nmi;
+        env->smm_latched_init = k->events.smi.latched_init;
+        if (k->events.smi.pending) {
+            cpu_interrupt_set(v->cpu, X86_INTERRUPT_SMI);
+        }
+    }
     if (x86_kvm.irqchip != IRQCHIP_OFF) { /* else it comes from our local APICs, perhaps just now */
         env->sipi_vector = k->events.sipi_vector;
     }
@@ -567,6 +577,12 @@ static bool put_events(KvmCpu *v, X86State *env, GError **error)
     if (x86_kvm.triple_fault) {
         e.flags |= KVM_VCPUEVENT_VALID_TRIPLE_FAULT;
         e.triple_fault.pending = env->kvm_triple_fault;
+    }
+    if (x86_has_smm) { /* one that is pending is given again before it runs */
+        e.flags |= KVM_VCPUEVENT_VALID_SMM;
+        e.smi.smm = env->smm;
+        e.smi.smm_inside_nmi = env->smm_inside_nmi;
+        e.smi.latched_init = env->smm_latched_init;
     }
     if (x86_kvm.irqchip != IRQCHIP_OFF) {
         e.flags |= KVM_VCPUEVENT_VALID_SIPI_VECTOR;

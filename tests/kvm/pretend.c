@@ -18,6 +18,11 @@ void pretend_cap(unsigned cap, int value)
     g_hash_table_insert(pretend.caps, key(cap), GINT_TO_POINTER(value));
 }
 
+static bool pretend_has(unsigned cap)
+{
+    return g_hash_table_lookup(pretend.caps, key(cap));
+}
+
 void pretend_msr(uint32_t index)
 {
     g_hash_table_insert(pretend.msrs, key(index), g_new0(uint64_t, 1));
@@ -181,6 +186,53 @@ static int nested(unsigned long request, struct kvm_nested_state *n)
     return 0;
 }
 
+/* ---- system management mode ---- */
+
+static int smm_slot(const struct kvm_userspace_memory_region *r)
+{
+    if (r->memory_size) {
+        g_hash_table_insert(pretend.smm_slots, key(r->slot), g_memdup2(r, sizeof(*r)));
+    } else if (!g_hash_table_remove(pretend.smm_slots, key(r->slot))) {
+        return -ENOENT;
+    }
+    return 0;
+}
+
+static int smm_dirty_log(const struct kvm_dirty_log *log)
+{
+    const struct kvm_userspace_memory_region *r = g_hash_table_lookup(pretend.smm_slots, key(log->slot));
+
+    if (!r || !(r->flags & KVM_MEM_LOG_DIRTY_PAGES)) {
+        return -ENOENT;
+    }
+    memset(log->dirty_bitmap, 0, ALIGN_UP(r->memory_size / 4096, 64) / 8);
+    if (pretend.smm_log) {
+        memcpy(log->dirty_bitmap, pretend.smm_log, ALIGN_UP(r->memory_size / 4096, 64) / 8);
+    }
+    return 0;
+}
+
+static int events(int fd, unsigned long request, struct kvm_vcpu_events *e)
+{
+    struct kvm_vcpu_events rest = *e;
+    int r;
+
+    if (!pretend_has(KVM_CAP_X86_SMM)) {
+        return real(fd, request, (uintptr_t)e);
+    }
+    if (request == KVM_GET_VCPU_EVENTS) {
+        r = real(fd, request, (uintptr_t)e);
+        e->flags |= KVM_VCPUEVENT_VALID_SMM;
+        e->smi = pretend.events.smi;
+        return r;
+    }
+    if (e->flags & KVM_VCPUEVENT_VALID_SMM) {
+        pretend.events.smi = e->smi;
+    }
+    rest.flags &= ~KVM_VCPUEVENT_VALID_SMM;
+    return real(fd, request, (uintptr_t)&rest);
+}
+
 static int fake(int fd, unsigned long request, uintptr_t arg)
 {
     gpointer value;
@@ -205,6 +257,25 @@ static int fake(int fd, unsigned long request, uintptr_t arg)
     case KVM_SET_CPUID2: return set_cpuid(fd, (struct kvm_cpuid2 *)arg);
     case KVM_GET_NESTED_STATE:
     case KVM_SET_NESTED_STATE: return nested(request, (struct kvm_nested_state *)arg);
+    case KVM_GET_VCPU_EVENTS:
+    case KVM_SET_VCPU_EVENTS: return events(fd, request, (struct kvm_vcpu_events *)arg);
+    case KVM_SET_USER_MEMORY_REGION:
+        if (((struct kvm_userspace_memory_region *)arg)->slot >> 16) {
+            return smm_slot((const struct kvm_userspace_memory_region *)arg);
+        }
+        break;
+    case KVM_GET_DIRTY_LOG:
+        if (((struct kvm_dirty_log *)arg)->slot >> 16) {
+            return smm_dirty_log((const struct kvm_dirty_log *)arg);
+        }
+        break;
+    case KVM_CLEAR_DIRTY_LOG:
+        if (((struct kvm_clear_dirty_log *)arg)->slot >> 16) {
+            pretend.smm_clears++;
+            return 0;
+        }
+        break;
+    case KVM_SMI: return pretend_has(KVM_CAP_X86_SMM) ? 0 : real(fd, request, arg);
     case KVM_GET_STATS_FD: return pretend.stats_fd >= 0 ? dup(pretend.stats_fd) : real(fd, request, arg);
     case KVM_SET_PRIVATE_MEMORY_REGION:
         if (pretend.private_slots) {
@@ -233,6 +304,7 @@ void pretend_begin(void)
         .hv_cpuid = g_array_new(FALSE, FALSE, sizeof(struct kvm_cpuid_entry2)),
         .set_cpuid = g_array_new(FALSE, FALSE, sizeof(struct kvm_cpuid_entry2)),
         .calls = g_array_new(FALSE, FALSE, sizeof(PretendCall)), .nested = g_byte_array_new(), .stats_fd = -1,
+        .smm_slots = g_hash_table_new_full(NULL, NULL, NULL, g_free),
         .msr_writes = g_array_new(FALSE, FALSE, sizeof(uint64_t)),
     };
     real = kvm_ioctl_fn;
@@ -244,6 +316,7 @@ void pretend_end(void)
     kvm_ioctl_fn = real;
     g_hash_table_destroy(pretend.caps);
     g_hash_table_destroy(pretend.msrs);
+    g_hash_table_destroy(pretend.smm_slots);
     g_array_free(pretend.cpuid, TRUE);
     g_array_free(pretend.hv_cpuid, TRUE);
     g_array_free(pretend.set_cpuid, TRUE);

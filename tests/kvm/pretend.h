@@ -30,6 +30,10 @@ typedef struct {
     int stats_fd;           /* instead of the kernel's; -1: real */
     void (*run)(struct kvm_run *run); /* an exit instead of KVM_RUN, once */
     KvmCpu *vcpu;           /* whose */
+    GHashTable *smm_slots;  /* id → struct kvm_userspace_memory_region *: those of address space 1, which stay here */
+    const uint64_t *smm_log; /* their written pages: a bitmap that each of them is answered with; NULL: none */
+    unsigned smm_clears;    /* KVM_CLEAR_DIRTY_LOG of them */
+    struct kvm_vcpu_events events; /* the `smi` of it, where KVM_CAP_X86_SMM was set */
     bool private_slots;     /* take KVM_SET_USER_MEMORY_REGION2; the last one that was not removed: */
     struct kvm_private_memory_region private_slot;
 } Pretend;

@@ -4,6 +4,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "target/x86/smm.h"
 #include "tests/kvm/pretend.h"
 #include "tests/kvm/vm.h"
 #include <sys/mman.h>
@@ -271,6 +272,170 @@ static void test_events(void)
     vm_free(cpu);
 }
 
+/* ---- system management mode ---- */
+
+static void smm_read_exit(struct kvm_run *r)
+{
+    r->exit_reason = KVM_EXIT_MMIO;
+    r->flags |= KVM_RUN_X86_SMM;
+    r->mmio.phys_addr = 0xfee00000;
+    r->mmio.is_write = 1;
+    r->mmio.len = 4;
+    stl_le(r->mmio.data, 0x1234);
+}
+
+static uint64_t smm_written;
+
+static void smm_write(void *opaque, hwaddr addr, uint64_t value, unsigned size)
+{
+    smm_written = value;
+}
+
+static const struct kvm_userspace_memory_region *smm_slot_at(hwaddr start)
+{
+    GHashTableIter i;
+    gpointer r;
+
+    g_hash_table_iter_init(&i, pretend.smm_slots);
+    while (g_hash_table_iter_next(&i, NULL, &r)) {
+        if (((struct kvm_userspace_memory_region *)r)->guest_phys_addr == start) {
+            return r;
+        }
+    }
+    return NULL;
+}
+
+/* Memory twice; what a chipset adds for the mode is there only. Accesses from it, written pages. */
+static void test_smm_memory(void)
+{
+    static const MemoryRegionOps ops = {.write = smm_write};
+    uint64_t bits[RAM_SIZE / 4096 / 64] = {0x20};
+    g_autoptr(GError) error = NULL;
+    MemoryRegion smram, device;
+    Cpu *cpu;
+
+    pretend_begin();
+    pretend_cap(KVM_CAP_X86_SMM, 1);
+    pretend_cap(KVM_CAP_MULTI_ADDRESS_SPACE, 2);
+    cpu = vm("qemu64,check=off", IRQCHIP_OFF);
+    g_assert_cmpuint(g_hash_table_size(pretend.smm_slots), ==, kvm_memory_slots_used() / 2);
+    g_assert_cmphex(smm_slot_at(0)->memory_size, ==, RAM_SIZE);
+    g_assert_cmphex(smm_slot_at(0)->slot >> 16, ==, 1);
+    g_assert_cmphex(smm_slot_at(0)->userspace_addr, ==, (uintptr_t)ram.ram->host);
+    g_assert_true(memory_region_init_ram(&smram, "smram", 0x20000, &error));
+    memory_region_add_subregion_overlap(x86_smm_root(), 0xa0000, &smram, 1);
+    g_assert_cmphex(smm_slot_at(0)->memory_size, ==, 0xa0000);
+    g_assert_cmphex(smm_slot_at(0xa0000)->userspace_addr, ==, (uintptr_t)smram.ram->host);
+    g_assert_cmphex(smm_slot_at(0xc0000)->memory_size, ==, RAM_SIZE - 0xc0000);
+    g_assert_cmpuint(kvm_memory_slots_used(), ==, 1 + g_hash_table_size(pretend.smm_slots));
+
+    memory_region_init_io(&device, &ops, NULL, "device", 0x1000);
+    memory_region_add_subregion_overlap(x86_smm_root(), 0xfee00000, &device, 1);
+    CODE_BYTES(0xe6, 0x80, 0xf4);
+    pretend.vcpu = kvm_cpu(cpu);
+    pretend.run = smm_read_exit;
+    run(cpu);
+    g_assert_cmphex(smm_written, ==, 0x1234);
+    g_assert_cmpuint(writes->len, ==, 1); /* the port; everybody's 0xfee00000 saw nothing */
+    g_assert_true(kvm_cpu(cpu)->as == &address_space_memory);
+
+    g_assert_true(kvm_dirty_log_start(&error));
+    ram_test_and_clear_dirty(ram.ram, 0, RAM_SIZE, DIRTY_MIGRATION);
+    ram_test_and_clear_dirty(smram.ram, 0, 0x20000, DIRTY_MIGRATION);
+    pretend.smm_log = bits;
+    pretend.smm_clears = 0;
+    kvm_dirty_log_sync();
+    g_assert_true(ram_test_and_clear_dirty(ram.ram, 5 * 4096, 4096, DIRTY_MIGRATION));
+    g_assert_true(ram_test_and_clear_dirty(ram.ram, 0xc5 * 4096, 4096, DIRTY_MIGRATION));
+    g_assert_false(ram_test_and_clear_dirty(ram.ram, 0xa5 * 4096, 4096, DIRTY_MIGRATION));
+    g_assert_true(ram_test_and_clear_dirty(smram.ram, 5 * 4096, 4096, DIRTY_MIGRATION));
+    g_assert_cmpuint(pretend.smm_clears, >=, 3);
+    kvm_dirty_log_stop();
+    memory_region_del_subregion(x86_smm_root(), &smram);
+    memory_region_del_subregion(x86_smm_root(), &device);
+    g_assert_cmpuint(g_hash_table_size(pretend.smm_slots), ==, 1);
+    vm_free(cpu);
+    vm_smm = SMM_OFF;
+    g_hash_table_remove_all(pretend.smm_slots);
+    cpu = vm("qemu64,check=off", IRQCHIP_OFF);
+    g_assert_cmpuint(g_hash_table_size(pretend.smm_slots), ==, 0);
+    vm_free(cpu);
+    vm_smm = SMM_AUTO;
+    pretend_end();
+    memory_region_destroy(&smram);
+    memory_region_destroy(&device);
+}
+
+static void test_smm_state(void)
+{
+    g_autoptr(GByteArray) saved = g_byte_array_new();
+    g_autoptr(GError) error = NULL;
+    X86State *env;
+    Cpu *cpu;
+
+    pretend_begin();
+    pretend_cap(KVM_CAP_X86_SMM, 1);
+    pretend_cap(KVM_CAP_MULTI_ADDRESS_SPACE, 2);
+    pretend_msr(0x9e);
+    vm_smm = SMM_ON;
+    cpu = vm("qemu64,check=off", IRQCHIP_OFF);
+    env = &X86_CPU(cpu)->env;
+    put_get(cpu);
+    g_assert_cmphex(*pretend_msr_value(0x9e), ==, 0x30000);
+    pretend.events.smi.smm = pretend.events.smi.smm_inside_nmi = pretend.events.smi.pending = pretend.events.smi.latched_init = 1;
+    *pretend_msr_value(0x9e) = 0x7f000;
+    kvm_cpu(cpu)->env_valid = false;
+    kvm_sync_out(cpu);
+    g_assert_true(env->smm && env->smm_inside_nmi && env->smm_latched_init);
+    g_assert_true(cpu_interrupt_pending(cpu) & X86_INTERRUPT_SMI);
+    state_save(x86_cpu_class.state, "cpu", env, saved);
+    x86_cpu_reset(cpu);
+    cpu_interrupt_clear(cpu, X86_INTERRUPT_SMI);
+    put_get(cpu);
+    g_assert_cmphex(*pretend_msr_value(0x9e), ==, 0x30000);
+    g_assert_cmpuint(pretend.events.smi.smm + pretend.events.smi.smm_inside_nmi + pretend.events.smi.pending
+                     + pretend.events.smi.latched_init, ==, 0);
+    g_assert_true(state_load(x86_cpu_class.state, "cpu", env, saved->data, saved->len, &error));
+    g_assert_no_error(error);
+    put_get(cpu);
+    g_assert_cmphex(*pretend_msr_value(0x9e), ==, 0x7f000);
+    g_assert_cmpuint(pretend.events.smi.smm + pretend.events.smi.smm_inside_nmi + pretend.events.smi.latched_init, ==, 3);
+    vm_free(cpu);
+
+    /* one that waits is given to the kernel once, and wakes a CPU that halts */
+    memset(&pretend.events, 0, sizeof(pretend.events));
+    cpu = vm("qemu64,check=off", IRQCHIP_OFF);
+    CODE_BYTES(0xf4, 0xe6, 0x80, 0xf4);
+    run(cpu);
+    g_assert_cmpuint(writes->len, ==, 0);
+    pretend.watch = KVM_SMI;
+    cpu_interrupt_set(cpu, X86_INTERRUPT_SMI);
+    cpus_resume();
+    for (int64_t end = g_get_monotonic_time() + 20 * G_USEC_PER_SEC; !writes->len && g_get_monotonic_time() < end;) {
+        bql_unlock();
+        g_usleep(200);
+        bql_lock();
+    }
+    cpus_pause();
+    g_assert_cmpuint(writes->len, ==, 1);
+    g_assert_cmpuint(pretend_count(KVM_SMI), ==, 1);
+    vm_free(cpu);
+    pretend_cap(KVM_CAP_MULTI_ADDRESS_SPACE, 0);
+    refused("qemu64,check=off", IRQCHIP_OFF, "KVM_CAP_MULTI_ADDRESS_SPACE");
+    pretend_end();
+
+    /* kernels without */
+    pretend_begin();
+    pretend_cap(KVM_CAP_X86_SMM, 0);
+    refused("qemu64,check=off", IRQCHIP_OFF, "smm=off");
+    vm_smm = SMM_AUTO;
+    cpu = vm("qemu64,check=off", IRQCHIP_OFF);
+    g_assert_false(state_load(x86_cpu_class.state, "cpu", &X86_CPU(cpu)->env, saved->data, saved->len, &error));
+    g_assert_nonnull(strstr(error->message, "system management mode"));
+    vm_free(cpu);
+    pretend_end();
+}
+
 /* ---- exits ---- */
 
 static void notify_exit(struct kvm_run *r)
@@ -457,6 +622,8 @@ int main(int argc, char **argv)
     g_test_add_func("/kvm/nested", test_nested);
     g_test_add_func("/kvm/pmu", test_pmu);
     g_test_add_func("/kvm/events", test_events);
+    g_test_add_func("/kvm/smm/memory", test_smm_memory);
+    g_test_add_func("/kvm/smm/state", test_smm_state);
     g_test_add_func("/kvm/exits", test_exits);
     g_test_add_func("/kvm/stats", test_stats);
     return g_test_run();

@@ -9,6 +9,7 @@
 
 MemoryRegion root, ram, mmio;
 static MemoryRegion io_root, port, msi, slow_port;
+SmmMode vm_smm;
 GArray *writes;
 const uint8_t *look;
 uint8_t seen;
@@ -33,7 +34,7 @@ Cpu *vm_new(const char *model, IrqchipMode irqchip, GError **error)
     Cpu *cpu;
 
     g_array_set_size(writes, 0);
-    if (!kvm_vm_create(error) || !accel_current()->platform_init(&x86_cpu_class, &(AccelPlatform){.irqchip = irqchip, .pit = true}, error)) {
+    if (!kvm_vm_create(error) || !accel_current()->platform_init(&x86_cpu_class, &(AccelPlatform){.irqchip = irqchip, .pit = true, .smm = vm_smm}, error)) {
         return NULL;
     }
     cpu = x86_cpu_new(model, error);

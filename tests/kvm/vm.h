@@ -14,6 +14,7 @@
 extern MemoryRegion root, ram;
 extern MemoryRegion mmio;   /* gathered, 4 KiB; logs as if it were at 0xf0000, where a test may map it */
 typedef struct { hwaddr addr; uint64_t value; } Write;
+extern SmmMode vm_smm;      /* of the machines that are made */
 extern GArray *writes;      /* Write, in the order in which they come; reads answer their number */
 extern const uint8_t *look; /* at the time of a write: */
 extern uint8_t seen;
