@@ -138,6 +138,9 @@ static void reset_optional(X86State *env)
     env->kvm_triple_fault = false;
     env->nested_size = 0;
     memset(&env->pmu, 0, sizeof(env->pmu));
+    memset(&env->avx512, 0, sizeof(env->avx512));
+    memset(&env->amx, 0, sizeof(env->amx));
+    env->tsx_ctrl = env->virt_ssbd = env->misc_features = env->xfd = env->xfd_err = 0;
     x86_hyperv_reset(&env->hv);
 }
 
@@ -439,13 +442,24 @@ static const StateField x86_fields[] = {
     MEMBER_INT(hv.reenlightenment), MEMBER_INT(hv.tsc_emulation_control), MEMBER_INT(hv.tsc_emulation_status),
     STATE_ARRAY(X86State, pmu.counter), STATE_ARRAY(X86State, pmu.select), STATE_ARRAY(X86State, pmu.fixed),
     MEMBER_INT(pmu.fixed_control), MEMBER_INT(pmu.global_control), MEMBER_INT(pmu.global_status),
+    STATE_U64(X86State, tsx_ctrl), STATE_U64(X86State, virt_ssbd), STATE_U64(X86State, misc_features),
 };
 
 static bool nested_needed(void *obj) { return ((X86State *)obj)->nested_size; }
 static const StateField nested_fields[] = {STATE_BUFFER(X86State, nested)};
 static const StateDesc nested_state = {.name = "cpu/nested", .version = 1, .fields = nested_fields, .count = ARRAY_SIZE(nested_fields),
                                        .needed = nested_needed};
-static const StateDesc *const x86_subsections[] = {&nested_state, NULL};
+static bool avx512_needed(void *obj) { return x86_has(obj, FEAT_7_0_EBX, BIT(16)); }
+static const StateField avx512_fields[] = {
+    STATE_ARRAY(X86State, avx512.mask), STATE_BUFFER(X86State, avx512.zmm_high), STATE_BUFFER(X86State, avx512.zmm_more)};
+static const StateDesc avx512_state = {.name = "cpu/avx512", .version = 1, .fields = avx512_fields, .count = ARRAY_SIZE(avx512_fields),
+                                       .needed = avx512_needed};
+static bool amx_needed(void *obj) { return x86_has(obj, FEAT_7_0_EDX, BIT(24)); }
+static const StateField amx_fields[] = {
+    STATE_ARRAY(X86State, amx.config), STATE_BUFFER(X86State, amx.data), STATE_U64(X86State, xfd), STATE_U64(X86State, xfd_err)};
+static const StateDesc amx_state = {.name = "cpu/amx", .version = 1, .fields = amx_fields, .count = ARRAY_SIZE(amx_fields),
+                                    .needed = amx_needed};
+static const StateDesc *const x86_subsections[] = {&nested_state, &avx512_state, &amx_state, NULL};
 static bool cc_op_valid(uint32_t op)
 {
     uint32_t base = op & CC_OP_MASK, over = (op & CC_OVER_MASK) >> CC_OVER_SHIFT, inc = (op & CC_INC_MASK) >> CC_INC_SHIFT;

@@ -221,6 +221,14 @@ typedef struct {
 } X86PmuState;
 
 /* A nested hypervisor's state is the kernel's own structure: a header and two pages. */
+/* AVX-512's and AMX's registers, as the XSAVE area has them; under KVM only */
+typedef struct {
+    uint64_t mask[8], zmm_high[16][4] /* the upper halves of the first 16 */, zmm_more[16][8] /* the other 16 */;
+} X86Avx512;
+typedef struct {
+    uint64_t config[8];
+    uint8_t data[8192];
+} X86Amx;
 #define X86_NESTED_MAX (128 + 2 * 4096)
 
 struct X86State {
@@ -278,6 +286,9 @@ struct X86State {
     uint64_t vm_hsave_pa;           /* SVM */
     X86HypervState hv;
     X86PmuState pmu;
+    uint64_t tsx_ctrl, virt_ssbd, misc_features, xfd, xfd_err;
+    X86Avx512 avx512;
+    X86Amx amx;
     uint32_t nested_size;           /* bytes of `nested` in use: struct kvm_nested_state */
     alignas(8) uint8_t nested[X86_NESTED_MAX];
 

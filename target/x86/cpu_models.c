@@ -380,7 +380,10 @@ static void drop_dependents(uint32_t *f)
 {
     static const struct { const char *need, *drop; } rows[] = {
         {"fxsr", "-sse"}, {"sse", "-sse2"}, {"sse2", "-sse3 -ssse3 -sse4.1 -sse4.2 -aes -pclmulqdq -sha-ni -gfni"},
-        {"xsave", "-avx -xsaveopt -xsavec -xgetbv1 -xsaves -pku"}, {"avx", "-avx2 -fma -f16c -vaes -vpclmulqdq"},
+        {"xsave", "-avx -xsaveopt -xsavec -xgetbv1 -xsaves -pku -amx-tile"}, {"avx", "-avx2 -fma -f16c -vaes -vpclmulqdq -avx512f"},
+        {"avx512f", "-avx512dq -avx512ifma -avx512pf -avx512er -avx512cd -avx512bw -avx512vl -avx512vbmi -avx512vbmi2 -avx512vnni"
+                    " -avx512bitalg -avx512-vpopcntdq -avx512-4vnniw -avx512-4fmaps -avx512-vp2intersect -avx512-fp16 -avx512-bf16"},
+        {"amx-tile", "-amx-bf16 -amx-int8 -amx-fp16 -xfd"},
         {"lm", "-lahf-lm -la57 -pku -pks -pcid -fsgsbase"}, {"xsavec", "-xsaves"}, {"apic", "-x2apic -tsc-deadline"},
     };
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -408,6 +411,9 @@ static void derive(X86Cpu *x, const Options *o)
         }
         if (f[FEAT_1_ECX] & BIT(26)) {
             env->cpuid_level = MAX(env->cpuid_level, 0xd);
+        }
+        if (f[FEAT_7_0_EDX] & BIT(24)) { /* tiles */
+            env->cpuid_level = MAX(env->cpuid_level, 0x1e);
         }
         if ((f[FEAT_1_ECX] & BIT(21)) || MAX(x->dies, 1) > 1) {
             env->cpuid_level = MAX(env->cpuid_level, MAX(x->dies, 1) > 1 ? 0x1f : 0xb);

@@ -124,7 +124,9 @@ uint64_t x86_xcr0_supported(X86State *env)
     uint64_t v = XFEATURE_X87;
     v |= x86_has(env, FEAT_1_EDX, BIT(25)) ? XFEATURE_SSE : 0;
     v |= x86_has(env, FEAT_1_ECX, BIT(28)) ? XFEATURE_AVX : 0;
+    v |= x86_has(env, FEAT_7_0_EBX, BIT(16)) ? XFEATURE_AVX512 : 0;
     v |= x86_has(env, FEAT_7_0_ECX, BIT(3)) ? XFEATURE_PKRU : 0;
+    v |= x86_has(env, FEAT_7_0_EDX, BIT(24)) ? XFEATURE_AMX : 0;
     return v;
 }
 

@@ -212,10 +212,8 @@ static bool init_smm(SmmMode wanted, GError **error)
 
 static void fetch_caps(void)
 {
-    int xsave2 = kvm_cap(KVM_CAP_XSAVE2), nested;
+    int nested;
 
-    x86_kvm.xsave = kvm_cap(KVM_CAP_XSAVE);
-    x86_kvm.xsave_size = MAX(xsave2, 4096);
     x86_kvm.xcrs = kvm_cap(KVM_CAP_XCRS);
     x86_kvm.sregs2 = kvm_cap(KVM_CAP_SREGS2);
     x86_kvm.mce = kvm_cap(KVM_CAP_MCE) >= MCE_BANKS;

@@ -9,6 +9,7 @@
 #include "target/x86/cpu_models.h"
 
 #define KVM_X86_MSRS_MAX 256
+#define X86_KVM_COMPONENTS 19     /* of the XSAVE area: up to AMX */
 
 typedef struct {
     struct kvm_vcpu_events events;   /* what env has no place for: injected and not yet delivered */
@@ -23,7 +24,7 @@ typedef struct {
     AddressSpace *smm_space;         /* what is seen in system management mode; NULL: memory like everybody's */
     unsigned nested_size;            /* of struct kvm_nested_state; 0: no nesting */
     unsigned xsave_size;
-    unsigned pkru_offset;            /* in the XSAVE area, as the host lays it out; 0: none */
+    unsigned xsave_offset[X86_KVM_COMPONENTS]; /* in the XSAVE area, as the host lays it out; 0: none */
     uint64_t xcr0;                   /* components that KVM knows */
     uint32_t *msrs;                  /* KVM_GET_MSR_INDEX_LIST */
     unsigned n_msrs;
@@ -35,6 +36,13 @@ static inline X86KvmCpu *x86_kvm_cpu(KvmCpu *v) { return v->arch; }
 bool x86_kvm_has_msr(uint32_t index);
 /* The rate that the vCPUs' TSCs have after trying to set it. */
 uint64_t x86_kvm_set_tsc_khz(uint64_t khz);
+/* kvm_xsave.c */
+bool x86_kvm_xsave_init(GError **error) WARN_UNUSED; /* before the kernel is asked for its CPUID: may widen it */
+void x86_kvm_xsave_layout(void);                    /* afterwards */
+bool x86_kvm_has_component(unsigned n);
+bool x86_kvm_get_fpu(KvmCpu *v, X86State *env, GError **error) WARN_UNUSED;
+bool x86_kvm_put_fpu(KvmCpu *v, X86State *env, GError **error) WARN_UNUSED;
+extern int (*x86_kvm_permit_fn)(unsigned component); /* replaceable for tests; -errno */
 /* kvm_cpuid.c */
 bool x86_kvm_cpuid_init(GError **error) WARN_UNUSED;
 static inline bool x86_kvm_is_host_model(const X86Cpu *x) { return g_str_equal(x->model->name, "host") || g_str_equal(x->model->name, "max"); }

@@ -18,10 +18,13 @@
 
 bool x86_kvm_cpuid_init(GError **error)
 {
-    struct kvm_cpuid2 *c = g_malloc0(sizeof(*c) + CPUID_MAX * sizeof(c->entries[0]));
-    const struct kvm_cpuid_entry2 *e;
+    struct kvm_cpuid2 *c;
     int r;
 
+    if (!x86_kvm_xsave_init(error)) {
+        return false;
+    }
+    c = g_malloc0(sizeof(*c) + CPUID_MAX * sizeof(c->entries[0]));
     c->nent = CPUID_MAX;
     r = kvm_ioctl(kvm_fd, KVM_GET_SUPPORTED_CPUID, c);
     if (r < 0) {
@@ -30,11 +33,7 @@ bool x86_kvm_cpuid_init(GError **error)
     }
     g_free(x86_kvm.cpuid);
     x86_kvm.cpuid = c;
-    x86_kvm.xsave_size = MAX(x86_kvm.xsave_size, 4096);
-    e = x86_kvm_cpuid_find(0xd, 0);
-    x86_kvm.xcr0 = e ? e->eax | (uint64_t)e->edx << 32 : 3;
-    e = x86_kvm_cpuid_find(0xd, 9);
-    x86_kvm.pkru_offset = e && e->eax >= 4 && e->ebx + 8 <= x86_kvm.xsave_size ? e->ebx : 0;
+    x86_kvm_xsave_layout();
     return true;
 }
 
@@ -77,16 +76,25 @@ void x86_kvm_supported(uint32_t words[FEAT_WORDS])
     } else {
         words[FEAT_1_ECX] |= BIT(21) | (kvm_cap(KVM_CAP_TSC_DEADLINE_TIMER) ? BIT(24) : 0);
     }
-    /* State that the CPU's state tables do not hold: AVX-512, AMX, MPX, protection keys where not laid out,
-     * shadow stacks, user wait; virtualization where the kernel does not tell its state. */
+    /* State that the CPU's state tables do not hold: MPX, shadow stacks, user wait; AVX-512, AMX and protection keys
+     * where the kernel does not say where they are; virtualization where it does not tell its state. */
     words[FEAT_1_ECX] &= ~((x86_kvm.nested_size ? 0 : BIT(5)) | BIT(3));
-    words[FEAT_7_0_EBX] &= ~(BIT(14) | BIT(16) | BIT(17) | BIT(21) | BIT(26) | BIT(27) | BIT(28) | BIT(30) | BIT(31) | BIT(2) | BIT(25));
-    words[FEAT_7_0_ECX] &= ~(BIT(1) | BIT(5) | BIT(6) | BIT(7) | BIT(11) | BIT(12) | BIT(14) | BIT(30) | BIT(31)
-                             | (x86_kvm.pkru_offset ? 0 : BIT(3)));
-    words[FEAT_7_0_EDX] &= ~(BIT(2) | BIT(3) | BIT(8) | BIT(19) | BIT(20) | BIT(22) | BIT(23) | BIT(24) | BIT(25));
-    words[FEAT_7_1_EAX] &= ~(BIT(5) | BIT(21));
+    words[FEAT_7_0_EBX] &= ~(BIT(14) | BIT(2) | BIT(25));
+    words[FEAT_7_0_ECX] &= ~(BIT(5) | BIT(7) | BIT(30) | BIT(31) | (x86_kvm_has_component(9) ? 0 : BIT(3)));
+    words[FEAT_7_0_EDX] &= ~(BIT(19) | BIT(20));
+    if (!x86_kvm_has_component(5) || !x86_kvm_has_component(6) || !x86_kvm_has_component(7)) {
+        words[FEAT_7_0_EBX] &= ~(BIT(16) | BIT(17) | BIT(21) | BIT(26) | BIT(27) | BIT(28) | BIT(30) | BIT(31));
+        words[FEAT_7_0_ECX] &= ~(BIT(1) | BIT(6) | BIT(11) | BIT(12) | BIT(14));
+        words[FEAT_7_0_EDX] &= ~(BIT(2) | BIT(3) | BIT(8) | BIT(23));
+        words[FEAT_7_1_EAX] &= ~BIT(5);
+    }
+    if (!x86_kvm_has_component(17) || !x86_kvm_has_component(18)) {
+        words[FEAT_7_0_EDX] &= ~(BIT(22) | BIT(24) | BIT(25));
+        words[FEAT_7_1_EAX] &= ~BIT(21);
+        words[FEAT_XSAVE] &= ~BIT(4);
+    }
     words[FEAT_8000_0001_ECX] &= ~(BIT(23) | BIT(24) | (x86_kvm.nested_size ? 0 : BIT(2))); /* counters: only the four old ones */
-    words[FEAT_XSAVE] &= ~(BIT(3) | BIT(4)); /* no supervisor components, no XFD */
+    words[FEAT_XSAVE] &= ~BIT(3); /* no supervisor components */
 }
 
 /* Paravirtual features that guests get without asking. */
@@ -208,6 +216,21 @@ static void add_pmu(Builder *b)
     }
 }
 
+/* AMX: sizes of tiles and of their multiplier are the host's. */
+static void add_tiles(Builder *b, uint32_t leaf)
+{
+    bool tiles = x86_has(b->env, FEAT_7_0_EDX, BIT(24));
+
+    for (unsigned i = 0; i < 2; i++) {
+        const struct kvm_cpuid_entry2 *host = tiles ? x86_kvm_cpuid_find(leaf, i) : NULL;
+        struct kvm_cpuid_entry2 *e = i && !host ? NULL : add(b, leaf, i, true);
+
+        if (host) {
+            e->eax = host->eax, e->ebx = host->ebx, e->ecx = host->ecx, e->edx = host->edx;
+        }
+    }
+}
+
 static void add_basic(Builder *b)
 {
     for (uint32_t leaf = 0; leaf <= b->env->cpuid_level && leaf <= 0x1f; leaf++) {
@@ -229,6 +252,10 @@ static void add_basic(Builder *b)
             break;
         case 0xa:
             add_pmu(b);
+            break;
+        case 0x1d:
+        case 0x1e:
+            add_tiles(b, leaf);
             break;
         case 0xd:
             add_xsave(b);

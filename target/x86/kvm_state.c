@@ -6,14 +6,11 @@
  */
 #include "hw/core/clock.h"
 #include "hw/intc/apic.h"
-#include "target/x86/fpu.h"
 #include "target/x86/kvm.h"
 #include "target/x86/smm.h"
 #include "target/x86/system.h"
-#include "target/x86/xsave.h"
 #include "util/report.h"
 
-#define XSAVE_HEADER 512u
 #define MSR_TSC 0x10u
 #define MSR_FEATURE_CONTROL 0x3au
 #define MSR_TSC_DEADLINE 0x6e0u
@@ -157,144 +154,7 @@ static bool put_sregs(KvmCpu *v, X86State *env, Device *apic, GError **error)
     return call(v, KVM_SET_SREGS, &old, error);
 }
 
-/* ---- x87, SSE, AVX, protection keys: the XSAVE area, standard form ---- */
-
-typedef struct {
-    uint16_t fcw, fsw;
-    uint8_t ftw, reserved;
-    uint16_t fop;
-    uint64_t fip, fdp;
-    uint32_t mxcsr, mxcsr_mask;
-    uint8_t st[8][16];
-    uint8_t xmm[16][16];
-} Legacy;
-
-static void legacy_to_env(X86State *env, const Legacy *l)
-{
-    unsigned top = l->fsw >> 11 & 7;
-
-    env->fpuc = l->fcw;
-    env->fpus = l->fsw & ~FPUS_TOP;
-    env->fpstt = top;
-    for (unsigned i = 0; i < 8; i++) {
-        X86Fpreg *r = &env->fpregs[(top + i) & 7];
-
-        env->fptags[(top + i) & 7] = !(l->ftw >> ((top + i) & 7) & 1);
-        memcpy(&r->mant, l->st[i], 8);
-        memcpy(&r->exp, l->st[i] + 8, 2);
-    }
-    env->fpop = l->fop & 0x7ff;
-    env->fpip = l->fip;
-    env->fpdp = l->fdp;
-    env->fpcs = env->fpds = 0;
-    env->mxcsr = l->mxcsr & MXCSR_MASK;
-    for (unsigned i = 0; i < 16; i++) {
-        memcpy(&env->xmm[i], l->xmm[i], 16);
-    }
-}
-
-static void env_to_legacy(const X86State *env, Legacy *l)
-{
-    unsigned top = env->fpstt & 7;
-
-    memset(l, 0, sizeof(*l));
-    l->fcw = env->fpuc;
-    l->fsw = x86_fpu_sw(env);
-    for (unsigned i = 0; i < 8; i++) {
-        l->ftw |= (env->fptags[i] ? 0 : 1) << i;
-        memcpy(l->st[i], &env->fpregs[(top + i) & 7], 10);
-    }
-    l->fop = env->fpop;
-    l->fip = env->fpip;
-    l->fdp = env->fpdp;
-    l->mxcsr = env->mxcsr;
-    l->mxcsr_mask = MXCSR_MASK;
-    for (unsigned i = 0; i < 16; i++) {
-        memcpy(l->xmm[i], &env->xmm[i], 16);
-    }
-}
-
-/* XSTATE_BV lacks what is in its initial configuration; the area's bytes then mean nothing. */
-static bool get_xsave(KvmCpu *v, X86State *env, GError **error)
-{
-    uint8_t *a = (uint8_t *)x86_kvm_cpu(v)->xsave;
-    static const Legacy zero = {.fcw = 0x37f, .mxcsr = 0x1f80};
-    Legacy l;
-    uint64_t bv;
-
-    if (!call(v, x86_kvm.xsave_size > 4096 ? KVM_GET_XSAVE2 : KVM_GET_XSAVE, a, error)) {
-        return false;
-    }
-    memcpy(&l, a, sizeof(l));
-    memcpy(&bv, a + XSAVE_HEADER, 8);
-    if (!(bv & XFEATURE_X87)) {
-        memcpy(&l, &zero, offsetof(Legacy, mxcsr));
-        memset(l.st, 0, sizeof(l.st));
-    }
-    if (!(bv & XFEATURE_SSE)) {
-        memset(l.xmm, 0, sizeof(l.xmm));
-        l.mxcsr = bv & XFEATURE_AVX ? l.mxcsr : 0x1f80;
-    }
-    legacy_to_env(env, &l);
-    for (unsigned i = 0; i < 16; i++) {
-        if (bv & XFEATURE_AVX) {
-            memcpy(env->xmm[i].b + 16, a + XSAVE_AVX_OFFSET + i * 16, 16);
-        } else {
-            memset(env->xmm[i].b + 16, 0, 16);
-        }
-    }
-    env->pkru = (bv & XFEATURE_PKRU) && x86_kvm.pkru_offset ? ldl_le(a + x86_kvm.pkru_offset) : 0;
-    return true;
-}
-
-static bool put_xsave(KvmCpu *v, X86State *env, GError **error)
-{
-    uint8_t *a = (uint8_t *)x86_kvm_cpu(v)->xsave;
-    uint64_t bv = (XFEATURE_X87 | XFEATURE_SSE | XFEATURE_AVX | XFEATURE_PKRU) & (x86_kvm.xcr0 | 3);
-    Legacy l;
-
-    memset(a, 0, x86_kvm.xsave_size);
-    env_to_legacy(env, &l);
-    memcpy(a, &l, sizeof(l));
-    for (unsigned i = 0; i < 16; i++) {
-        memcpy(a + XSAVE_AVX_OFFSET + i * 16, env->xmm[i].b + 16, 16);
-    }
-    if (x86_kvm.pkru_offset) {
-        stl_le(a + x86_kvm.pkru_offset, env->pkru);
-    } else {
-        bv &= ~(uint64_t)XFEATURE_PKRU;
-    }
-    memcpy(a + XSAVE_HEADER, &bv, 8);
-    return call(v, KVM_SET_XSAVE, a, error);
-}
-
-/* Kernels and processors without XSAVE. */
-static bool get_fpu(KvmCpu *v, X86State *env, GError **error)
-{
-    struct kvm_fpu f;
-    Legacy l = {0};
-
-    if (!call(v, KVM_GET_FPU, &f, error)) {
-        return false;
-    }
-    l.fcw = f.fcw, l.fsw = f.fsw, l.ftw = f.ftwx, l.fop = f.last_opcode, l.fip = f.last_ip, l.fdp = f.last_dp, l.mxcsr = f.mxcsr;
-    memcpy(l.st, f.fpr, sizeof(l.st));
-    memcpy(l.xmm, f.xmm, sizeof(l.xmm));
-    legacy_to_env(env, &l);
-    return true;
-}
-
-static bool put_fpu(KvmCpu *v, X86State *env, GError **error)
-{
-    struct kvm_fpu f = {0};
-    Legacy l;
-
-    env_to_legacy(env, &l);
-    f.fcw = l.fcw, f.fsw = l.fsw, f.ftwx = l.ftw, f.last_opcode = l.fop, f.last_ip = l.fip, f.last_dp = l.fdp, f.mxcsr = l.mxcsr;
-    memcpy(f.fpr, l.st, sizeof(l.st));
-    memcpy(f.xmm, l.xmm, sizeof(l.xmm));
-    return call(v, KVM_SET_FPU, &f, error);
-}
+/* ---- XCR0 ---- */
 
 static bool get_xcrs(KvmCpu *v, X86State *env, GError **error)
 {
@@ -341,7 +201,9 @@ static const MsrRow rows[] = {
     RF(0xc0000103, tsc_aux, FEAT_8000_0001_EDX, 27, true), RF(0x3b, tsc_adjust, FEAT_7_0_EBX, 1, true),
     RF(0x48, spec_ctrl, FEAT_7_0_EDX, 26, true),
     RF(MSR_FEATURE_CONTROL, feature_control, FEAT_1_ECX, 5, true), R(0x17a, mcg_status, true), R(0x17b, mcg_ctl, true),
-    R(0x9e, smbase, true),
+    R(0x9e, smbase, true), R(0x122, tsx_ctrl, true), R(0x140, misc_features, true), R(0xc0010015, hwcr, true),
+    RF(0xc001011f, virt_ssbd, FEAT_8000_0008_EBX, 25, true),
+    RF(0x1c4, xfd, FEAT_XSAVE, 4, true), RF(0x1c5, xfd_err, FEAT_XSAVE, 4, true),
     RF(0x4b564d01, kvm_system_time, FEAT_KVM, 3, true), RF(0x4b564d00, kvm_wall_clock, FEAT_KVM, 3, true),
     RF(0x4b564d02, kvm_async_pf, FEAT_KVM, 4, true), RF(0x4b564d03, kvm_steal_time, FEAT_KVM, 5, true),
     RF(0x4b564d04, kvm_pv_eoi, FEAT_KVM, 6, true), RF(0x4b564d05, kvm_poll_control, FEAT_KVM, 12, true),
@@ -748,7 +610,7 @@ bool x86_kvm_get(KvmCpu *v, GError **error)
     uint64_t apic_base = 0, tsc = 0, deadline = 0;
 
     if (!get_regs(v, env, error) || !get_sregs(v, env, x->apic, &apic_base, error)
-        || !(x86_kvm.xsave ? get_xsave : get_fpu)(v, env, error) || !get_xcrs(v, env, error)
+        || !x86_kvm_get_fpu(v, env, error) || !get_xcrs(v, env, error)
         || !get_msrs(v, env, &tsc, &deadline, error) || !get_debugregs(v, env, error) || !get_events(v, env, error)
         || !get_mp_state(v, env, error) || !get_nested(v, env, error)) {
         return false;
@@ -769,7 +631,7 @@ bool x86_kvm_put(KvmCpu *v, GError **error)
     uint64_t deadline;
 
     return leave_nested(v, env, error) && put_sregs(v, env, x->apic, error) && put_nested(v, env, error) && put_regs(v, env, error)
-           && (x86_kvm.xsave ? put_xsave : put_fpu)(v, env, error) && put_xcrs(v, env, error)
+           && x86_kvm_put_fpu(v, env, error) && put_xcrs(v, env, error)
            && put_apic(v, x->apic, &deadline, error) && put_msrs(v, env, deadline, error) && put_debugregs(v, env, error)
            && put_mp_state(v, env, error) && put_events(v, env, error);
 }

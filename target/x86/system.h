@@ -136,4 +136,6 @@ uint64_t x86_xcr0_supported(X86State *env);
 #define XFEATURE_X87 1u
 #define XFEATURE_SSE 2u
 #define XFEATURE_AVX 4u
+#define XFEATURE_AVX512 (7u << 5) /* opmask, upper halves, the other 16 */
 #define XFEATURE_PKRU (1u << 9)
+#define XFEATURE_AMX (3u << 17) /* tile configuration and data */

@@ -136,7 +136,7 @@ static int supported(int fd, struct kvm_cpuid2 *c)
         const struct kvm_cpuid_entry2 *e = &g_array_index(pretend.cpuid, struct kvm_cpuid_entry2, i);
         unsigned k = 0;
 
-        while (k < c->nent && c->entries[k].function != e->function) {
+        while (k < c->nent && (c->entries[k].function != e->function || c->entries[k].index != e->index)) {
             k++;
         }
         if (k == most) {
@@ -155,7 +155,9 @@ static int set_cpuid(int fd, const struct kvm_cpuid2 *c)
     g_array_set_size(pretend.set_cpuid, 0);
     g_array_append_vals(pretend.set_cpuid, c->entries, c->nent);
     for (unsigned i = 0; i < c->nent; i++) {
-        if (c->entries[i].function >> 16 != 0x4000) {
+        bool registers = c->entries[i].function == 0xd || c->entries[i].function == 7; /* may name what the kernel lacks */
+
+        if (c->entries[i].function >> 16 != 0x4000 && !(registers && pretend.xsave->len)) {
             rest->entries[rest->nent++] = c->entries[i];
         }
     }
@@ -182,6 +184,16 @@ static int nested(unsigned long request, struct kvm_nested_state *n)
     } else {
         g_byte_array_set_size(pretend.nested, 0);
         g_byte_array_append(pretend.nested, (const uint8_t *)n, n->size);
+    }
+    return 0;
+}
+
+static int xsave(unsigned long request, uint8_t *area)
+{
+    if (request == KVM_SET_XSAVE) {
+        memcpy(pretend.xsave->data, area, pretend.xsave->len);
+    } else {
+        memcpy(area, pretend.xsave->data, pretend.xsave->len);
     }
     return 0;
 }
@@ -276,6 +288,21 @@ static int fake(int fd, unsigned long request, uintptr_t arg)
         }
         break;
     case KVM_SMI: return pretend_has(KVM_CAP_X86_SMM) ? 0 : real(fd, request, arg);
+    case KVM_GET_XSAVE2:
+    case KVM_SET_XSAVE:
+        if (pretend.xsave->len) {
+            return xsave(request, (uint8_t *)arg);
+        }
+        break;
+    case KVM_GET_DEVICE_ATTR: {
+        const struct kvm_device_attr *a = (const struct kvm_device_attr *)arg;
+
+        if (fd == kvm_fd && !a->group && a->attr == KVM_X86_XCOMP_GUEST_SUPP && pretend.xcomp) {
+            *(uint64_t *)(uintptr_t)a->addr = pretend.xcomp;
+            return 0;
+        }
+        break;
+    }
     case KVM_GET_STATS_FD: return pretend.stats_fd >= 0 ? dup(pretend.stats_fd) : real(fd, request, arg);
     case KVM_SET_PRIVATE_MEMORY_REGION:
         if (pretend.private_slots) {
@@ -304,7 +331,7 @@ void pretend_begin(void)
         .hv_cpuid = g_array_new(FALSE, FALSE, sizeof(struct kvm_cpuid_entry2)),
         .set_cpuid = g_array_new(FALSE, FALSE, sizeof(struct kvm_cpuid_entry2)),
         .calls = g_array_new(FALSE, FALSE, sizeof(PretendCall)), .nested = g_byte_array_new(), .stats_fd = -1,
-        .smm_slots = g_hash_table_new_full(NULL, NULL, NULL, g_free),
+        .xsave = g_byte_array_new(), .smm_slots = g_hash_table_new_full(NULL, NULL, NULL, g_free),
         .msr_writes = g_array_new(FALSE, FALSE, sizeof(uint64_t)),
     };
     real = kvm_ioctl_fn;
@@ -316,6 +343,7 @@ void pretend_end(void)
     kvm_ioctl_fn = real;
     g_hash_table_destroy(pretend.caps);
     g_hash_table_destroy(pretend.msrs);
+    g_byte_array_free(pretend.xsave, TRUE);
     g_hash_table_destroy(pretend.smm_slots);
     g_array_free(pretend.cpuid, TRUE);
     g_array_free(pretend.hv_cpuid, TRUE);

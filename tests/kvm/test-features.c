@@ -148,6 +148,182 @@ static void test_hyperv_refused(void)
     pretend_end();
 }
 
+/* ---- wide registers ---- */
+
+static void add_subleaf(uint32_t leaf, uint32_t index, uint32_t a, uint32_t b, uint32_t c, uint32_t d)
+{
+    struct kvm_cpuid_entry2 e = {.function = leaf, .index = index, .flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX, .eax = a, .ebx = b, .ecx = c, .edx = d};
+
+    g_array_append_val(pretend.cpuid, e);
+}
+
+static const struct kvm_cpuid_entry2 *set_subleaf(uint32_t leaf, uint32_t index)
+{
+    for (guint i = 0; i < pretend.set_cpuid->len; i++) {
+        const struct kvm_cpuid_entry2 *e = &g_array_index(pretend.set_cpuid, struct kvm_cpuid_entry2, i);
+
+        if (e->function == leaf && e->index == index) {
+            return e;
+        }
+    }
+    return NULL;
+}
+
+static void fill(void *to, size_t n, uint8_t first)
+{
+    for (size_t i = 0; i < n; i++) {
+        ((uint8_t *)to)[i] = first + i % 251;
+    }
+}
+
+/* There, saved, cleared by a reset, into a new VM and back. */
+static void wide_registers(const char *model, void (*check_kernel)(void))
+{
+    g_autoptr(GByteArray) saved = g_byte_array_new();
+    g_autoptr(GError) error = NULL;
+    Cpu *cpu = vm(model, IRQCHIP_OFF);
+    X86State *env = &X86_CPU(cpu)->env;
+    X86Avx512 wide;
+    g_autofree X86Amx *tiles = g_new0(X86Amx, 1);
+    bool amx = x86_has(env, FEAT_7_0_EDX, BIT(24));
+
+    g_assert_true(x86_has(env, FEAT_7_0_EBX, BIT(16)));
+    fill(&wide, sizeof(wide), 1);
+    env->avx512 = wide;
+    env->xcr0 = 7 | XFEATURE_AVX512;
+    if (amx) {
+        fill(tiles, sizeof(*tiles), 100);
+        env->amx = *tiles;
+        env->xfd = 1 << 18;
+        env->xfd_err = 0;
+    }
+    env->xmm[3].q[3] = 0x1234567887654321;
+    state_save(x86_cpu_class.state, "cpu", env, saved);
+    for (unsigned round = 0; round < 2; round++) {
+        put_get(cpu);
+        g_assert_cmpmem(&env->avx512, sizeof(wide), &wide, sizeof(wide));
+        g_assert_cmpmem(&env->amx, sizeof(*tiles), tiles, sizeof(*tiles));
+        g_assert_cmphex(env->xmm[3].q[3], ==, 0x1234567887654321);
+        g_assert_cmphex(env->xfd, ==, amx ? 1 << 18 : 0);
+        check_kernel();
+        x86_cpu_reset(cpu);
+        put_get(cpu);
+        g_assert_cmphex(env->avx512.mask[0], ==, 0);
+        g_assert_cmphex(env->avx512.zmm_more[15][7], ==, 0);
+        g_assert_cmphex(env->amx.data[8191], ==, 0);
+        vm_free(cpu);
+        cpu = vm(model, IRQCHIP_OFF);
+        env = &X86_CPU(cpu)->env;
+        g_assert_true(state_load(x86_cpu_class.state, "cpu", env, saved->data, saved->len, &error));
+        g_assert_no_error(error);
+    }
+    vm_free(cpu);
+}
+
+static void nothing_more(void) { }
+
+/* Of a kernel whose processor has it in its XSAVE area, whatever it tells guests. */
+static void test_avx512(void)
+{
+    const struct kvm_cpuid_entry2 *e;
+    bool there;
+    Cpu *cpu;
+
+    pretend_begin();
+    cpu = vm("qemu64,check=off", IRQCHIP_OFF);
+    e = x86_kvm_cpuid_find(0xd, 0);
+    there = e && (e->eax & 0xe6) == 0xe6;
+    vm_free(cpu);
+    if (!there) {
+        g_test_skip("the processor has no AVX-512 registers");
+        pretend_end();
+        return;
+    }
+    add_leaf(pretend.cpuid, 1, 0xa10f11, 0, 0x95202001, 0x78bfbff); /* SSE3, XSAVE, AVX */
+    add_subleaf(7, 0, 1, 0xd0030020, 0x5842, 1 << 23);
+    wide_registers("qemu64,check=off,+xsave,+avx,+avx2,+avx512f,+avx512dq,+avx512vl,+avx512vbmi", nothing_more);
+    cpu = vm("qemu64,check=off,+xsave,+avx,+avx512f,+avx512dq,-avx", IRQCHIP_OFF); /* what it builds on is not there */
+    g_assert_cmphex(set_subleaf(7, 0)->ebx & 0xd0030020, ==, 0);
+    g_assert_cmphex(set_subleaf(0xd, 0)->eax, ==, 3);
+    vm_free(cpu);
+    pretend_end();
+}
+
+static unsigned permitted, permit_answer;
+
+static int permit(unsigned component)
+{
+    g_assert_cmpuint(component, ==, 18);
+    permitted++;
+    return -permit_answer;
+}
+
+static void amx_in_kernel(void)
+{
+    uint64_t bv;
+
+    memcpy(&bv, pretend.xsave->data + 512, 8);
+    g_assert_cmphex(bv, ==, 7 | XFEATURE_AVX512 | XFEATURE_AMX);
+    g_assert_cmphex(pretend.xsave->data[2752], ==, 100);     /* tile configuration */
+    g_assert_cmphex(pretend.xsave->data[2816], ==, 100 + 64); /* tiles */
+    g_assert_cmphex(pretend.xsave->data[576 + 3 * 16 + 8], ==, 0x21);
+    g_assert_cmphex(*pretend_msr_value(0x1c4), ==, 1 << 18);
+}
+
+static void test_amx(void)
+{
+    int (*real_permit)(unsigned component) = x86_kvm_permit_fn;
+    const char *model = "qemu64,check=off,+xsave,+avx,+avx512f,+amx-tile,+amx-int8,+xfd";
+    Cpu *cpu;
+
+    pretend_begin();
+    pretend_cap(KVM_CAP_SYS_ATTRIBUTES, 1);
+    pretend_cap(KVM_CAP_XSAVE, 1);
+    pretend_cap(KVM_CAP_XSAVE2, 11008);
+    pretend_cap(KVM_CAP_XCRS, 0); /* XCR0 is refused by a kernel without */
+    pretend.xcomp = XFEATURE_AMX;
+    g_byte_array_set_size(pretend.xsave, 11008);
+    memset(pretend.xsave->data, 0, 11008);
+    pretend_msr(0x1c4);
+    pretend_msr(0x1c5);
+    add_leaf(pretend.cpuid, 1, 0xa10f11, 0, 0x95202001, 0x78bfbff);
+    add_subleaf(7, 0, 1, 0xd0030020, 0x5842, 1 << 22 | 1 << 24 | 1 << 25);
+    add_subleaf(0xd, 0, 0x600e7, 11008, 11008, 0);
+    add_subleaf(0xd, 1, 0x1f, 0, 0, 0);
+    add_subleaf(0xd, 2, 256, 576, 0, 0);
+    add_subleaf(0xd, 5, 64, 1088, 0, 0);
+    add_subleaf(0xd, 6, 512, 1152, 0, 0);
+    add_subleaf(0xd, 7, 1024, 1664, 0, 0);
+    add_subleaf(0xd, 17, 64, 2752, 2, 0);
+    add_subleaf(0xd, 18, 8192, 2816, 6, 0);
+    add_subleaf(0x1d, 0, 1, 0, 0, 0);
+    add_subleaf(0x1d, 1, 0x4002000, 0x80040, 16, 0);
+    add_subleaf(0x1e, 0, 0, 0x4010, 0, 0);
+    x86_kvm_permit_fn = permit;
+    permitted = 0;
+    cpu = vm(model, IRQCHIP_OFF);
+    g_assert_cmpuint(permitted, ==, 1);
+    g_assert_cmphex(set_subleaf(0xd, 0)->eax, ==, 0x600e7);
+    g_assert_cmphex(set_subleaf(0xd, 0)->ecx, ==, 11008);
+    g_assert_cmphex(set_subleaf(0xd, 18)->ebx, ==, 2816);
+    g_assert_cmphex(set_subleaf(0xd, 18)->ecx, ==, 6);
+    g_assert_cmphex(set_subleaf(0xd, 1)->eax & 16, ==, 16);
+    g_assert_cmphex(set_subleaf(0x1d, 1)->eax, ==, 0x4002000);
+    g_assert_cmphex(set_subleaf(0x1e, 0)->ebx, ==, 0x4010);
+    g_assert_cmphex(set_subleaf(7, 0)->edx & 15 << 22, ==, 1 << 24 | 1 << 25);
+    vm_free(cpu);
+    wide_registers(model, amx_in_kernel);
+    /* a CPU without: its tiles are not spoken of */
+    cpu = vm("qemu64,check=off,+xsave,+avx,+avx512f", IRQCHIP_OFF);
+    put_get(cpu);
+    g_assert_cmphex(pretend.xsave->data[514] & 6, ==, 0);
+    g_assert_cmphex(set_subleaf(0xd, 0)->eax, ==, 0xe7);
+    g_assert_null(set_subleaf(0x1d, 1));
+    vm_free(cpu);
+    pretend_end();
+    x86_kvm_permit_fn = real_permit;
+}
+
 /* ---- nesting, counters, events ---- */
 
 static void test_nested(void)
@@ -619,6 +795,8 @@ int main(int argc, char **argv)
     g_test_add_func("/kvm/hyperv/cpuid", test_hyperv_cpuid);
     g_test_add_func("/kvm/hyperv/state", test_hyperv_state);
     g_test_add_func("/kvm/hyperv/refused", test_hyperv_refused);
+    g_test_add_func("/kvm/avx512", test_avx512);
+    g_test_add_func("/kvm/amx", test_amx);
     g_test_add_func("/kvm/nested", test_nested);
     g_test_add_func("/kvm/pmu", test_pmu);
     g_test_add_func("/kvm/events", test_events);
