@@ -231,6 +231,7 @@ static bool vm_init(const AccelPlatform *platform, GError **error)
     pic_line_hook = NULL;
     x86_clock.kvm_ns = 0;
     vm_runs = false;
+    x86_kvm_tsc_forget();
     if (!fetch_msr_list(error) || !x86_kvm_cpuid_init(error) || !set_addresses(error)
         || (x86_kvm.irqchip == IRQCHIP_ON && !create_all(error))
         || (x86_kvm.irqchip == IRQCHIP_SPLIT && !create_split(error)) || !x86_kvm_pit_init(platform->pit, error)
@@ -258,38 +259,6 @@ static unsigned vcpu_id(Cpu *cpu)
     return X86_CPU(cpu)->apic_id;
 }
 
-static bool setup_tsc(KvmCpu *v, GError **error)
-{
-    uint64_t khz = x86_tsc_khz();
-    bool asked = khz != 1000000;
-    int r;
-
-    if (asked && (r = kvm_ioctl(v->fd, KVM_SET_TSC_KHZ, khz)) < 0 && kvm_ioctl(v->fd, KVM_GET_TSC_KHZ, 0) != (int)khz) {
-        return error_set(error, "-cpu tsc-frequency: the host cannot run the guest's TSC at %" PRIu64 " kHz: %s; leave it"
-                         " out", khz, g_strerror(-r));
-    }
-    r = kvm_ioctl(v->fd, KVM_GET_TSC_KHZ, 0);
-    if (r > 0) {
-        x86_tsc_set_khz(r);
-    }
-    return true;
-}
-
-uint64_t x86_kvm_set_tsc_khz(uint64_t khz)
-{
-    int64_t now = x86_tsc_khz();
-
-    for (guint i = 0; cpus && i < cpus->len; i++) {
-        int fd = kvm_cpu(cpus->pdata[i])->fd;
-
-        if (kvm_ioctl(fd, KVM_GET_TSC_KHZ, 0) != (int)khz) {
-            kvm_ioctl(fd, KVM_SET_TSC_KHZ, khz);
-        }
-        now = kvm_ioctl(fd, KVM_GET_TSC_KHZ, 0);
-    }
-    return now > 0 ? now : (int64_t)x86_tsc_khz();
-}
-
 static bool cpu_init(KvmCpu *v, GError **error)
 {
     X86KvmCpu *k = g_new0(X86KvmCpu, 1);
@@ -303,7 +272,7 @@ static bool cpu_init(KvmCpu *v, GError **error)
     if (x86_kvm_is_host_model(X86_CPU(v->cpu))) {
         feature_msr(MSR_UCODE_REV, &X86_CPU(v->cpu)->host_patch_level); /* without: as the vendor's first */
     }
-    if (x86_kvm_set_cpuid(v, error) && setup_tsc(v, error)) {
+    if (x86_kvm_set_cpuid(v, error) && x86_kvm_tsc_init(v, error)) {
         return true;
     }
     g_free(k->xsave);
@@ -627,6 +596,7 @@ static void vm_stopped(void)
     int r;
 
     vm_runs = false;
+    x86_kvm_tsc_stopped();
     if (x86_kvm.irqchip == IRQCHIP_ON) {
         get_pic(0);
         get_pic(1);

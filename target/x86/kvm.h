@@ -34,8 +34,14 @@ extern X86Kvm x86_kvm;
 
 static inline X86KvmCpu *x86_kvm_cpu(KvmCpu *v) { return v->arch; }
 bool x86_kvm_has_msr(uint32_t index);
+/* kvm_tsc.c */
+bool x86_kvm_tsc_init(KvmCpu *v, GError **error) WARN_UNUSED;
 /* The rate that the vCPUs' TSCs have after trying to set it. */
 uint64_t x86_kvm_set_tsc_khz(uint64_t khz);
+void x86_kvm_tsc_forget(void);   /* another VM, another rate */
+void x86_kvm_tsc_stopped(void);  /* the machine stands still from now on */
+bool x86_kvm_tsc_get(KvmCpu *v, uint64_t now, GError **error) WARN_UNUSED; /* env->tsc_offset; `now`: the counter, a moment ago */
+bool x86_kvm_tsc_put(KvmCpu *v, bool *by_value, GError **error) WARN_UNUSED; /* *by_value: the counter itself is still to be set */
 /* kvm_xsave.c */
 bool x86_kvm_xsave_init(GError **error) WARN_UNUSED; /* before the kernel is asked for its CPUID: may widen it */
 void x86_kvm_xsave_layout(void);                    /* afterwards */

@@ -357,14 +357,21 @@ static bool stop_counters(KvmCpu *v, GError **error)
 
 static bool put_msrs(KvmCpu *v, X86State *env, uint64_t deadline, GError **error)
 {
-    uint64_t tsc = x86_tsc_read(env);
+    bool tsc_by_value;
+    uint64_t tsc;
     MsrBatch b;
 
+    if (!x86_kvm_tsc_put(v, &tsc_by_value, error)) {
+        return false;
+    }
     if (x86_cpu_of(env)->pmu && !stop_counters(v, error)) {
         return false;
     }
     batch_fill(&b, env);
-    batch_add(&b, MSR_TSC, &tsc);
+    if (tsc_by_value) {
+        tsc = x86_tsc_read(env);
+        batch_add(&b, MSR_TSC, &tsc);
+    }
     if (x86_has(env, FEAT_1_ECX, BIT(24))) {
         batch_add(&b, MSR_TSC_DEADLINE, &deadline);
     }
@@ -615,8 +622,7 @@ bool x86_kvm_get(KvmCpu *v, GError **error)
         || !get_mp_state(v, env, error) || !get_nested(v, env, error)) {
         return false;
     }
-    env->tsc_offset += tsc - x86_tsc_read(env);
-    if (!get_apic(v, x->apic, apic_base, deadline, error)) {
+    if (!x86_kvm_tsc_get(v, tsc, error) || !get_apic(v, x->apic, apic_base, deadline, error)) {
         return false;
     }
     env->exception = env->old_exception = -1;

@@ -3,6 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "target/x86/cpu.h"
 #include "tests/kvm/pretend.h"
 
 Pretend pretend;
@@ -90,6 +91,45 @@ static int msr_list(int fd, struct kvm_msr_list *list)
     return r;
 }
 
+static uint64_t *tsc_offset(int fd)
+{
+    uint64_t *o = g_hash_table_lookup(pretend.tsc_offsets, key(fd));
+
+    if (!o) {
+        o = g_new0(uint64_t, 1);
+        g_hash_table_insert(pretend.tsc_offsets, key(fd), o);
+    }
+    return o;
+}
+
+/* As the kernel does with values: those that are nearly what another vCPU has are meant to be just that. */
+static void tsc_by_value(int fd, uint64_t value)
+{
+    uint64_t offset = value - __builtin_ia32_rdtsc();
+    GHashTableIter i;
+    gpointer other;
+
+    g_hash_table_iter_init(&i, pretend.tsc_offsets);
+    while (g_hash_table_iter_next(&i, NULL, &other)) {
+        int64_t distance = offset - *(uint64_t *)other;
+
+        offset = ABS(distance) < (int64_t)x86_tsc_khz() * 1000 ? *(uint64_t *)other : offset;
+    }
+    *tsc_offset(fd) = offset;
+}
+
+static int tsc_attr(int fd, unsigned long request, const struct kvm_device_attr *a)
+{
+    uint64_t *user = (uint64_t *)(uintptr_t)a->addr;
+
+    if (request == KVM_GET_DEVICE_ATTR) {
+        *user = *tsc_offset(fd);
+    } else if (request == KVM_SET_DEVICE_ATTR) {
+        *tsc_offset(fd) = *user;
+    }
+    return 0;
+}
+
 /* One at a time: the kernel stops at what it does not know. */
 static int msrs(int fd, unsigned long request, struct kvm_msrs *m)
 {
@@ -97,7 +137,13 @@ static int msrs(int fd, unsigned long request, struct kvm_msrs *m)
         uint64_t *value = pretend_msr_value(m->entries[i].index);
         struct { struct kvm_msrs head; struct kvm_msr_entry e; } one = {.head.nmsrs = 1, .e = m->entries[i]};
 
-        if (value && request == KVM_GET_MSRS) {
+        if (pretend.tsc && m->entries[i].index == 0x10) {
+            if (request == KVM_GET_MSRS) {
+                m->entries[i].data = __builtin_ia32_rdtsc() + *tsc_offset(fd);
+            } else {
+                tsc_by_value(fd, m->entries[i].data);
+            }
+        } else if (value && request == KVM_GET_MSRS) {
             m->entries[i].data = *value;
         } else if (value) {
             *value = m->entries[i].data;
@@ -294,10 +340,15 @@ static int fake(int fd, unsigned long request, uintptr_t arg)
             return xsave(request, (uint8_t *)arg);
         }
         break;
-    case KVM_GET_DEVICE_ATTR: {
+    case KVM_HAS_DEVICE_ATTR:
+    case KVM_GET_DEVICE_ATTR:
+    case KVM_SET_DEVICE_ATTR: {
         const struct kvm_device_attr *a = (const struct kvm_device_attr *)arg;
 
-        if (fd == kvm_fd && !a->group && a->attr == KVM_X86_XCOMP_GUEST_SUPP && pretend.xcomp) {
+        if (fd != kvm_fd && pretend.tsc) {
+            return tsc_attr(fd, request, a);
+        }
+        if (request == KVM_GET_DEVICE_ATTR && fd == kvm_fd && !a->group && a->attr == KVM_X86_XCOMP_GUEST_SUPP && pretend.xcomp) {
             *(uint64_t *)(uintptr_t)a->addr = pretend.xcomp;
             return 0;
         }
@@ -331,7 +382,7 @@ void pretend_begin(void)
         .hv_cpuid = g_array_new(FALSE, FALSE, sizeof(struct kvm_cpuid_entry2)),
         .set_cpuid = g_array_new(FALSE, FALSE, sizeof(struct kvm_cpuid_entry2)),
         .calls = g_array_new(FALSE, FALSE, sizeof(PretendCall)), .nested = g_byte_array_new(), .stats_fd = -1,
-        .xsave = g_byte_array_new(), .smm_slots = g_hash_table_new_full(NULL, NULL, NULL, g_free),
+        .tsc_offsets = g_hash_table_new_full(NULL, NULL, NULL, g_free), .xsave = g_byte_array_new(), .smm_slots = g_hash_table_new_full(NULL, NULL, NULL, g_free),
         .msr_writes = g_array_new(FALSE, FALSE, sizeof(uint64_t)),
     };
     real = kvm_ioctl_fn;
@@ -343,6 +394,7 @@ void pretend_end(void)
     kvm_ioctl_fn = real;
     g_hash_table_destroy(pretend.caps);
     g_hash_table_destroy(pretend.msrs);
+    g_hash_table_destroy(pretend.tsc_offsets);
     g_byte_array_free(pretend.xsave, TRUE);
     g_hash_table_destroy(pretend.smm_slots);
     g_array_free(pretend.cpuid, TRUE);

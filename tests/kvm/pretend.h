@@ -30,6 +30,8 @@ typedef struct {
     int stats_fd;           /* instead of the kernel's; -1: real */
     void (*run)(struct kvm_run *run); /* an exit instead of KVM_RUN, once */
     KvmCpu *vcpu;           /* whose */
+    bool tsc;               /* vCPUs have counters of their own, by value or offset; values within a second mean the same offset */
+    GHashTable *tsc_offsets; /* vCPU's fd → uint64_t * */
     GByteArray *xsave;      /* KVM_GET_XSAVE2 and KVM_SET_XSAVE, of this size; empty: the kernel's */
     uint64_t xcomp;         /* components that guests have on request (KVM_X86_XCOMP_GUEST_SUPP) */
     GHashTable *smm_slots;  /* id → struct kvm_userspace_memory_region *: those of address space 1, which stay here */

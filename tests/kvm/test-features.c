@@ -4,6 +4,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "hw/core/clock.h"
 #include "target/x86/smm.h"
 #include "tests/kvm/pretend.h"
 #include "tests/kvm/vm.h"
@@ -448,6 +449,66 @@ static void test_events(void)
     vm_free(cpu);
 }
 
+/* ---- time-stamp counters ---- */
+
+static uint64_t kernel_tsc(const Cpu *cpu)
+{
+    struct { struct kvm_msrs head; struct kvm_msr_entry e; } m = {.head.nmsrs = 1, .e.index = 0x10};
+
+    g_assert_cmpint(kvm_ioctl(kvm_cpu((Cpu *)cpu)->fd, KVM_GET_MSRS, &m.head), ==, 1);
+    return m.e.data;
+}
+
+/* Counters stop with the machine, never go back, and keep their distance to each other to the tick. */
+static void test_tsc(void)
+{
+    g_autoptr(GError) error = NULL;
+    X86State *env[2];
+    uint64_t last = 0, paused, distance = 1000000;
+    Cpu *cpu[2];
+
+    pretend_begin();
+    pretend.tsc = true;
+    cpu[0] = vm("qemu64,check=off", IRQCHIP_OFF);
+    cpu[1] = vm_add_cpu("qemu64,check=off", &error);
+    g_assert_no_error(error);
+    CODE_BYTES(0xeb, 0xfe);
+    for (unsigned i = 0; i < 2; i++) {
+        env[i] = &X86_CPU(cpu[i])->env;
+        env[i]->tsc_offset = 123456789 + i * distance;
+    }
+    for (unsigned round = 0; round < 50; round++) {
+        cpus_resume();
+        bql_unlock();
+        g_usleep(500);
+        bql_lock();
+        if (round % 10 == 5) { /* asked meanwhile, and given back */
+            kvm_sync_out(cpu[1]);
+        }
+        cpus_pause();
+        g_assert_cmpuint(env[1]->tsc_offset - env[0]->tsc_offset, ==, distance);
+        for (unsigned i = 0; i < 2; i++) {
+            uint64_t tsc = x86_tsc_read(env[i]) - i * distance;
+
+            g_assert_cmpuint(tsc, >=, last);
+            last = tsc;
+        }
+    }
+    /* half a second that the guest does not see */
+    clock_virtual_enable(false);
+    paused = x86_tsc_read(env[0]);
+    g_usleep(500000);
+    g_assert_cmpuint(x86_tsc_read(env[0]), ==, paused);
+    g_assert_true(kvm_cpu(cpu[0])->ops->put(kvm_cpu(cpu[0]), &error) && kvm_cpu(cpu[1])->ops->put(kvm_cpu(cpu[1]), &error));
+    g_assert_cmpuint(kernel_tsc(cpu[0]), >=, paused);
+    last = kernel_tsc(cpu[0]);
+    g_assert_cmpuint(kernel_tsc(cpu[1]) - last, >=, distance);
+    g_assert_cmpuint(kernel_tsc(cpu[0]) - paused, <, x86_tsc_khz() * 400);
+    clock_virtual_enable(true);
+    vm_free(cpu[0]);
+    pretend_end();
+}
+
 /* ---- system management mode ---- */
 
 static void smm_read_exit(struct kvm_run *r)
@@ -800,6 +861,7 @@ int main(int argc, char **argv)
     g_test_add_func("/kvm/nested", test_nested);
     g_test_add_func("/kvm/pmu", test_pmu);
     g_test_add_func("/kvm/events", test_events);
+    g_test_add_func("/kvm/tsc", test_tsc);
     g_test_add_func("/kvm/smm/memory", test_smm_memory);
     g_test_add_func("/kvm/smm/state", test_smm_state);
     g_test_add_func("/kvm/exits", test_exits);

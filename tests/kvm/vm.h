@@ -22,8 +22,9 @@ extern uint8_t seen;
 /* False, after saying why: KVM is not usable here. */
 bool vm_tests_init(int *argc, char ***argv, const char *name);
 Cpu *vm_new(const char *model, IrqchipMode irqchip, GError **error);
+Cpu *vm_add_cpu(const char *model, GError **error); /* one more, at the same place */
 Cpu *vm(const char *model, IrqchipMode irqchip);
-void vm_free(Cpu *cpu);
+void vm_free(Cpu *cpu); /* all of it */
 /* It must not come up, and say this. */
 void refused(const char *model, IrqchipMode irqchip, const char *want);
 uint8_t *mem(unsigned addr);
