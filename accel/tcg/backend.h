@@ -38,12 +38,12 @@ typedef struct TbCompile {
                             * invalidating it, set exit_request of the vCPUs that may run it */
 } TbCompile;
 
-/* Exit values of tcg_backend_enter: token | code, or 0. */
+/* Exit values of tcg_backend_enter: token | code, or 0. PC is in env, or else known from the block. */
 enum {
-    TB_EXIT_LOOKUP = 0,    /* env's PC says where; (value 0 or token|0 = slot 0 unchained) */
-    TB_EXIT_SLOT0 = 0, TB_EXIT_SLOT1 = 1, /* token|n: ir_goto slot n is not chained yet; PC is stored */
-    TB_EXIT_INDIRECT = 3,  /* token|3: an indirect jump found nothing in the jump cache; PC is stored */
-    TB_EXIT_REQUESTED = 2, /* exit_request was set at block start; PC is stored */
+    TB_EXIT_LOOKUP = 0,    /* value 0: PC is in env */
+    TB_EXIT_SLOT0 = 0, TB_EXIT_SLOT1 = 1, /* token|n: ir_goto slot n is not chained yet; PC is jump_pc[n] */
+    TB_EXIT_INDIRECT = 3,  /* token|3: an indirect jump found nothing in the jump cache; PC is in env */
+    TB_EXIT_REQUESTED = 2, /* exit_request was set at block start, where PC is */
     TB_EXIT_MASK = 7
 };
 

@@ -76,6 +76,13 @@ static uintptr_t enter(TcgCpu *t, const void *code)
     t->in_code = true;
     uintptr_t ret = tcg_backend_enter(t->cpu->env, code);
     t->in_code = false;
+    const Tb *tb = (Tb *)(ret & ~(uintptr_t)TB_EXIT_MASK);
+    unsigned exit = ret & TB_EXIT_MASK;
+    if (tb && exit != TB_EXIT_INDIRECT) {
+        const IrVarTable *vars = &t->ops->vars;
+        uint64_t pc = exit == TB_EXIT_REQUESTED ? key_pc_var(&tb->key) : tb->jump_pc[exit];
+        memcpy((uint8_t *)t->cpu->env + vars->vars[vars->pc].offset, &pc, sizeof(pc));
+    }
     return ret;
 }
 

@@ -155,10 +155,21 @@ static void compile(void)
     }
 }
 
+/* As the runtime does: PC may be known by the exit. */
+static uintptr_t enter(const uint8_t *code)
+{
+    uintptr_t ret = tcg_backend_enter(ENV, code);
+    unsigned exit = ret & TB_EXIT_MASK;
+    if (ret && exit != TB_EXIT_INDIRECT) {
+        ENV->pc = exit == TB_EXIT_REQUESTED ? tc.pc : tc.jump_pc[exit];
+    }
+    return ret;
+}
+
 static uintptr_t run(void)
 {
     compile();
-    return tcg_backend_enter(ENV, tc.rx + tc.entry_offset);
+    return enter(tc.rx + tc.entry_offset);
 }
 
 static uint64_t rnd(void) { return (uint64_t)g_rand_int(rng) << 32 | g_rand_int(rng); }
@@ -821,7 +832,7 @@ static void test_loops(void)
             if (!setjmp(slow_fault)) {
                 uintptr_t ret;
                 const uint8_t *again = tc.rx;
-                while ((ret = tcg_backend_enter(ENV, again)) && ENV->pc == 0x401000) {
+                while ((ret = enter(again)) && ENV->pc == 0x401000) {
                 }
                 g_assert_not_reached();
             }
@@ -830,7 +841,7 @@ static void test_loops(void)
         } else {
             uintptr_t ret = run();
             while (ENV->pc == 0x401000) { /* went round by an ordinary exit */
-                ret = tcg_backend_enter(ENV, tc.rx);
+                ret = enter(tc.rx);
             }
             g_assert_cmphex(ENV->pc, ==, 0x401400);
             g_assert_cmpuint(ret, ==, 0x7000 + inverted);
@@ -885,7 +896,7 @@ static void test_fault_state(void)
         compile();
         slow_faults = true;
         if (!setjmp(fault)) {
-            tcg_backend_enter(ENV, tc.rx);
+            enter(tc.rx);
             g_assert_not_reached();
         }
         slow_faults = false;
@@ -1096,11 +1107,11 @@ static void test_exits(void)
     compile();
     m.st.exit_request = 1;
     ENV->pc = 0;
-    g_assert_cmpuint(tcg_backend_enter(ENV, tc.rx), ==, 0x7000 + TB_EXIT_REQUESTED);
+    g_assert_cmpuint(enter(tc.rx), ==, 0x7000 + TB_EXIT_REQUESTED);
     g_assert_cmpuint(ENV->pc, ==, 0x401000);
     m.st.exit_request = 0;
     /* unchained, then patched to a block that exits */
-    g_assert_cmpuint(tcg_backend_enter(ENV, tc.rx), ==, 0x7001);
+    g_assert_cmpuint(enter(tc.rx), ==, 0x7001);
     g_assert_cmpuint(ENV->pc, ==, 0x401040);
     g_assert_cmpuint(tc.jump_offset[1] % 4, ==, 0);
     g_assert_cmpuint(tc.jump_offset[0], ==, 0);
@@ -1113,7 +1124,7 @@ static void test_exits(void)
     ir_exit(b);
     compile();
     tcg_backend_patch(first.rw, first.rx, first.jump_offset[1], tc.rx + tc.entry_offset);
-    g_assert_cmpuint(tcg_backend_enter(ENV, first.rx), ==, 0);
+    g_assert_cmpuint(enter(first.rx), ==, 0);
     g_assert_cmpuint(ENV->pc, ==, 0x999);
     g_assert_cmpuint(ENV->r[3], ==, 99);
     TbCompile target = tc;
@@ -1138,7 +1149,7 @@ static void test_exits(void)
         g_assert_cmphex(ENV->pc, ==, pc);
         g_assert_cmpuint(ENV->r[12], ==, 5);
         jc[jc_index(pc)] = (JumpCacheEntry){pc ^ 0x123, target.rx};
-        g_assert_cmpuint(tcg_backend_enter(ENV, tc.rx), ==, 0);
+        g_assert_cmpuint(enter(tc.rx), ==, 0);
         g_assert_cmphex(ENV->pc, ==, 0x999);
     }
     (void)second;

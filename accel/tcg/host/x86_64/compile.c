@@ -85,7 +85,6 @@ static void be_op(Gen *g, int32_t i)
     case IR_BACKEDGE: be_backedge(g, i); g->dead = true; break;
     case IR_EXITREQ:
         be_flush_all(g, false);
-        be_store_pc(&g->a, g->vars, g->tc->pc);
         mov_ri(&g->a, R10, g->tc->token | TB_EXIT_REQUESTED);
         jmp_to(&g->a, x86_common.exit);
         g->dead = true;
@@ -116,12 +115,10 @@ static void be_out_of_line(Gen *g, Out *o)
         break;
     case OUT_GOTO:
         tc->jump_stub[o->slot] = asm_offset(a);
-        be_store_pc(a, g->vars, o->imm);
         mov_ri(a, R10, tc->token | o->slot);
         jmp_to(a, x86_common.exit);
         break;
     case OUT_REQUESTED:
-        be_store_pc(a, g->vars, tc->pc);
         mov_ri(a, R10, tc->token | TB_EXIT_REQUESTED);
         jmp_to(a, x86_common.exit);
         break;

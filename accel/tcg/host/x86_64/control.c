@@ -35,7 +35,6 @@ static void patchable(Gen *g, uint64_t pc, unsigned slot)
     g->tc->jump_offset[slot] = asm_offset(a) - 4;
     Out *o = be_out(g, OUT_GOTO);
     o->slot = slot;
-    o->imm = pc;
     o->jump = asm_offset(a) - 4;
 }
 
@@ -73,7 +72,6 @@ void be_goto(Gen *g, const IrOp *op)
         jmp_to(a, a->rx + tc->jump_offset[slot] - 1);
         return;
     }
-    tc->jump_pc[slot] = pc;
     if (chainable(g, pc, slot)) {
         pad_to(a, 3);
         db(a, 0xe9);

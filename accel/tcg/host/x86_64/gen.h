@@ -48,7 +48,7 @@ typedef struct {
     int8_t cmp;          /* RMW: FR_CMP's register, or NO_REG */
     uint8_t slot;        /* GOTO */
     uint32_t oi;
-    int64_t imm;         /* GOTO: pc; SLOW: constant to store */
+    int64_t imm;         /* MISS: pc; SLOW: constant to store */
     uint32_t jump;       /* position of the rel32 that comes here */
     uint32_t back;       /* where to go on */
     uint32_t map, map_len;
