@@ -12,23 +12,25 @@
 #include "accel/tcg/host/x86_64/asm.h"
 #include "accel/tcg/ir_priv.h"
 
-/* ---- frame, offsets from rsp ---- */
+/* ---- frame, offsets from rsp; those below 128 have short displacements ---- */
 enum {
-    N_SLOTS = 128,                      /* 8-byte spill slots; the first 8 have short displacements */
+    N_SLOTS = 128,                      /* 8-byte spill slots */
+    N_SLOTS_LO = 4,                     /* of these, short ones */
     N_VSLOTS = 64,                      /* 32-byte spill slots */
     FR_SLOT_LO = 0,
+    FR_VA = 32, FR_VAL = 40, FR_OI = 48, FR_RES = 56, /* slow paths */
     FR_ARG = 64,                        /* arguments of helper calls */
     FR_S0 = 112, FR_S1 = 120,           /* fixed-register shuffles */
-    FR_VA = 128, FR_VAL = 136, FR_CMP = 144, FR_OI = 152, FR_RES = 160, /* slow paths */
+    FR_CMP = 128,                       /* slow paths again */
     FR_VBUF = 192,
     FR_SAVE = 224,                      /* 16 general registers, as at the slow path's call */
     FR_SAVE_VEC = FR_SAVE + 128,        /* 16 vector registers */
     FR_SLOT_HI = FR_SAVE_VEC + 512,
-    FR_VSLOT = FR_SLOT_HI + 8 * (N_SLOTS - 8),
+    FR_VSLOT = FR_SLOT_HI + 8 * (N_SLOTS - N_SLOTS_LO),
     FR_SIZE = FR_VSLOT + 32 * N_VSLOTS + 8 /* keeps rsp aligned after six pushes */
 };
 G_STATIC_ASSERT(FR_SIZE % 16 == 8);
-static inline int32_t slot_offset(unsigned s) { return s < 8 ? FR_SLOT_LO + 8 * s : FR_SLOT_HI + 8 * (s - 8); }
+static inline int32_t slot_offset(unsigned s) { return s < N_SLOTS_LO ? FR_SLOT_LO + 8 * s : FR_SLOT_HI + 8 * (s - N_SLOTS_LO); }
 static inline int32_t vslot_offset(unsigned s) { return FR_VSLOT + 32 * s; }
 
 #define ENV_STATE(field) ((int32_t)offsetof(TcgCpuState, field) - (int32_t)sizeof(TcgCpuState))
