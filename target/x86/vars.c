@@ -3,7 +3,7 @@
  *
  * The pins (host register numbers of the x86-64 back end) keep the guest registers that compilers use
  * most in host registers across blocks; the others live in env and are cached within a block. Host
- * r10-r13 stay free for temporaries, rbp is env and rsp the frame, so guest rsp and rbp go to r15, r14.
+ * r10-r13 stay free for temporaries, rbp points into env and rsp is the frame, so guest rsp and rbp go to r15, r14.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

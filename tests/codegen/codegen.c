@@ -8,7 +8,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "accel/tcg/backend.h"
+#include "accel/tcg/host/x86_64/backend_x86.h"
 #include "target/x86/cpu.h"
 #include <sys/mman.h>
 
@@ -34,9 +34,13 @@ enum { PC = 0x401000, CODE_SIZE = 256 * 1024 };
 /* [rbp + offset] by the name of the variable there. */
 static char *name_variables(const char *text)
 {
-    const char *at = strstr(text, "[rbp + 0x");
-    unsigned offset = at ? g_ascii_strtoull(at + 9, NULL, 16) : 0;
+    const char *at = strstr(text, "[rbp");
+    unsigned offset = ENV_BIAS;
 
+    if (at && at[4] == ' ') {
+        int64_t d = g_ascii_strtoull(at + 7, NULL, 0);
+        offset += at[5] == '+' ? d : -d;
+    }
     for (unsigned v = 0; at && v < x86_tcg_ops.vars.count; v++) {
         const IrVar *iv = &x86_tcg_ops.vars.vars[v];
         if (iv->offset == offset) {

@@ -2,7 +2,7 @@
  * accel/tcg/host/x86_64/backend_x86.h: what the files of this back end share: the stack frame of
  * generated code, the common thunks, the state map's encoding.
  *
- * Registers: rbp = env, rsp = frame (16-byte aligned), pinned variables where the target's table says,
+ * Registers: rbp = env + ENV_BIAS, rsp = frame (16-byte aligned), pinned variables where the target's table says,
  * the rest are temporaries.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -33,6 +33,9 @@ G_STATIC_ASSERT(FR_SIZE % 16 == 8);
 static inline int32_t slot_offset(unsigned s) { return s < N_SLOTS_LO ? FR_SLOT_LO + 8 * s : FR_SLOT_HI + 8 * (s - N_SLOTS_LO); }
 static inline int32_t vslot_offset(unsigned s) { return FR_VSLOT + 32 * s; }
 
+/* ---- env; rbp points into it, so that more of it has short displacements ---- */
+enum { ENV_BIAS = 64 };
+static inline Mem env_mem(int32_t offset) { return mem_bd(RBP, offset - ENV_BIAS); }
 #define ENV_STATE(field) ((int32_t)offsetof(TcgCpuState, field) - (int32_t)sizeof(TcgCpuState))
 
 /* ---- thunks ---- */

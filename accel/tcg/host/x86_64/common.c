@@ -68,7 +68,7 @@ static void pins(Asm *a, const IrVarTable *vars, bool store, uint32_t only)
     for (unsigned v = 0; v < vars->count; v++) {
         int r = vars->vars[v].pin;
         if (r >= 0 && (only & BIT(r))) {
-            op_rm(a, (store ? 0x89 : 0x8b) | RW, r, mem_bd(RBP, vars->vars[v].offset));
+            op_rm(a, (store ? 0x89 : 0x8b) | RW, r, env_mem(vars->vars[v].offset));
         }
     }
 }
@@ -80,11 +80,11 @@ static void emit_enter(Asm *a, const IrVarTable *vars)
         push(a, callee_saved[i]);
     }
     alu_ri(a, ALU_SUB, true, RSP, FR_SIZE);
-    mov_rr(a, RBP, RDI);
+    op_rm(a, 0x8d | RW, RBP, mem_bd(RDI, ENV_BIAS));
     mov_rr(a, R10, RSI);
-    mov_store(a, mem_bd(RBP, ENV_STATE(frame)), RSP);
-    stmxcsr(a, mem_bd(RBP, ENV_STATE(host_mxcsr)));
-    ldmxcsr(a, mem_bd(RBP, ENV_STATE(guest_mxcsr)));
+    mov_store(a, env_mem(ENV_STATE(frame)), RSP);
+    stmxcsr(a, env_mem(ENV_STATE(host_mxcsr)));
+    ldmxcsr(a, env_mem(ENV_STATE(guest_mxcsr)));
     pins(a, vars, false, ~0u);
     op_rr(a, 0xff, 4, R10);
 }
@@ -95,8 +95,8 @@ static void emit_exit(Asm *a, const IrVarTable *vars)
     mov_ri(a, R10, 0);
     x86_common.exit = asm_here(a);
     pins(a, vars, true, ~0u);
-    stmxcsr(a, mem_bd(RBP, ENV_STATE(guest_mxcsr)));
-    ldmxcsr(a, mem_bd(RBP, ENV_STATE(host_mxcsr)));
+    stmxcsr(a, env_mem(ENV_STATE(guest_mxcsr)));
+    ldmxcsr(a, env_mem(ENV_STATE(host_mxcsr)));
     vzeroupper(a);
     mov_rr(a, RAX, R10);
     alu_ri(a, ALU_ADD, true, RSP, FR_SIZE);
@@ -132,7 +132,7 @@ static void emit_slow(Asm *a, SlowKind kind, bool vec)
     for (unsigned r = 0; vec && r < 16; r++) {
         vex_rm(a, 0, 1, 0, 1, 0x11, r, 0, mem_bd(RSP, B + FR_SAVE_VEC + 32 * r));
     }
-    mov_rr(a, arg_reg[n++], RBP);
+    op_rm(a, 0x8d | RW, arg_reg[n++], env_mem(0));
     if (kind != SLOW_GUARD) {
         mov_load(a, arg_reg[n++], mem_bd(RSP, B + FR_VA));
     }
@@ -175,7 +175,7 @@ static void emit_call(Asm *a, const IrVarTable *vars, bool env, unsigned n, bool
     alu_ri(a, ALU_SUB, true, RSP, 8);
     pins(a, vars, true, ~0u);
     if (env) {
-        mov_rr(a, RDI, RBP);
+        op_rm(a, 0x8d | RW, RDI, env_mem(0));
     }
     for (unsigned i = env; i < n; i++) {
         mov_load(a, arg_reg[i], mem_bd(RSP, 16 + FR_ARG + 8 * i));

@@ -236,7 +236,7 @@ bool tcg_backend_compile(TbCompile *c)
 
     Asm *a = &g->a;
     c->entry_offset = 0;
-    op_rm(a, 0x83, ALU_CMP, mem_bd(RBP, ENV_STATE(exit_request)));
+    op_rm(a, 0x83, ALU_CMP, env_mem(ENV_STATE(exit_request)));
     db(a, 0);
     Out *o = be_out(g, OUT_REQUESTED);
     o->jump = jcc_fwd(a, CC_NE);

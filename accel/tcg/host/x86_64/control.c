@@ -9,7 +9,7 @@
 
 void be_store_pc(Asm *a, const IrVarTable *vars, uint64_t pc)
 {
-    Mem m = mem_bd(RBP, vars->vars[vars->pc].offset);
+    Mem m = env_mem(vars->vars[vars->pc].offset);
 
     if ((int64_t)pc == (int32_t)pc) {
         op_rm(a, 0xc7 | RW, 0, m);
@@ -52,7 +52,7 @@ static uint32_t emit_lookup(Asm *a, uint64_t pc, uint64_t jc_xor)
 {
     int32_t at = jc_index(pc) * sizeof(JumpCacheEntry);
 
-    mov_load(a, R10, mem_bd(RBP, ENV_STATE(jc)));
+    mov_load(a, R10, env_mem(ENV_STATE(jc)));
     mov_ri(a, R11, pc ^ jc_xor);
     alu_rm(a, ALU_CMP, true, R11, mem_bd(R10, at + offsetof(JumpCacheEntry, key)));
     uint32_t miss = jcc_fwd(a, CC_NE);
@@ -120,7 +120,7 @@ void be_goto_indirect(Gen *g, int32_t i)
     G_STATIC_ASSERT(sizeof(JumpCacheEntry) == 16);
     shift_ri(a, SH_SHR, false, t, 32 - JC_BITS - 4);
     alu_ri(a, ALU_AND, false, t, (JC_SIZE - 1) << 4);
-    alu_rm(a, ALU_ADD, true, t, mem_bd(RBP, ENV_STATE(jc)));
+    alu_rm(a, ALU_ADD, true, t, env_mem(ENV_STATE(jc)));
     if (tc->jc_xor) {
         mov_ri(a, u, tc->jc_xor);
         alu_rr(a, ALU_XOR, true, u, pc);
@@ -268,7 +268,7 @@ void be_backedge(Gen *g, int32_t i)
 {
     const IrOp *op = &g->b->op[i];
 
-    op_rm(&g->a, 0x83, ALU_CMP, mem_bd(RBP, ENV_STATE(exit_request)));
+    op_rm(&g->a, 0x83, ALU_CMP, env_mem(ENV_STATE(exit_request)));
     db(&g->a, 0);
     link_jump(g, prepare_branch(g, i, op->imm), jcc_fwd(&g->a, CC_NE));
     if (!be_loop_again(g)) {

@@ -131,7 +131,6 @@ static inline bool is_vec_type(IrType t) { return t >= IR_F32; }
 static inline bool var_dirty(const Gen *g, unsigned v) { return g->dirty[v >> 6] >> (v & 63) & 1; }
 static inline void set_dirty(Gen *g, unsigned v) { g->dirty[v >> 6] |= BIT_ULL(v & 63); }
 static inline void clear_dirty(Gen *g, unsigned v) { g->dirty[v >> 6] &= ~BIT_ULL(v & 63); }
-static inline Mem env_mem(int32_t offset) { return mem_bd(RBP, offset); }
 static inline bool lives_after(const Gen *g, int32_t x) { return g->val[x].last_use > g->i; }
 
 static inline bool be_in_set(const uint64_t *set, unsigned v) { return set[v >> 6] >> (v & 63) & 1; }

@@ -52,7 +52,7 @@ static void emit_lookup(Asm *a, unsigned mem, int va, int e)
     vex_rr(a, 3, 3, 0, 0, 0xf0, e, 0, va); /* rorx */
     db(a, 8);
     alu_ri(a, ALU_AND, false, e, (TLB_SIZE - 1) << 4);
-    alu_rm(a, ALU_ADD, true, e, mem_bd(RBP, ENV_STATE(tlb) + 8 * (mem >> 8)));
+    alu_rm(a, ALU_ADD, true, e, env_mem(ENV_STATE(tlb) + 8 * (mem >> 8)));
 }
 
 /* What an address is made of: a + (b << shift) + disp. */
@@ -118,7 +118,7 @@ static void check_constant(Gen *g, Check *c, int64_t va, unsigned mem, int32_t t
     Asm *a = &g->a;
     int32_t entry = table + ((va >> 12) & (TLB_SIZE - 1)) * sizeof(TlbEntry);
 
-    mov_load(a, c->t1, mem_bd(RBP, ENV_STATE(tlb) + 8 * (mem >> 8)));
+    mov_load(a, c->t1, env_mem(ENV_STATE(tlb) + 8 * (mem >> 8)));
     op_rm(a, opw(0x81, true), ALU_CMP, mem_bd(c->t1, entry + offsetof(TlbEntry, page)));
     dd(a, va & -4096);
     c->jump = jcc_fwd(a, CC_NE);
