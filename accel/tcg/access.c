@@ -85,12 +85,13 @@ static void mmio_write(TcgCpu *t, TlbFull *f, uint64_t va, uint64_t v, unsigned 
  * invalidated: another vCPU may translate the old bytes again until the very moment of the store. */
 static void before_code_store(TcgCpu *t, const TlbFull *f, uint64_t va, unsigned len, uintptr_t ra)
 {
-    if (ra && tb_page_has_code(f->ram_addr)) {
+    uint64_t ram_addr = f->ram_addr | (va & (PAGE_SIZE - 1));
+    if (ra && tb_page_has_code(ram_addr) && tb_maybe_code(ram_addr, len)) {
         Tb *current = tb_from_host_pc(ra);
         if (!current && t->in_code) { /* in a helper, which was called by a thunk, which the block called */
             current = tb_from_host_pc(((uintptr_t *)t->state->frame)[-1]);
         }
-        if (current && current != t->temp && tb_write_hits(f->ram_addr | (va & (PAGE_SIZE - 1)), len, current)) {
+        if (current && current != t->temp && tb_write_hits(ram_addr, len, current)) {
             restart_alone(t, ra);
         }
     }

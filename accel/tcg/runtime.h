@@ -114,7 +114,8 @@ void tb_invalidate_ram(uint64_t ram_addr, uint64_t len);
 bool tb_write_hits(uint64_t ram_addr, uint64_t len, const Tb *current);
 /* Or is about to: without tb_lock, a false is certain only as far as allow_stores() makes it. */
 bool tb_page_has_code(uint64_t ram_addr);
-/* After a store to these bytes, within one claimed page, and a full fence: false if no block covers them. Without tb_lock. */
+/* False: no block covers these bytes, within one claimed page; after a store to them and a full fence, nor will one that has
+ * the old ones. Without tb_lock. */
 bool tb_maybe_code(uint64_t ram_addr, unsigned len);
 /* Around a translation, with tb_lock; the jump out of one ends it as well. */
 void tb_translation_begin(TcgCpu *t);
