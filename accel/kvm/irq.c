@@ -12,6 +12,8 @@ typedef struct kvm_irq_routing_entry Route;
 
 static GArray *routes;       /* Route */
 static unsigned lines;       /* GSIs of wires */
+static unsigned most;        /* routes and GSIs that the kernel takes */
+static bool have_irqfd;
 static unsigned batch;
 static bool changed;
 
@@ -22,6 +24,8 @@ void kvm_routes_init(unsigned gsis)
     kvm_routes_destroy();
     routes = g_array_new(FALSE, TRUE, sizeof(Route));
     lines = gsis;
+    most = kvm_cap(KVM_CAP_IRQ_ROUTING);
+    have_irqfd = kvm_cap(KVM_CAP_IRQFD);
 }
 
 void kvm_routes_destroy(void)
@@ -93,8 +97,6 @@ void kvm_route_msi_set(unsigned gsi, uint64_t addr, uint32_t data)
 
 int kvm_route_msi_add(uint64_t addr, uint32_t data)
 {
-    unsigned most = kvm_cap(KVM_CAP_IRQ_ROUTING);
-
     for (unsigned gsi = lines; gsi < most && routes->len < most; gsi++) {
         if (!msi_route(gsi)) {
             kvm_route_msi_set(gsi, addr, data);
@@ -132,13 +134,34 @@ int kvm_signal_msi(uint64_t addr, uint32_t data)
     return kvm_ioctl(kvm_vm_fd, KVM_SIGNAL_MSI, &m);
 }
 
+static bool irqfd_available(void)
+{
+    return routes && have_irqfd;
+}
+
+/* A wire to a controller that is not in the kernel: a file descriptor would pass by its masks. */
+static bool wire_of_ours(unsigned gsi)
+{
+    for (guint i = 0; i < routes->len; i++) {
+        const Route *r = &g_array_index(routes, Route, i);
+
+        if (r->gsi == gsi && r->type == KVM_IRQ_ROUTING_IRQCHIP) {
+            return false;
+        }
+    }
+    return gsi < lines;
+}
+
 bool kvm_irqfd_add(unsigned gsi, int fd, int resample, GError **error)
 {
     struct kvm_irqfd i = {.fd = fd, .gsi = gsi, .flags = resample >= 0 ? KVM_IRQFD_FLAG_RESAMPLE : 0, .resamplefd = MAX(resample, 0)};
     int r;
 
-    if (!routes || !kvm_cap(KVM_CAP_IRQFD)) {
+    if (!irqfd_available()) {
         return error_set(error, "interrupts from file descriptors need local APICs in the kernel (kernel-irqchip=on or split)");
+    }
+    if (wire_of_ours(gsi)) {
+        return error_set(error, "interrupt lines from file descriptors need the interrupt controllers in the kernel (kernel-irqchip=on)");
     }
     if (resample >= 0 && !kvm_cap(KVM_CAP_IRQFD_RESAMPLE)) {
         return error_set(error, "the host kernel does not tell the end of level interrupts (KVM_CAP_IRQFD_RESAMPLE)");
@@ -155,11 +178,6 @@ void kvm_irqfd_del(unsigned gsi, int fd)
     if (r < 0) {
         kvm_tell(KVM_IRQFD, r, "a file descriptor goes on raising interrupts");
     }
-}
-
-static bool irqfd_available(void)
-{
-    return routes && kvm_cap(KVM_CAP_IRQFD);
 }
 
 static bool irqfd_ops_add(int route, int fd, int resample, GError **error)

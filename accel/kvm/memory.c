@@ -44,7 +44,7 @@ typedef struct {
 static Space spaces[KVM_SPACES];
 static GArray *slots;          /* Slot, by no order, of all spaces */
 static unsigned ids_max;       /* of each space */
-static bool logging, manual_clear, initially_set, have_readonly, registered;
+static bool logging, manual_clear, initially_set, have_readonly, have_private, registered;
 uint32_t kvm_dirty_ring_entries;
 uint64_t kvm_slot_max = (UINT64_C(1) << 31) * PAGE - GiB; /* KVM_MEM_MAX_NR_PAGES, in whole GiB */
 #define CLEAR_PAGES (128 * MiB / PAGE) /* the kernel holds its MMU lock for no longer than these take */
@@ -74,7 +74,15 @@ static int slot_tell_private(const struct kvm_userspace_memory_region *r, RamBlo
     };
 
     p.region.flags |= KVM_MEM_PRIVATE;
-    return kvm_cap(KVM_CAP_PRIVATE_MEMORY) ? kvm_ioctl(kvm_vm_fd, KVM_SET_PRIVATE_MEMORY_REGION, &p) : -EOPNOTSUPP;
+    return have_private ? kvm_ioctl(kvm_vm_fd, KVM_SET_PRIVATE_MEMORY_REGION, &p) : -EOPNOTSUPP;
+}
+
+static unsigned long slot_request(const Slot *s)
+{
+    uint64_t offset;
+    const RamBlock *b = ram_block_from_host(s->host, &offset);
+
+    return b && b->private_fd >= 0 ? KVM_SET_PRIVATE_MEMORY_REGION : KVM_SET_USER_MEMORY_REGION;
 }
 
 static int slot_tell(const Slot *s, uint64_t size)
@@ -108,7 +116,7 @@ static void slots_remove(Space *space, const FlatRange *range)
         }
         r = slot_tell(s, 0);
         if (r < 0) {
-            report_error("KVM_SET_USER_MEMORY_REGION: slot %u at %#" PRIx64 " cannot be removed: %s", s->id, s->start,
+            report_error("%s: slot %u at %#" PRIx64 " cannot be removed: %s", kvm_ioctl_name(slot_request(s)), s->id, s->start,
                          g_strerror(-r));
         }
         slot_id_free(s->id);
@@ -130,7 +138,7 @@ static void slot_add(Space *space, Slot s)
     s.id = id;
     r = slot_tell(&s, s.size);
     if (r < 0) {
-        report_error("KVM_SET_USER_MEMORY_REGION: %" PRIu64 " KiB at %#" PRIx64 ": %s", s.size / KiB, s.start, g_strerror(-r));
+        report_error("%s: %" PRIu64 " KiB at %#" PRIx64 ": %s", kvm_ioctl_name(slot_request(&s)), s.size / KiB, s.start, g_strerror(-r));
         slot_id_free(id);
         system_internal_error_request(NULL);
         return;
@@ -265,7 +273,9 @@ bool kvm_memory_init(GError **error)
         initially_set = manual_clear && (flags & KVM_DIRTY_LOG_INITIALLY_SET);
     }
     have_readonly = kvm_cap(KVM_CAP_READONLY_MEM);
-    ids_max = MIN(kvm_cap(KVM_CAP_NR_MEMSLOTS) ?: 32, 0xffff);
+    have_private = kvm_cap(KVM_CAP_PRIVATE_MEMORY);
+    ids_max = kvm_cap(KVM_CAP_NR_MEMSLOTS) ?: 32;
+    ids_max = MIN(ids_max, 0xffff);
     slots = g_array_new(FALSE, TRUE, sizeof(Slot));
     registered = true;
     space_begin(0, &address_space_memory);
@@ -345,6 +355,7 @@ static void slot_sync(const Slot *s)
     uint64_t pages = s->size / PAGE, words = ALIGN_UP(pages, 64) / 64;
     g_autofree uint64_t *bitmap = NULL;
     struct kvm_dirty_log get = {.slot = s->id};
+    unsigned long request = KVM_GET_DIRTY_LOG;
     int r;
 
     if (s->readonly || kvm_dirty_ring_entries) {
@@ -352,12 +363,14 @@ static void slot_sync(const Slot *s)
     }
     bitmap = g_new0(uint64_t, words);
     get.dirty_bitmap = bitmap;
-    r = kvm_ioctl(kvm_vm_fd, KVM_GET_DIRTY_LOG, &get);
+    r = kvm_ioctl(kvm_vm_fd, request, &get);
     if (r >= 0 && manual_clear) {
+        request = KVM_CLEAR_DIRTY_LOG;
         r = slot_clear(s, bitmap);
     }
     if (r < 0) { /* nothing known: everything may have been written */
-        report_warn("KVM: the written pages of slot %u are not known: %s; all count as written", s->id, g_strerror(-r));
+        report_warn("%s: the written pages of slot %u are not known: %s; all count as written", kvm_ioctl_name(request), s->id,
+                    g_strerror(-r));
         memset(bitmap, 0xff, words * 8);
     }
     for (uint64_t w = 0; w < words; w++) {
@@ -427,58 +440,59 @@ void kvm_dirty_log_sync(void)
     }
 }
 
-static int set_logging(bool on, bool watch)
+static bool set_logging(bool on, bool watch, GError **error)
 {
     bool was = logging;
 
     logging = on;
     for (guint i = 0; i < slots->len; i++) {
         const Slot *s = &g_array_index(slots, Slot, i);
+        unsigned long request = slot_request(s);
         int r = s->readonly ? 0 : slot_tell(s, s->size);
 
-        r = r >= 0 && watch ? slot_watch(s) : r;
+        if (r >= 0 && watch) {
+            request = KVM_CLEAR_DIRTY_LOG;
+            r = slot_watch(s);
+        }
         if (r < 0) {
             logging = was;
             for (guint k = 0; k < i; k++) { /* as it was; cannot fail in a new way that matters */
                 slot_tell(&g_array_index(slots, Slot, k), g_array_index(slots, Slot, k).size);
             }
-            return r;
+            return kvm_error(error, request, r);
         }
     }
-    return 0;
+    return true;
 }
 
 bool kvm_dirty_log_start(GError **error)
 {
-    int r = logging || !slots ? 0 : set_logging(true, true);
-
-    return r >= 0 || kvm_error(error, KVM_SET_USER_MEMORY_REGION, r);
+    return logging || !slots || set_logging(true, true, error);
 }
 
 bool kvm_dirty_log_start_all(GError **error)
 {
-    int r = logging || !slots ? 0 : set_logging(true, false);
+    bool ok = logging || !slots || set_logging(true, false, error);
 
-    for (guint i = 0; r >= 0 && !initially_set && slots && i < slots->len; i++) {
+    for (guint i = 0; ok && !initially_set && slots && i < slots->len; i++) {
         const Slot *s = &g_array_index(slots, Slot, i);
 
         for (uint64_t page = 0; !s->readonly && page < s->size / PAGE; page++) {
             mark_page(s, page);
         }
     }
-    return r >= 0 || kvm_error(error, KVM_SET_USER_MEMORY_REGION, r);
+    return ok;
 }
 
 void kvm_dirty_log_stop(void)
 {
-    int r;
+    g_autoptr(GError) error = NULL;
 
     if (!logging) {
         return;
     }
     kvm_dirty_log_sync();
-    r = set_logging(false, false);
-    if (r < 0) {
-        kvm_tell(KVM_SET_USER_MEMORY_REGION, r, "written pages go on being recorded");
+    if (!set_logging(false, false, &error)) {
+        report_warn("written pages go on being recorded: %s", error->message);
     }
 }

@@ -59,8 +59,10 @@ static void message(uint64_t addr, uint32_t data)
 {
     int r = kvm_signal_msi(addr, data);
 
-    if (r < 0) {
-        guest_error("kvm", "message %#" PRIx64 " = %#x is not taken: %s", addr, data, g_strerror(-r));
+    if (r == -EINVAL) {
+        guest_error("kvm", "KVM_SIGNAL_MSI: message %#" PRIx64 " = %#x is not taken", addr, data);
+    } else if (r < 0) {
+        kvm_tell(KVM_SIGNAL_MSI, r, "an interrupt is lost");
     }
 }
 
@@ -232,6 +234,7 @@ static bool vm_init(const AccelPlatform *platform, GError **error)
     x86_clock.kvm_ns = 0;
     vm_runs = false;
     x86_kvm_tsc_forget();
+    x86_kvm_debug_forget();
     if (!fetch_msr_list(error) || !x86_kvm_cpuid_init(error) || !set_addresses(error)
         || (x86_kvm.irqchip == IRQCHIP_ON && !create_all(error))
         || (x86_kvm.irqchip == IRQCHIP_SPLIT && !create_split(error)) || !x86_kvm_pit_init(platform->pit, error)
@@ -340,7 +343,7 @@ static int acknowledge(X86Cpu *x)
     return x86_kvm.irqchip == IRQCHIP_SPLIT || !x->apic ? pic_get_interrupt() : apic_get_interrupt(x->apic);
 }
 
-static int give_interrupt(KvmCpu *v, uint8_t vector)
+static bool give_interrupt(KvmCpu *v, uint8_t vector, GError **error)
 {
     struct kvm_interrupt i = {.irq = vector};
     struct kvm_vcpu_events e;
@@ -348,25 +351,32 @@ static int give_interrupt(KvmCpu *v, uint8_t vector)
     int r;
 
     if (x86_kvm.irqchip != IRQCHIP_SPLIT) {
-        return kvm_ioctl(v->fd, KVM_INTERRUPT, &i);
+        r = kvm_ioctl(v->fd, KVM_INTERRUPT, &i);
+        return r >= 0 || kvm_error(error, KVM_INTERRUPT, r);
     }
     /* KVM_INTERRUPT would put it where nobody can see it: a machine that stops before it is delivered would be
      * saved without. NMIs that come meanwhile stay out of this. */
     r = kvm_ioctl(v->fd, KVM_GET_VCPU_EVENTS, &e);
     if (r < 0) {
-        return r;
+        return kvm_error(error, KVM_GET_VCPU_EVENTS, r);
     }
     e.flags &= KVM_VCPUEVENT_VALID_SHADOW | KVM_VCPUEVENT_VALID_PAYLOAD;
     e.interrupt.injected = 1;
     e.interrupt.nr = vector;
     e.interrupt.soft = 0;
     r = kvm_ioctl(v->fd, KVM_SET_VCPU_EVENTS, &e);
-    r = r >= 0 ? kvm_ioctl(v->fd, KVM_GET_MP_STATE, &m) : r;
-    if (r >= 0 && m.mp_state == KVM_MP_STATE_HALTED) {
+    if (r < 0) {
+        return kvm_error(error, KVM_SET_VCPU_EVENTS, r);
+    }
+    r = kvm_ioctl(v->fd, KVM_GET_MP_STATE, &m);
+    if (r < 0) {
+        return kvm_error(error, KVM_GET_MP_STATE, r);
+    }
+    if (m.mp_state == KVM_MP_STATE_HALTED) {
         m.mp_state = KVM_MP_STATE_RUNNABLE; /* events alone do not end a halt */
         r = kvm_ioctl(v->fd, KVM_SET_MP_STATE, &m);
     }
-    return r;
+    return r >= 0 || kvm_error(error, KVM_SET_MP_STATE, r);
 }
 
 static void inject(KvmCpu *v, uint32_t request)
@@ -398,9 +408,10 @@ static void inject(KvmCpu *v, uint32_t request)
         if (vector < 0) {
             cpu_interrupt_clear(cpu, CPU_INTERRUPT_HARD);
         } else {
-            r = give_interrupt(v, vector);
-            if (r < 0) {
-                report_error("vCPU %u: interrupt %u is not taken: %s", cpu->index, vector, g_strerror(-r));
+            g_autoptr(GError) error = NULL;
+
+            if (!give_interrupt(v, vector, &error)) {
+                report_error("vCPU %u: interrupt %u is lost: %s", cpu->index, vector, error->message);
             }
             run->ready_for_interrupt_injection = 0;
         }

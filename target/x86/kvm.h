@@ -69,6 +69,7 @@ KvmExit x86_kvm_feature_exit(KvmCpu *v);
 KvmExit x86_hyperv_exit(KvmCpu *v);
 void x86_hyperv_report_crash(KvmCpu *v); /* big lock */
 /* kvm_debug.c */
+void x86_kvm_debug_forget(void); /* another VM, maybe of another kernel's mind */
 bool x86_kvm_debug(KvmCpu *v, struct kvm_guest_debug *d);
 KvmExit x86_kvm_debug_exit(KvmCpu *v);
 bool x86_kvm_debug_step_halt(KvmCpu *v); /* HLT is next: stepped; big lock */

@@ -105,11 +105,17 @@ static bool probe_vm(int vm, uint8_t *memory)
     return hit;
 }
 
+static int known = -1;
+
+void x86_kvm_debug_forget(void)
+{
+    known = -1;
+}
+
 /* KVM in software emulates stores without looking at DR7, whatever its capabilities say. A VM of two pages and
  * three instructions knows better. Asked once. */
 static bool watchpoints_work(void)
 {
-    static int known = -1;
     void *memory;
     int vm;
 

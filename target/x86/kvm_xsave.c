@@ -36,14 +36,15 @@ bool x86_kvm_xsave_init(GError **error)
 {
     uint64_t components_on_request = 0;
     struct kvm_device_attr a = {.attr = KVM_X86_XCOMP_GUEST_SUPP, .addr = (uintptr_t)&components_on_request};
-    int r;
+    int r, size;
 
     if (kvm_cap(KVM_CAP_SYS_ATTRIBUTES) && kvm_ioctl(kvm_fd, KVM_GET_DEVICE_ATTR, &a) >= 0 /* else there are none */
         && (components_on_request >> AMX_DATA & 1) && (r = x86_kvm_permit_fn(AMX_DATA)) < 0) {
         report_warn("guests get no AMX: ARCH_REQ_XCOMP_GUEST_PERM: %s", g_strerror(-r));
     }
     x86_kvm.xsave = kvm_cap(KVM_CAP_XSAVE);
-    x86_kvm.xsave_size = MAX(kvm_cap(KVM_CAP_XSAVE2), 4096);
+    size = kvm_cap(KVM_CAP_XSAVE2);
+    x86_kvm.xsave_size = MAX(size, 4096);
     return x86_kvm.xsave_size <= MiB || error_set(error, "KVM_CAP_XSAVE2: %u bytes of registers are more than any processor has",
                                                   x86_kvm.xsave_size);
 }

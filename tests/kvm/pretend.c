@@ -5,6 +5,7 @@
  */
 #include "target/x86/cpu.h"
 #include "tests/kvm/pretend.h"
+#include <sys/mman.h>
 
 Pretend pretend;
 static int (*real)(int fd, unsigned long request, uintptr_t arg);
@@ -291,6 +292,37 @@ static int events(int fd, unsigned long request, struct kvm_vcpu_events *e)
     return real(fd, request, (uintptr_t)&rest);
 }
 
+/* ---- all ---- */
+
+static void *(*real_mmap)(int fd, size_t size, off_t offset);
+static struct {
+    int fd;
+    struct kvm_run *run;
+} last_map;
+
+static void *fake_mmap(int fd, size_t size, off_t offset)
+{
+    void *p = real_mmap(fd, size, offset);
+
+    if (!offset) {
+        last_map.fd = fd;
+        last_map.run = p;
+    }
+    return p;
+}
+
+static bool of_machine(int fd)
+{
+    for (guint i = 0; cpus && i < cpus->len; i++) {
+        const KvmCpu *v = kvm_cpu(cpus->pdata[i]);
+
+        if (v && v->fd == fd) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int fake(int fd, unsigned long request, uintptr_t arg)
 {
     gpointer value;
@@ -358,12 +390,24 @@ static int fake(int fd, unsigned long request, uintptr_t arg)
     case KVM_SET_PRIVATE_MEMORY_REGION:
         if (pretend.private_slots) {
             const struct kvm_private_memory_region *p = (const struct kvm_private_memory_region *)arg;
+            struct kvm_userspace_memory_region shared = p->region;
+
+            shared.flags &= ~KVM_MEM_PRIVATE;
 
             pretend.private_slot = p->region.memory_size ? *p : pretend.private_slot;
-            return 0;
+            return pretend.real_slots ? real(fd, KVM_SET_USER_MEMORY_REGION, (uintptr_t)&shared) : 0;
+        }
+        break;
+    case KVM_CREATE_PRIVATE_MEMORY:
+        if (pretend.private_slots) {
+            return memfd_create("guest_memfd", MFD_CLOEXEC);
         }
         break;
     case KVM_RUN:
+        if (pretend.watchpoints && last_map.fd == fd && !of_machine(fd)) {
+            last_map.run->exit_reason = KVM_EXIT_DEBUG;
+            return 0;
+        }
         if (pretend.run && pretend.vcpu && fd == pretend.vcpu->fd) {
             void (*run)(struct kvm_run *run) = g_steal_pointer(&pretend.run);
 
@@ -387,11 +431,15 @@ void pretend_begin(void)
     };
     real = kvm_ioctl_fn;
     kvm_ioctl_fn = fake;
+    real_mmap = kvm_mmap_fn;
+    kvm_mmap_fn = fake_mmap;
+    last_map.fd = -1;
 }
 
 void pretend_end(void)
 {
     kvm_ioctl_fn = real;
+    kvm_mmap_fn = real_mmap;
     g_hash_table_destroy(pretend.caps);
     g_hash_table_destroy(pretend.msrs);
     g_hash_table_destroy(pretend.tsc_offsets);

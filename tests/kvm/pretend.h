@@ -30,6 +30,7 @@ typedef struct {
     int stats_fd;           /* instead of the kernel's; -1: real */
     void (*run)(struct kvm_run *run); /* an exit instead of KVM_RUN, once */
     KvmCpu *vcpu;           /* whose */
+    bool watchpoints;       /* small VMs that try them find that they work */
     bool tsc;               /* vCPUs have counters of their own, by value or offset; values within a second mean the same offset */
     GHashTable *tsc_offsets; /* vCPU's fd → uint64_t * */
     GByteArray *xsave;      /* KVM_GET_XSAVE2 and KVM_SET_XSAVE, of this size; empty: the kernel's */
@@ -39,6 +40,7 @@ typedef struct {
     unsigned smm_clears;    /* KVM_CLEAR_DIRTY_LOG of them */
     struct kvm_vcpu_events events; /* the `smi` of it, where KVM_CAP_X86_SMM was set */
     bool private_slots;     /* take KVM_SET_USER_MEMORY_REGION2; the last one that was not removed: */
+    bool real_slots;        /* and give the kernel what is shared of them */
     struct kvm_private_memory_region private_slot;
 } Pretend;
 extern Pretend pretend;

@@ -190,6 +190,11 @@ static void test_irqfd(void)
     g_assert_nonnull(strstr(error->message, "kernel-irqchip=on"));
     g_clear_error(&error);
     vm_free(cpu);
+    cpu = vm("qemu64,check=off", IRQCHIP_SPLIT); /* the IOAPIC's masks are ours */
+    g_assert_null(irqfd_new_line(fd[0], -1, 9, &error));
+    g_assert_nonnull(strstr(error->message, "kernel-irqchip=on"));
+    g_clear_error(&error);
+    vm_free(cpu);
 
     /* in the kernel: sixteen vectors are one change of its table */
     pretend_begin();

@@ -1,20 +1,19 @@
 /*
  * tests/kvm/test-kvm.c: the KVM accelerator against the kernel it finds: state there and back, written pages
- * by bitmap and ring, eventfds, a run that is stopped, saved and continued in another VM, and every ioctl
- * failing once. Skipped, with the reason, where /dev/kvm is not usable.
+ * by bitmap and ring, eventfds, a run that is stopped, saved and continued in another VM. Skipped, with the reason, where /dev/kvm is not usable.
  *
  * A VM here is 1 MiB of RAM and one vCPU in real mode at 0:1000, no machine.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "accel/irqfd.h"
 #include "accel/kvm/kvm.h"
 #include "hw/core/clock.h"
 #include "hw/intc/apic.h"
 #include "target/x86/system.h"
 #include "util/report.h"
-#include <dirent.h>
+#include <poll.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 
 #define RAM_SIZE MiB
 #define CODE 0x1000
@@ -390,40 +389,35 @@ static void flat_mode(X86State *env)
     x86_update_hflags(env);
 }
 
-/* Interrupts by eventfd, as messages: the kernel delivers them, no call of ours and no exit takes part. */
-static void test_irqfd(void)
+/* A guest that counts interrupts of vector 0x40 in [0x2000] until somebody writes to [0x2002]; then it writes to the port. It runs. */
+static void interrupted_guest(Cpu *cpu)
 {
     /* mov dword [0xfee000b0], 0 (end of interrupt); inc byte [0x2000]; IRET by hand: pop ecx; add esp, 4; popf; jmp ecx */
     static const uint8_t handler[] = {0xc7, 0x05, 0xb0, 0x00, 0xe0, 0xfe, 0, 0, 0, 0, 0xfe, 0x05, 0x00, 0x20, 0, 0, 0x59, 0x83, 0xc4, 0x04,
                                       0x9d, 0xff, 0xe1};
-    Cpu *cpu = vm_with(IRQCHIP_SPLIT);
-    KvmCpu *v = kvm_cpu(cpu);
-    g_autoptr(GError) error = NULL;
-    int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), gsi;
-    uint64_t one = 1, exits;
 
     /* mov byte [0x2001], 1; sti; 1: pause; cmp byte [0x2002], 0; je 1b; cli; out 0x80, al; hlt */
     CODE_BYTES(0xc6, 0x05, 0x01, 0x20, 0, 0, 1, 0xfb, 0xf3, 0x90, 0x80, 0x3d, 0x02, 0x20, 0, 0, 0, 0x74, 0xf5, 0xfa, 0xe6, 0x80, 0xf4);
     memcpy(mem(0x1800), handler, sizeof(handler));
     flat_mode(&X86_CPU(cpu)->env);
     address_space_st(&address_space_memory, APIC_DEFAULT_BASE + 0xf0, 0x1ff, 4, MEMTXATTRS_NONE, NULL); /* enabled */
-    kvm_routes_begin();
-    gsi = kvm_route_msi_add(0xfee00000, 0x40);
-    g_assert_cmpint(gsi, >=, 0);
-    g_assert_true(kvm_routes_commit(&error));
-    g_assert_true(kvm_irqfd_add(gsi, fd, -1, &error));
+    port_writes = 0;
+    cpus_resume();
+    g_assert_true(wait_byte(0x2001, 1));
+}
+
+/* Neither exits nor calls of ours took part: from here on they count. */
+static uint64_t fast_path_begin(Cpu *cpu)
+{
     real_ioctl = kvm_ioctl_fn;
     kvm_ioctl_fn = counting_ioctl;
     interrupt_ioctls = 0;
-    cpus_resume();
-    g_assert_true(wait_byte(0x2001, 1));
-    exits = all_exits(v);
-    for (unsigned i = 1; i <= 20; i++) {
-        g_assert_cmpint(write(fd, &one, 8), ==, 8);
-        g_assert_true(wait_byte(0x2000, i));
-    }
-    g_assert_cmpuint(all_exits(v), ==, exits);
-    port_writes = 0;
+    return all_exits(kvm_cpu(cpu));
+}
+
+static void fast_path_end(Cpu *cpu, uint64_t exits)
+{
+    g_assert_cmpuint(all_exits(kvm_cpu(cpu)), ==, exits);
     __atomic_store_n(mem(0x2002), 1, __ATOMIC_RELEASE);
     for (int64_t end = g_get_monotonic_time() + 20 * G_USEC_PER_SEC; !port_writes && g_get_monotonic_time() < end;) {
         bql_unlock();
@@ -431,11 +425,76 @@ static void test_irqfd(void)
         bql_lock();
     }
     g_assert_cmpuint(port_writes, ==, 1);
-    g_assert_cmpuint(all_exits(v), ==, exits + 1);
+    g_assert_cmpuint(all_exits(kvm_cpu(cpu)), ==, exits + 1);
     g_assert_cmpuint(interrupt_ioctls, ==, 0);
     kvm_ioctl_fn = real_ioctl;
+}
+
+/* Interrupts by eventfd, as messages: the kernel delivers them, no call of ours and no exit takes part. */
+static void test_irqfd(void)
+{
+    Cpu *cpu = vm_with(IRQCHIP_SPLIT);
+    g_autoptr(GError) error = NULL;
+    int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), gsi;
+    uint64_t exits;
+
+    kvm_routes_begin();
+    gsi = kvm_route_msi_add(0xfee00000, 0x40);
+    g_assert_cmpint(gsi, >=, 0);
+    g_assert_true(kvm_routes_commit(&error));
+    g_assert_true(kvm_irqfd_add(gsi, fd, -1, &error));
+    interrupted_guest(cpu);
+    exits = fast_path_begin(cpu);
+    for (unsigned i = 1; i <= 20; i++) {
+        g_assert_cmpint(eventfd_write(fd, 1), ==, 0);
+        g_assert_true(wait_byte(0x2000, i));
+    }
+    fast_path_end(cpu, exits);
     kvm_irqfd_del(gsi, fd);
     close(fd);
+    vm_free();
+}
+
+/* A level-triggered line by eventfd: the kernel lowers it at the end of each interrupt and says so; a device whose line is still
+ * up then signals again. */
+static void test_irqfd_resample(void)
+{
+    struct kvm_irqchip c = {.chip_id = KVM_IRQCHIP_IOAPIC};
+    Cpu *cpu = vm_with(IRQCHIP_ON);
+    g_autoptr(GError) error = NULL;
+    int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), resample = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    uint64_t exits;
+    IrqFd *f;
+
+    g_assert_cmpint(kvm_ioctl(kvm_vm_fd, KVM_GET_IRQCHIP, &c), ==, 0);
+    c.chip.ioapic.redirtbl[9].bits = 1 << 15 | 0x40; /* level-triggered, to the first APIC */
+    g_assert_cmpint(kvm_ioctl(kvm_vm_fd, KVM_SET_IRQCHIP, &c), ==, 0);
+    f = irqfd_new_line(fd, resample, 9, &error);
+    g_assert_no_error(error);
+    g_assert_true(irqfd_in_kernel(f));
+    interrupted_guest(cpu);
+    exits = fast_path_begin(cpu);
+    g_assert_cmpint(eventfd_write(fd, 1), ==, 0);
+    for (unsigned i = 1; i <= 20; i++) {
+        struct pollfd p = {.fd = resample, .events = POLLIN};
+        eventfd_t n = 0;
+
+        g_assert_true(wait_byte(0x2000, i));
+        bql_unlock();
+        g_assert_cmpint(poll(&p, 1, 20000), ==, 1);
+        bql_lock();
+        g_assert_cmpint(eventfd_read(resample, &n), ==, 0);
+        g_assert_cmpuint(n, ==, 1);
+        if (i < 20) { /* still up */
+            g_assert_cmpint(eventfd_write(fd, 1), ==, 0);
+        }
+    }
+    fast_path_end(cpu, exits);
+    g_assert_cmpuint(*mem(0x2000), ==, 20); /* and down it stays */
+    g_assert_cmpint(eventfd_read(resample, &(eventfd_t){0}), ==, -1);
+    irqfd_free(f);
+    close(fd);
+    close(resample);
     vm_free();
 }
 
@@ -504,209 +563,7 @@ static void test_slots(void)
     vm_free();
 }
 
-/* ---- faults ---- */
-
-static unsigned calls, fail_at, mmaps, fail_mmap;
-static int fail_with;
-static unsigned long failed_request, fail_cap;
-static uint64_t caps_asked[8]; /* bit map */
-static void *(*real_mmap)(int fd, size_t size, off_t offset);
-
-static int failing_ioctl(int fd, unsigned long request, uintptr_t arg)
-{
-    if (request == KVM_CHECK_EXTENSION && arg < 64 * ARRAY_SIZE(caps_asked)) {
-        caps_asked[arg / 64] |= BIT_ULL(arg % 64);
-        if (arg == fail_cap) {
-            return 0;
-        }
-    }
-    if (__atomic_add_fetch(&calls, 1, __ATOMIC_SEQ_CST) == fail_at) {
-        failed_request = request;
-        return -fail_with;
-    }
-    return real_ioctl(fd, request, arg);
-}
-
-static void *failing_mmap(int fd, size_t size, off_t offset)
-{
-    if (++mmaps == fail_mmap) {
-        errno = ENOMEM;
-        return MAP_FAILED;
-    }
-    return real_mmap(fd, size, offset);
-}
-
-/* Files and mappings of the hypervisor: GLib's threads may open others meanwhile. */
-static unsigned held(void)
-{
-    DIR *d = opendir("/proc/self/fd");
-    g_autofree char *maps = NULL;
-    struct dirent *e;
-    unsigned n = 0;
-
-    while ((e = readdir(d))) {
-        g_autofree char *path = g_strdup_printf("/proc/self/fd/%s", e->d_name), *target = g_file_read_link(path, NULL);
-
-        n += target && strstr(target, "kvm");
-    }
-    closedir(d);
-    g_assert_true(g_file_get_contents("/proc/self/maps", &maps, NULL, NULL));
-    for (const char *p = maps; (p = strstr(p, "kvm-vcpu")); p++) {
-        n++;
-    }
-    return n;
-}
-
-/* A life: made, written pages recorded, run, memory that comes and goes, paused, gone on with, taken down. */
-static bool life(IrqchipMode irqchip, GError **error)
-{
-    Cpu *cpu;
-    MemoryRegion hole;
-    bool ended = false;
-
-    CODE_BYTES(0xe6, 0x80, 0xeb, 0xfc); /* out 0x80, al; jmp back to it */
-    cpu = vm_new(irqchip, error);
-    if (cpu) {
-        bool logged = kvm_dirty_log_start(NULL);
-        int64_t end = g_get_monotonic_time() + 20 * G_USEC_PER_SEC;
-
-        for (unsigned round = 0; round < 2; round++) {
-            port_writes = 0;
-            cpus_resume();
-            while (port_writes < 3 && !cpu->stopped) {
-                bql_unlock();
-                g_usleep(100);
-                bql_lock();
-                g_assert_cmpint(g_get_monotonic_time(), <, end); /* it hangs */
-            }
-            ended = port_writes >= 3;
-            if (!round) {
-                memory_region_init_io(&hole, &port_ops, NULL, "hole", 0x1000);
-                memory_region_add_subregion_overlap(&root, 0x50000, &hole, 1);
-                memory_region_del_subregion(&root, &hole);
-                memory_region_destroy(&hole);
-            }
-            cpus_pause();
-        }
-        if (logged) {
-            kvm_dirty_log_stop();
-        }
-    }
-    vm_free();
-    return ended;
-}
-
-static void faults_begin(void)
-{
-    real_ioctl = kvm_ioctl_fn;
-    real_mmap = kvm_mmap_fn;
-    kvm_ioctl_fn = failing_ioctl;
-    kvm_mmap_fn = failing_mmap;
-    fail_at = fail_mmap = calls = mmaps = 0;
-    fail_cap = ULONG_MAX;
-    g_assert_cmpuint(held(), ==, 0);
-}
-
-static void faults_end(void)
-{
-    kvm_ioctl_fn = real_ioctl;
-    kvm_mmap_fn = real_mmap;
-}
-
-/* Each call of a life fails once, in each way. Either the caller gets an error that says what failed, or the
- * vCPU stands still after a report, or things go on without it; nothing leaks and nothing hangs. */
-static void test_faults(void)
-{
-    static const int ways[] = {ENOMEM, EFAULT, EINTR, EAGAIN, EINVAL};
-
-    faults_begin();
-    for (unsigned mode = 0; mode < 2; mode++) {
-        IrqchipMode irqchip = mode ? IRQCHIP_ON : IRQCHIP_OFF;
-        unsigned first, runs = 0, errors = 0, at_runs = 0;
-
-        fail_at = calls = 0;
-        g_assert_true(life(irqchip, NULL));
-        first = calls;
-        g_assert_cmpuint(first, >, 60);
-        /* what comes in which number varies with the kicks: all but the last few are met */
-        for (unsigned i = 1; i <= first; i++) {
-            g_autoptr(GError) error = NULL;
-            bool ran;
-
-            calls = 0;
-            fail_at = i;
-            fail_with = ways[i % ARRAY_SIZE(ways)];
-            failed_request = 0;
-            ran = life(irqchip, &error);
-            if (error) {
-                const char *name = failed_request == KVM_CHECK_EXTENSION ? "KVM_C" : kvm_ioctl_name(failed_request);
-
-                g_assert_false(ran);
-                if (!strstr(error->message, name)) {
-                    g_error("call %u: %s failed with %s: %s", i, name, g_strerror(fail_with), error->message);
-                }
-                errors++;
-            } else if (failed_request == KVM_RUN && (fail_with == EINTR || fail_with == EAGAIN)) {
-                g_assert_true(ran);
-                at_runs++;
-            }
-            runs++;
-            g_assert_cmpuint(held(), ==, 0);
-        }
-        g_assert_cmpuint(errors, >, 8);
-        g_test_message("%u calls, %u of them needed, %u interrupted runs", runs, errors, at_runs);
-    }
-    faults_end();
-}
-
-/* The state page or the dirty ring cannot be mapped. */
-static void test_fault_mmap(void)
-{
-    g_autoptr(GError) error = NULL;
-
-    faults_begin();
-    fail_mmap = 1;
-    g_assert_false(life(IRQCHIP_OFF, &error));
-    g_assert_nonnull(error);
-    g_assert_nonnull(strstr(error->message, "state page of vCPU 0: Cannot allocate memory"));
-    g_assert_cmpuint(held(), ==, 0);
-    faults_end();
-}
-
-/* Every capability that is asked for is missing once. */
-static void test_fault_caps(void)
-{
-    unsigned asked = 0, needed = 0;
-
-    faults_begin();
-    for (unsigned mode = 0; mode < 3; mode++) {
-        IrqchipMode irqchip = mode == 0 ? IRQCHIP_OFF : mode == 1 ? IRQCHIP_ON : IRQCHIP_SPLIT;
-
-        memset(caps_asked, 0, sizeof(caps_asked));
-        fail_cap = ULONG_MAX;
-        g_assert_true(life(irqchip, NULL));
-        uint64_t list[ARRAY_SIZE(caps_asked)];
-        memcpy(list, caps_asked, sizeof(list));
-        for (fail_cap = 0; fail_cap < 64 * ARRAY_SIZE(list); fail_cap++) {
-            g_autoptr(GError) error = NULL;
-
-            if (!(list[fail_cap / 64] >> (fail_cap % 64) & 1)) {
-                continue;
-            }
-            asked++;
-            if (!life(irqchip, &error)) {
-                g_assert_nonnull(error);
-                g_assert_true(strstr(error->message, "KVM_C") || strstr(error->message, "kernel-irqchip"));
-                g_assert_true(strstr(error->message, "use ") || strstr(error->message, "newer"));
-                needed++;
-            }
-            g_assert_cmpuint(held(), ==, 0);
-        }
-    }
-    faults_end();
-    g_assert_cmpuint(needed, >=, 10);
-    g_test_message("%u capabilities asked for, %u needed", asked, needed);
-}
+/* ---- what is said ---- */
 
 static int no_permission(void)
 {
@@ -763,10 +620,8 @@ int main(int argc, char **argv)
     g_test_add_func("/kvm/ioeventfd", test_ioeventfd);
     g_test_add_func("/kvm/ioeventfd-memory", test_ioeventfd_memory);
     g_test_add_func("/kvm/irqfd", test_irqfd);
+    g_test_add_func("/kvm/irqfd-resample", test_irqfd_resample);
     g_test_add_func("/kvm/continue", test_continue);
     g_test_add_func("/kvm/slots", test_slots);
-    g_test_add_func("/kvm/faults/calls", test_faults);
-    g_test_add_func("/kvm/faults/mmap", test_fault_mmap);
-    g_test_add_func("/kvm/faults/capabilities", test_fault_caps);
     return g_test_run();
 }
