@@ -112,13 +112,11 @@ def main():
     limited = software(emulator, kernel['system64'])
     print(f'# {"a KVM in software" if limited else "a KVM in hardware"}')
     brief = ' brief' if limited else '' # delays are counted, not timed: fast machines need all of them
-    turn = 0
     for program, groups in GROUPS.items():
         for group in groups:
             known = {}
             for mode in MODES:
-                turn += 1
-                for smp in [1, 2, 3, 4] if group == 'smp' else [turn // 3 % 4 + 1]:
+                for smp in range(1, 5):
                     if smp not in known:
                         known[smp] = run(emulator, 'tcg', kernel[program], CPU[program], smp, group)
                     got = run(emulator, f'kvm,kernel-irqchip={mode}', kernel[program], CPU[program], smp, group + brief)
