@@ -365,6 +365,19 @@ static int fake(int fd, unsigned long request, uintptr_t arg)
             return 0;
         }
         break;
+    case KVM_GET_TSC_KHZ:
+    case KVM_SET_TSC_KHZ:
+        if (pretend.tsc_khz < 0) {
+            return request == KVM_SET_TSC_KHZ ? -EINVAL : 2000000;
+        }
+        if (pretend.tsc_khz && request == KVM_SET_TSC_KHZ) {
+            pretend.tsc_khz = arg;
+            return 0;
+        }
+        if (pretend.tsc_khz) {
+            return pretend.tsc_khz;
+        }
+        break;
     case KVM_SMI: return pretend_has(KVM_CAP_X86_SMM) ? 0 : real(fd, request, arg);
     case KVM_GET_XSAVE2:
     case KVM_SET_XSAVE:
@@ -405,7 +418,7 @@ static int fake(int fd, unsigned long request, uintptr_t arg)
         break;
     case KVM_RUN:
         if (pretend.watchpoints && last_map.fd == fd && !of_machine(fd)) {
-            last_map.run->exit_reason = KVM_EXIT_DEBUG;
+            last_map.run->exit_reason = pretend.watchpoints > 0 ? KVM_EXIT_DEBUG : KVM_EXIT_IO;
             return 0;
         }
         if (pretend.run && pretend.vcpu && fd == pretend.vcpu->fd) {

@@ -30,7 +30,8 @@ typedef struct {
     int stats_fd;           /* instead of the kernel's; -1: real */
     void (*run)(struct kvm_run *run); /* an exit instead of KVM_RUN, once */
     KvmCpu *vcpu;           /* whose */
-    bool watchpoints;       /* small VMs that try them find that they work */
+    int watchpoints;        /* small VMs that try them find that they work (1) or not (-1); 0: as it is */
+    int tsc_khz;            /* of the counters: takes KVM_SET_TSC_KHZ; -1: refuses it; 0: the kernel's */
     bool tsc;               /* vCPUs have counters of their own, by value or offset; values within a second mean the same offset */
     GHashTable *tsc_offsets; /* vCPU's fd → uint64_t * */
     GByteArray *xsave;      /* KVM_GET_XSAVE2 and KVM_SET_XSAVE, of this size; empty: the kernel's */

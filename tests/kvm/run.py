@@ -138,6 +138,17 @@ def main():
             report(got == want, f'interrupts, kernel-irqchip={mode}, {cpus} processors', got[1])
     rc, text = run(argv(emulator, 'kvm:tcg', irq, '-serial', 'stdio'))
     report(rc == 33 and 'done' in text, 'kvm:tcg', text)
+    for model in ('host', 'max', 'qemu64,check=off,kvm=off'):
+        rc, text = run(argv(emulator, 'kvm', irq, '-serial', 'stdio', '-cpu', model))
+        report(rc == 33 and 'done' in text and 'warning' not in text, f'-cpu {model}', text)
+    rc, text = run(argv(emulator, 'kvm', irq, '-serial', 'stdio', '-smp', '2', '-cpu', 'qemu64,check=on,+lwp,+tbm'))
+    lacks = re.findall(r"warning: host doesn't support requested feature: (.*)", text) # which no processor has had for years
+    report(rc == 33 and lacks.count('CPUID.80000001H:ECX.lwp [bit 15]') == lacks.count('CPUID.80000001H:ECX.tbm [bit 21]') == 1,
+           'features that the host lacks: one warning for each', text)
+    rc, text = run(argv(emulator, 'kvm', irq, '-serial', 'stdio', '-cpu', 'qemu64,+lwp,enforce=on'))
+    report(rc == 1 and "can't offer all" in text, 'enforce=on', text)
+    rc, text = run(argv(emulator, 'tcg', irq, '-serial', 'stdio', '-machine', 'smm=on'))
+    report(rc == 1 and 'smm=off' in text, 'smm=on without KVM', text)
     for mode in MODES:
         rc, text = run(argv(emulator, f'kvm,kernel-irqchip={mode}', system64, '-serial', 'stdio', '-append', 'code-writes'))
         done = re.search(r'^done: (\d+) checks, 0 failed', text, re.M)

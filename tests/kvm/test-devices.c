@@ -125,6 +125,46 @@ static void test_debug_watch(void)
     vm_free(cpu);
 }
 
+/* A small VM finds out whether the kernel stops at watchpoints: refused with a remedy, or given to it, hit and gone on from. */
+static void test_debug_watch_probe(void)
+{
+    Cpu *cpu;
+
+    pretend_begin();
+    pretend.watchpoints = -1;
+    cpu = vm("qemu64,check=off", IRQCHIP_OFF);
+    g_assert_false(debug_point_add(DEBUG_WATCH_WRITE, 0x2004, 4));
+    g_assert_true(debug_point_add(DEBUG_BREAK_HARD, 0x5000, 1)); /* these do not need it */
+    debug_points_clear();
+    vm_free(cpu);
+
+    pretend.watchpoints = 1;
+    cpu = vm("qemu64,check=off", IRQCHIP_OFF);
+    pretend.watch = KVM_CREATE_VM;
+    g_array_set_size(pretend.calls, 0);
+    g_assert_true(debug_point_add(DEBUG_WATCH_WRITE, 0x2002, 6));
+    g_assert_true(debug_point_add(DEBUG_WATCH_ACCESS, 0x3000, 8));
+    g_assert_cmpuint(pretend_count(KVM_CREATE_VM), ==, 1); /* asked once */
+    g_assert_false(debug_point_add(DEBUG_WATCH_WRITE, 0x4000, 24)); /* no room */
+    g_assert_false(debug_point_add(DEBUG_WATCH_READ, 0x4000, 1)); /* the processor has none */
+    pretend.watch = KVM_SET_GUEST_DEBUG;
+    pretend.vcpu = kvm_cpu(cpu);
+    pretend.run = watch_exit;
+    CODE_BYTES(0xe6, 0x80, 0xf4);
+    run(cpu);
+    g_assert_true(injected(KVM_GUESTDBG_USE_HW_BP));
+    g_assert_cmpint(cpu->debug.reason, ==, DEBUG_WATCH_WRITE);
+    g_assert_cmphex(cpu->debug.va, ==, 0x2004);
+    g_assert_cmpuint(writes->len, ==, 0);
+    debug_points_clear();
+    cpu->debug.reason = DEBUG_NONE;
+    run(cpu);
+    g_assert_cmpuint(writes->len, ==, 1);
+    g_assert_cmphex(kvm_cpu(cpu)->debug.control, ==, 0); /* the kernel watches nothing any more */
+    vm_free(cpu);
+    pretend_end();
+}
+
 /* ---- gathered writes ---- */
 
 static void test_coalesced(void)
@@ -229,6 +269,35 @@ static void test_irqfd(void)
     pretend_end();
     for (unsigned i = 0; i < 16; i++) {
         close(fd[i]);
+    }
+}
+
+/* ---- non-maskable interrupts ---- */
+
+static void test_nmi(void)
+{
+    for (IrqchipMode mode = IRQCHIP_ON; mode <= IRQCHIP_SPLIT; mode++) {
+        Cpu *cpu = vm("qemu64,check=off", mode);
+
+        /* 1: hlt; jmp 1b; the handler: inc byte [0x2000]; out 0x80, al; iret */
+        CODE_BYTES(0xf4, 0xeb, 0xfd);
+        memcpy(mem(0x1800), (const uint8_t[]){0xfe, 0x06, 0x00, 0x20, 0xe6, 0x80, 0xcf}, 7);
+        stl_le(mem(2 * 4), 0x1800);
+        cpus_resume();
+        for (unsigned i = 1; i <= 5; i++) {
+            int64_t end = g_get_monotonic_time() + 60 * G_USEC_PER_SEC;
+
+            g_assert_true(cpus_nmi());
+            while (writes->len < i && g_get_monotonic_time() < end) {
+                bql_unlock();
+                g_usleep(200);
+                bql_lock();
+            }
+            g_assert_cmpuint(writes->len, ==, i);
+        }
+        cpus_pause();
+        g_assert_cmpuint(*mem(0x2000), ==, 5);
+        vm_free(cpu);
     }
 }
 
@@ -429,8 +498,10 @@ int main(int argc, char **argv)
     g_test_add_func("/kvm/debug/own", test_debug_own);
     g_test_add_func("/kvm/debug/points", test_debug_points);
     g_test_add_func("/kvm/debug/watch", test_debug_watch);
+    g_test_add_func("/kvm/debug/watch-probe", test_debug_watch_probe);
     g_test_add_func("/kvm/coalesced", test_coalesced);
     g_test_add_func("/kvm/irqfd", test_irqfd);
+    g_test_add_func("/kvm/nmi", test_nmi);
     g_test_add_func("/kvm/slot-limit", test_slot_limit);
     g_test_add_func("/kvm/dirty-all", test_dirty_all);
     g_test_add_func("/kvm/private/pretended", test_private);

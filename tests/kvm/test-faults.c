@@ -381,7 +381,8 @@ static void pretend_much(void)
     add_leaf(pretend.cpuid, 0x8000000a, 1, 16, 0, 0x4f);
     pretend_msr(0x9e);
     kvm_options.shadow_mem = 16 * MiB;
-    pretend.watchpoints = pretend.tsc = true;
+    pretend.watchpoints = 1;
+    pretend.tsc = true;
 }
 
 static void pretend_hyperv(void)

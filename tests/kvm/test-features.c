@@ -124,6 +124,19 @@ static void test_hyperv_state(void)
     g_assert_no_error(error);
     g_assert_cmpmem(&env->hv, sizeof(before), &before, sizeof(before));
     vm_free(cpu);
+    for (unsigned i = 0x40000000; i < 0x40000110; i++) { /* another host */
+        if (pretend_msr_value(i)) {
+            *pretend_msr_value(i) = 0;
+        }
+    }
+    cpu = vm("qemu64,check=off," HV_ALL, IRQCHIP_SPLIT);
+    env = &X86_CPU(cpu)->env;
+    g_assert_true(state_load(x86_cpu_class.state, "cpu", env, saved->data, saved->len, &error));
+    g_assert_no_error(error);
+    put_get(cpu);
+    g_assert_cmphex(*pretend_msr_value(0x40000093), ==, before.sint[3]);
+    g_assert_cmphex(*pretend_msr_value(0x40000108), ==, before.tsc_emulation_status);
+    vm_free(cpu);
     pretend_end();
 }
 
@@ -388,6 +401,8 @@ static void test_nested(void)
 static void test_pmu(void)
 {
     static const uint32_t msrs[] = {0xc1, 0xc2, 0x186, 0x187, 0x309, 0x38d, 0x38e, 0x38f};
+    g_autoptr(GByteArray) saved = g_byte_array_new();
+    g_autoptr(GError) error = NULL;
     X86PmuState before;
     X86State *env;
     uint64_t arg;
@@ -416,6 +431,18 @@ static void test_pmu(void)
     g_assert_cmpmem(&env->pmu, sizeof(before), &before, sizeof(before));
     g_assert_cmpuint(*pretend_msr_value(0xc2), ==, 2);
     g_assert_cmpuint(*pretend_msr_value(0x38f), ==, 7);
+    state_save(x86_cpu_class.state, "cpu", env, saved);
+    x86_cpu_reset(cpu);
+    put_get(cpu);
+    g_assert_cmpuint(*pretend_msr_value(0xc2) + *pretend_msr_value(0x38f), ==, 0);
+    vm_free(cpu);
+    cpu = vm("qemu64,check=off,level=13,pmu=on", IRQCHIP_OFF);
+    env = &X86_CPU(cpu)->env;
+    g_assert_true(state_load(x86_cpu_class.state, "cpu", env, saved->data, saved->len, &error));
+    g_assert_no_error(error);
+    put_get(cpu);
+    g_assert_cmpmem(&env->pmu, sizeof(before), &before, sizeof(before));
+    g_assert_cmpuint(*pretend_msr_value(0x309), ==, 5);
     vm_free(cpu);
     pretend_end();
 }
@@ -508,6 +535,34 @@ static void test_tsc(void)
     clock_virtual_enable(true);
     vm_free(cpu[0]);
     pretend_end();
+}
+
+/* The rate that was asked for, or a refusal. */
+static void test_tsc_rate(void)
+{
+    uint64_t before = x86_tsc_khz();
+    Cpu *cpu;
+
+    pretend_begin();
+    pretend.tsc_khz = 2000000;
+    x86_tsc_set_khz(1000000); /* none asked for: the kernel's */
+    cpu = vm("qemu64,check=off", IRQCHIP_OFF);
+    g_assert_cmpuint(x86_tsc_khz(), ==, 2000000);
+    vm_free(cpu);
+    cpu = vm("qemu64,check=off,tsc-frequency=1234000000", IRQCHIP_OFF);
+    g_assert_cmpint(pretend.tsc_khz, ==, 1234000);
+    g_assert_cmpuint(x86_tsc_khz(), ==, 1234000);
+    g_assert_cmpuint(x86_kvm_set_tsc_khz(1500000), ==, 1500000); /* a machine that comes with another one */
+    g_assert_cmpint(pretend.tsc_khz, ==, 1500000);
+    vm_free(cpu);
+    pretend.tsc_khz = -1;
+    refused("qemu64,check=off,tsc-frequency=1234000000", IRQCHIP_OFF, "-cpu tsc-frequency: the host cannot run the guest's TSC at 1234000 kHz");
+    x86_tsc_set_khz(1000000);
+    cpu = vm("qemu64,check=off,tsc-frequency=2000000000", IRQCHIP_OFF); /* as it is */
+    g_assert_cmpuint(x86_kvm_set_tsc_khz(1500000), ==, 2000000);
+    vm_free(cpu);
+    pretend_end();
+    x86_tsc_set_khz(before);
 }
 
 /* ---- system management mode ---- */
@@ -939,6 +994,7 @@ int main(int argc, char **argv)
     g_test_add_func("/kvm/pmu", test_pmu);
     g_test_add_func("/kvm/events", test_events);
     g_test_add_func("/kvm/tsc", test_tsc);
+    g_test_add_func("/kvm/tsc-rate", test_tsc_rate);
     g_test_add_func("/kvm/smm/memory", test_smm_memory);
     g_test_add_func("/kvm/smm/state", test_smm_state);
     g_test_add_func("/kvm/paravirt", test_paravirt);

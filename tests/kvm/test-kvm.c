@@ -14,6 +14,7 @@
 #include "util/report.h"
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 
 #define RAM_SIZE MiB
 #define CODE 0x1000
@@ -570,6 +571,31 @@ static int no_permission(void)
     return -EACCES;
 }
 
+/* One line says why, and what runs instead. */
+static void test_fallback(void)
+{
+    int (*real)(void) = kvm_open_fn;
+    int old = dup(2), told = memfd_create("told", MFD_CLOEXEC);
+    g_autoptr(GError) error = NULL;
+    char text[1024] = "";
+    bool ok;
+
+    kvm_open_fn = no_permission;
+    dup2(told, 2);
+    ok = accel_select("kvm:tcg", &error);
+    fflush(stderr);
+    dup2(old, 2);
+    close(old);
+    kvm_open_fn = real;
+    g_assert_true(ok);
+    g_assert_cmpstr(accel_current()->name, ==, "tcg");
+    g_assert_cmpint(pread(told, text, sizeof(text) - 1, 0), >, 0);
+    close(told);
+    g_assert_cmpstr(text, ==, "test-kvm: warning: kvm: /dev/kvm: Permission denied; add yourself to group kvm, or use -accel tcg; using tcg\n");
+    g_assert_true(accel_select("kvm", &error));
+    kvm_vm_destroy();
+}
+
 static void test_messages(void)
 {
     int (*real)(void) = kvm_open_fn;
@@ -613,6 +639,7 @@ int main(int argc, char **argv)
     memory_region_init_io(&port, &port_ops, NULL, "port", 1);
     memory_region_add_subregion(&io_root, 0x80, &port);
     g_test_add_func("/kvm/messages", test_messages);
+    g_test_add_func("/kvm/fallback", test_fallback);
     g_test_add_func("/kvm/run", test_run);
     g_test_add_func("/kvm/state", test_state);
     g_test_add_func("/kvm/dirty/bitmap", test_dirty_bitmap);
