@@ -439,7 +439,8 @@ void pretend_begin(void)
         .hv_cpuid = g_array_new(FALSE, FALSE, sizeof(struct kvm_cpuid_entry2)),
         .set_cpuid = g_array_new(FALSE, FALSE, sizeof(struct kvm_cpuid_entry2)),
         .calls = g_array_new(FALSE, FALSE, sizeof(PretendCall)), .nested = g_byte_array_new(), .stats_fd = -1,
-        .tsc_offsets = g_hash_table_new_full(NULL, NULL, NULL, g_free), .xsave = g_byte_array_new(), .smm_slots = g_hash_table_new_full(NULL, NULL, NULL, g_free),
+        .tsc_offsets = g_hash_table_new_full(NULL, NULL, NULL, g_free), .xsave = g_byte_array_new(),
+        .smm_slots = g_hash_table_new_full(NULL, NULL, NULL, g_free),
         .msr_writes = g_array_new(FALSE, FALSE, sizeof(uint64_t)),
     };
     real = kvm_ioctl_fn;
