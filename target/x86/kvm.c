@@ -31,6 +31,7 @@
 #define IDENTITY_BASE 0xfeffc000u
 #define MCE_BANKS 10
 #define MSR_UCODE_REV 0x8bu
+#define MSR_DE_CFG 0xc0011029u
 
 X86Kvm x86_kvm;
 
@@ -191,6 +192,18 @@ static bool feature_msr(uint32_t index, uint64_t *value)
     return true;
 }
 
+/* AMD's DE_CFG: whether LFENCE serializes, which a guest can read and not set. Without: it takes it that it does not. */
+static void put_silicon(KvmCpu *v)
+{
+    struct { struct kvm_msrs head; struct kvm_msr_entry e; } m = {.head.nmsrs = 1, .e.index = MSR_DE_CFG};
+    uint64_t value;
+
+    if (feature_msr(MSR_DE_CFG, &value)) {
+        m.e.data = value;
+        kvm_ioctl(v->fd, KVM_SET_MSRS, &m.head);
+    }
+}
+
 bool x86_kvm_has_msr(uint32_t index)
 {
     for (unsigned i = 0; i < x86_kvm.n_msrs; i++) {
@@ -274,6 +287,9 @@ static bool cpu_init(KvmCpu *v, GError **error)
     }
     if (x86_kvm_is_host_model(X86_CPU(v->cpu))) {
         feature_msr(MSR_UCODE_REV, &X86_CPU(v->cpu)->host_patch_level); /* without: as the vendor's first */
+    }
+    if (x86_kvm_is_host_model(X86_CPU(v->cpu))) {
+        put_silicon(v);
     }
     if (x86_kvm_set_cpuid(v, error) && x86_kvm_tsc_init(v, error)) {
         return true;

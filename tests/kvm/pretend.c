@@ -35,6 +35,13 @@ uint64_t *pretend_msr_value(uint32_t index)
     return g_hash_table_lookup(pretend.msrs, key(index));
 }
 
+void pretend_add_leaf(GArray *to, uint32_t leaf, uint32_t a, uint32_t b, uint32_t c, uint32_t d)
+{
+    struct kvm_cpuid_entry2 e = {.function = leaf, .eax = a, .ebx = b, .ecx = c, .edx = d};
+
+    g_array_append_val(to, e);
+}
+
 bool pretend_enabled(unsigned cap, uint64_t *arg)
 {
     for (guint i = 0; i < pretend.calls->len; i++) {

@@ -51,6 +51,7 @@ void pretend_end(void);
 void pretend_cap(unsigned cap, int value);
 void pretend_msr(uint32_t index);
 uint64_t *pretend_msr_value(uint32_t index);
+void pretend_add_leaf(GArray *to, uint32_t leaf, uint32_t a, uint32_t b, uint32_t c, uint32_t d); /* cpuid or hv_cpuid */
 bool pretend_enabled(unsigned cap, uint64_t *arg); /* was it, and with what */
 const struct kvm_cpuid_entry2 *pretend_leaf(uint32_t leaf); /* of what was set */
 unsigned pretend_count(unsigned long request);     /* calls of what is watched */

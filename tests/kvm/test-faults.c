@@ -362,13 +362,6 @@ static bool life(const Life *l, char **text, GError **error)
     return ended;
 }
 
-static void add_leaf(GArray *to, uint32_t leaf, uint32_t a, uint32_t b, uint32_t c, uint32_t d)
-{
-    struct kvm_cpuid_entry2 e = {.function = leaf, .eax = a, .ebx = b, .ecx = c, .edx = d};
-
-    g_array_append_val(to, e);
-}
-
 /* Nesting, system management mode, watchpoints, counters, a TSC per vCPU. */
 static void pretend_much(void)
 {
@@ -377,8 +370,8 @@ static void pretend_much(void)
     pretend_cap(KVM_CAP_NESTED_STATE, sizeof(struct kvm_nested_state) + 4096);
     pretend_cap(KVM_CAP_X86_NOTIFY_VMEXIT, 1);
     pretend_cap(KVM_CAP_PMU_CAPABILITY, KVM_PMU_CAP_DISABLE);
-    add_leaf(pretend.cpuid, 0x80000001, 0xa10f11, 0, 0x400397, 0x23d3fbff);
-    add_leaf(pretend.cpuid, 0x8000000a, 1, 16, 0, 0x4f);
+    pretend_add_leaf(pretend.cpuid, 0x80000001, 0xa10f11, 0, 0x400397, 0x23d3fbff);
+    pretend_add_leaf(pretend.cpuid, 0x8000000a, 1, 16, 0, 0x4f);
     pretend_msr(0x9e);
     kvm_options.shadow_mem = 16 * MiB;
     pretend.watchpoints = 1;
@@ -392,9 +385,9 @@ static void pretend_hyperv(void)
     pretend_cap(KVM_CAP_HYPERV_SYNIC2, 1);
     pretend_cap(KVM_CAP_HYPERV_VP_INDEX, 1);
     pretend_cap(KVM_CAP_HYPERV_ENFORCE_CPUID, 1);
-    add_leaf(pretend.hv_cpuid, 0x40000000, 0x4000000a, 0, 0, 0);
-    add_leaf(pretend.hv_cpuid, 0x40000003, 0x2aff, 0x30, 0, 0x80d10);
-    add_leaf(pretend.hv_cpuid, 0x40000004, 0x2c, 0xffffffff, 0, 0);
+    pretend_add_leaf(pretend.hv_cpuid, 0x40000000, 0x4000000a, 0, 0, 0);
+    pretend_add_leaf(pretend.hv_cpuid, 0x40000003, 0x2aff, 0x30, 0, 0x80d10);
+    pretend_add_leaf(pretend.hv_cpuid, 0x40000004, 0x2c, 0xffffffff, 0, 0);
     for (uint32_t i = 0x40000000; i < 0x40000110; i++) {
         pretend_msr(i);
     }
@@ -420,7 +413,7 @@ static void pretend_old(void)
 static void pretend_wide(void)
 {
     pretend_cap(KVM_CAP_XSAVE2, 8192);
-    add_leaf(pretend.cpuid, 1, 0xa10f11, 0, 0x85202000, 0x78bfbff); /* XSAVE */
+    pretend_add_leaf(pretend.cpuid, 1, 0xa10f11, 0, 0x85202000, 0x78bfbff); /* XSAVE */
     g_byte_array_set_size(pretend.xsave, 8192);
     memset(pretend.xsave->data, 0, 8192);
 }
