@@ -352,6 +352,37 @@ TlsCreds *tls_creds_find(const char *id, bool server, GError **error)
     return (TlsCreds *)obj;
 }
 
+bool tls_creds_know_peers(const TlsCreds *c)
+{
+    return is_server(c) && (c->kind == GNUTLS_CRD_PSK || (c->kind == GNUTLS_CRD_CERTIFICATE && c->verify_peer));
+}
+
+static char *certificate_name(const TlsCreds *c, gnutls_session_t session, GError **error)
+{
+    unsigned n = 0;
+    const gnutls_datum_t *der = gnutls_certificate_get_peers(session, &n);
+    gnutls_x509_crt_t crt;
+    gnutls_datum_t name = {0};
+    if (!n || !ok(c, gnutls_x509_crt_init(&crt), "certificate", error)) {
+        return NULL;
+    }
+    bool good = ok(c, gnutls_x509_crt_import(crt, der, GNUTLS_X509_FMT_DER), "certificate", error) &&
+                ok(c, gnutls_x509_crt_get_dn2(crt, &name), "certificate's name", error);
+    gnutls_x509_crt_deinit(crt);
+    char *copy = good ? g_strndup((char *)name.data, name.size) : NULL;
+    gnutls_free(name.data);
+    return copy;
+}
+
+char *tls_creds_peer(const TlsCreds *c, gnutls_session_t session, GError **error)
+{
+    char *name = c->kind == GNUTLS_CRD_PSK ? g_strdup(gnutls_psk_server_get_username(session)) : certificate_name(c, session, error);
+    if (!name && error && !*error) {
+        error_set(error, "%s: the peer has no name", c->obj.type->name);
+    }
+    return name;
+}
+
 bool tls_creds_apply(TlsCreds *c, gnutls_session_t session, const char *host, GError **error)
 {
     /* Only what these credentials serve: gnutls may choose others if the peer offers them, and fails then. */

@@ -39,7 +39,7 @@ typedef struct {
     int received_fd;
     unsigned telnet_skip;  /* bytes of a command still to come: 2 = command, 1 = option */
     bool iac_half;         /* one of two IAC bytes was sent */
-    Object *creds;         /* of TLS; NULL: without */
+    Object *creds, *authz; /* of TLS; NULL: without */
     char *host;            /* a TLS client: whom the server's certificate must name */
     TlsSession *tls;       /* of the connection */
     int handshake_fd;      /* the connection until it is open, then -1 */
@@ -252,7 +252,7 @@ static void begin_handshake(SocketChardev *s, int fd)
 {
     g_autoptr(GError) error = NULL;
     s->handshake_fd = fd;
-    s->tls = tls_session_new(s->creds, fd, s->host, &error);
+    s->tls = tls_session_new(s->creds, s->authz, fd, s->host, &error);
     if (!s->tls) {
         refuse(s, error->message);
         return;
@@ -454,6 +454,9 @@ static void socket_close(Chardev *chr)
     g_clear_handle_id(&s->listen_watch, g_source_remove);
     g_clear_handle_id(&s->reconnect_timer, g_source_remove);
     close_connection(s);
+    if (s->authz) {
+        object_unref(s->authz);
+    }
     if (s->creds) {
         object_unref(s->creds);
     }
@@ -501,12 +504,8 @@ static bool read_options(SocketChardev *s, KeyValues *kv, GError **error)
 static bool read_tls_options(SocketChardev *s, KeyValues *kv, GError **error)
 {
     const char *id = keyvals_get(kv, "tls-creds"), *authz = keyvals_get(kv, "tls-authz"), *host = keyvals_get(kv, "host");
-    if (authz) {
-        return error_set(error, "chardev socket: tls-authz=%s is not supported yet; tls-creds-x509 with verify-peer=on lets in whom its"
-                         " ca-cert.pem vouches for", authz);
-    }
     if (!id) {
-        return true;
+        return !authz || error_set(error, "chardev socket: tls-authz=%s is of use with tls-creds= only", authz);
     }
     const char *other = s->path ? "path=" : s->telnet ? "telnet=on" : !s->server && keyvals_get(kv, "fd") ? "fd= of a client" : NULL;
     if (other) {
@@ -514,7 +513,10 @@ static bool read_tls_options(SocketChardev *s, KeyValues *kv, GError **error)
     }
     s->host = s->server ? NULL : g_strdup(host && *host ? host : "localhost");
     s->creds = tls_credentials_get(id, s->server, error);
-    return s->creds != NULL;
+    if (s->creds && authz) {
+        s->authz = tls_authz_get(authz, s->creds, error);
+    }
+    return s->creds && (s->authz || !authz);
 }
 
 static bool establish(SocketChardev *s, KeyValues *kv, GError **error)
@@ -586,6 +588,7 @@ static const ChardevOption socket_options[] = {
     {"wait", "server: off: go on without a client (default on)"}, {"nodelay", "TCP: send small pieces at once"},
     {"delay", "the opposite of nodelay"}, {"telnet", "speak telnet"},
     {"reconnect", "client: seconds between attempts, 0: do not"}, {"tls-creds", "TCP: speak TLS, by these credentials (-object)"},
+    {"tls-authz", "server: whom to let in (-object authz-list)"},
     {NULL, NULL}};
 
 CHARDEV_KIND(socket, .name = "socket", .summary = "UNIX or TCP socket", .options = socket_options,

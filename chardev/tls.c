@@ -12,11 +12,19 @@ Object *tls_credentials_get(const char *id, bool server, GError **error)
     error_set(error, "parameter 'tls-creds=%s': this build has no TLS; it comes with gnutls", id);
     return NULL;
 }
+
+Object *tls_authz_get(const char *id, Object *credentials, GError **error)
+{
+    g_assert_not_reached(); /* there are no credentials */
+}
 #else
+#include "backends/authz.h"
 #include "backends/tls_creds.h"
 
 struct TlsSession {
     gnutls_session_t gnutls;
+    TlsCreds *creds;
+    Authz *authz;   /* NULL: who gets through the handshake may come in */
     bool established;
     bool in_flight; /* gnutls has a record that the socket did not take */
 };
@@ -27,16 +35,28 @@ Object *tls_credentials_get(const char *id, bool server, GError **error)
     return creds ? object_ref((Object *)creds) : NULL;
 }
 
-TlsSession *tls_session_new(Object *credentials, int fd, const char *host, GError **error)
+Object *tls_authz_get(const char *id, Object *credentials, GError **error)
+{
+    if (!tls_creds_know_peers((TlsCreds *)credentials)) {
+        error_set(error, "tls-authz=%s needs credentials that tell who a peer is: of a server, tls-creds-psk or tls-creds-x509 with verify-peer=on", id);
+        return NULL;
+    }
+    Authz *authz = authz_find(id, error);
+    return authz ? object_ref((Object *)authz) : NULL;
+}
+
+TlsSession *tls_session_new(Object *credentials, Object *authz, int fd, const char *host, GError **error)
 {
     TlsSession *s = g_new0(TlsSession, 1);
+    s->creds = (TlsCreds *)credentials;
+    s->authz = (Authz *)authz;
     int rc = gnutls_init(&s->gnutls, (host ? GNUTLS_CLIENT : GNUTLS_SERVER) | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL);
     if (rc < 0) {
         g_free(s);
         error_set(error, "%s", gnutls_strerror(rc));
         return NULL;
     }
-    if (!tls_creds_apply((TlsCreds *)credentials, s->gnutls, host, error)) {
+    if (!tls_creds_apply(s->creds, s->gnutls, host, error)) {
         tls_session_free(s);
         return NULL;
     }
@@ -72,9 +92,25 @@ static void explain(TlsSession *s, int rc, GError **error)
     }
 }
 
+static bool may_come_in(TlsSession *s, GError **error)
+{
+    if (!s->authz) {
+        return true;
+    }
+    g_autofree char *peer = tls_creds_peer(s->creds, s->gnutls, error);
+    if (!peer) {
+        return false;
+    }
+    return authz_allows(s->authz, peer) || error_set(error, "'%s' is not among those whom tls-authz lets in", peer);
+}
+
 TlsProgress tls_session_handshake(TlsSession *s, GError **error)
 {
     int rc = gnutls_handshake(s->gnutls);
+    if (rc >= 0 && !may_come_in(s, error)) {
+        gnutls_alert_send(s->gnutls, GNUTLS_AL_FATAL, GNUTLS_A_ACCESS_DENIED);
+        return TLS_FAILED;
+    }
     if (rc >= 0) {
         s->established = true;
         return TLS_READY;

@@ -14,10 +14,13 @@ typedef enum { TLS_WAITING, TLS_READY, TLS_FAILED } TlsProgress;
 
 /* The TLS credentials with that id, for a server or a client; the caller has a reference. */
 Object *tls_credentials_get(const char *id, bool server, GError **error);
+/* The object that says whom a server with these credentials lets in; the caller has a reference. */
+Object *tls_authz_get(const char *id, Object *credentials, GError **error);
 
 #ifdef CONFIG_GNUTLS
-/* host: whom a client's certificates must name, NULL for servers; it, credentials and fd outlive the session. */
-TlsSession *tls_session_new(Object *credentials, int fd, const char *host, GError **error);
+/* host: whom a client's certificates must name, NULL for servers. authz: NULL, or who may come in. All these outlive the
+ * session. */
+TlsSession *tls_session_new(Object *credentials, Object *authz, int fd, const char *host, GError **error);
 /* Tells the peer, if it can be told at once. NULL is fine. */
 void tls_session_free(TlsSession *s);
 TlsProgress tls_session_handshake(TlsSession *s, GError **error);
@@ -30,7 +33,7 @@ ssize_t tls_session_write(TlsSession *s, const void *buf, size_t len);
 /* There are bytes to read, whatever the socket says. */
 bool tls_session_pending(const TlsSession *s);
 #else /* there are no credentials, and so no sessions */
-static inline TlsSession *tls_session_new(Object *credentials, int fd, const char *host, GError **error) { return NULL; }
+static inline TlsSession *tls_session_new(Object *credentials, Object *authz, int fd, const char *host, GError **error) { return NULL; }
 static inline void tls_session_free(TlsSession *s) { }
 static inline TlsProgress tls_session_handshake(TlsSession *s, GError **error) { return TLS_FAILED; }
 static inline GIOCondition tls_session_waits_for(const TlsSession *s) { return 0; }

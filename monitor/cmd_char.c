@@ -168,6 +168,7 @@ static bool add_socket(GString *s, const QapiChardevSocket *o, GError **error)
         g_string_append_printf(s, ",reconnect=%" PRId64, o->reconnect);
     }
     add(s, "tls-creds", o->tls_creds);
+    add(s, "tls-authz", o->tls_authz);
     add_common(s, o->logfile, o->has_logappend, o->logappend);
     return true;
 }

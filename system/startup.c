@@ -152,7 +152,7 @@ static bool default_frontends(CommandLine *cl, GError **error)
 static bool for_chardevs(const char *name)
 {
     const ObjectType *type = name ? object_type_find(name) : NULL;
-    return type && (object_type_is(type, "tls-creds") || object_type_is(type, "secret_common"));
+    return type && (object_type_is(type, "tls-creds") || object_type_is(type, "secret_common") || object_type_is(type, "authz"));
 }
 
 OPTION_HANDLER(opt_object)

@@ -52,6 +52,8 @@ bool user_object_help(const char *name, FILE *out)
 
 /* ---- properties by parts ---- */
 
+#define PARTS_MAX 8
+
 static bool is_index(const char *part)
 {
     return g_ascii_isdigit(*part) && strspn(part, G_CSET_DIGITS) == strlen(part) && strlen(part) < 5;
@@ -68,21 +70,38 @@ static json_t *scalar(const char *text)
     return parse_bool(text, &on, NULL) ? json_boolean(on) : json_string(text);
 }
 
-/* "a.b=1" and "a.0=x": gather the parts of `a` into one JSON value. */
+static json_t *part_of(json_t *whole, const char *part)
+{
+    return json_is_array(whole) ? json_array_get(whole, atol(part)) : json_object_get(whole, part);
+}
+
+/* Takes `value`. False: names and numbers are mixed, a number is left out, or the value is not UTF-8. */
+static bool set_part(json_t *whole, const char *part, json_t *value)
+{
+    bool array = json_is_array(whole);
+    if (is_index(part) != array || (array && (size_t)atol(part) != json_array_size(whole))) {
+        json_decref(value);
+        return false;
+    }
+    return (array ? json_array_append_new(whole, value) : json_object_set_new(whole, part, value)) == 0;
+}
+
+/* "a.b=1" and "a.0.c=x": gather the parts of `a` into one JSON value. */
 static bool gather(json_t *parts, const KeyValue *item, GError **error)
 {
-    g_auto(GStrv) path = g_strsplit(item->key, ".", 2);
-    json_t *whole = json_object_get(parts, path[0]);
-    bool index = is_index(path[1]);
-    if (!whole) {
-        whole = index ? json_array() : json_object();
-        json_object_set_new(parts, path[0], whole);
+    g_auto(GStrv) path = g_strsplit(item->key, ".", PARTS_MAX + 1);
+    json_t *at = parts;
+    bool ok = g_strv_length(path) <= PARTS_MAX;
+    for (char **p = path; ok && *p; p++) {
+        json_t *next = p[1] ? part_of(at, *p) : NULL;
+        if (!next) {
+            next = !p[1] ? scalar(item->value) : is_index(p[1]) ? json_array() : json_object();
+            ok = set_part(at, *p, next);
+        }
+        at = next;
+        ok = ok && (!p[1] || json_is_array(at) || json_is_object(at));
     }
-    if (index != json_is_array(whole) || (index && (size_t)atol(path[1]) != json_array_size(whole))) {
-        return error_set(error, "parameter '%s': parts of '%s' are either all names or the numbers from 0 up", item->key, path[0]);
-    }
-    return (index ? json_array_append_new(whole, scalar(item->value)) : json_object_set_new(whole, path[1], scalar(item->value))) == 0 ||
-           error_set(error, "parameter '%s': the value is not UTF-8", item->key);
+    return ok || error_set(error, "parameter '%s': parts of '%s' are, at each level, either all names or the numbers from 0 up", item->key, path[0]);
 }
 
 static bool is_part(const Object *obj, const char *key)

@@ -33,10 +33,10 @@ def make_certificates(name, hosts='DNS:localhost'):
     key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
     ca, ca_key = os.path.join(folder, 'ca-cert.pem'), os.path.join(folder, 'ca-key.pem')
     openssl('req', '-x509', *key, '-keyout', ca_key, '-out', ca, '-days', '30', '-subj', f'/CN={name} authority')
-    for who in ('server', 'client'):
+    for who in ('server', 'client', 'mallory'):
         extensions, request = os.path.join(folder, 'extensions'), os.path.join(folder, 'request.pem')
         with open(extensions, 'w', encoding='ascii') as f:
-            f.write(f'basicConstraints=critical,CA:FALSE\nextendedKeyUsage={who}Auth\nsubjectAltName={hosts}\n')
+            f.write(f'basicConstraints=critical,CA:FALSE\nextendedKeyUsage={"server" if who == "server" else "client"}Auth\nsubjectAltName={hosts}\n')
         openssl('req', *key, '-keyout', os.path.join(folder, f'{who}-key.pem'), '-out', request, '-subj', f'/CN={who}')
         openssl('x509', '-req', '-in', request, '-CA', ca, '-CAkey', ca_key, '-CAcreateserial', '-out', os.path.join(folder, f'{who}-cert.pem'),
                 '-days', '30', '-extfile', extensions)
@@ -55,10 +55,10 @@ def context(folder, who, trusts=True):
 class Server(Emulator):
     """A QMP server (or a serial port) that speaks TLS by credentials 'creds', and a plain QMP socket beside."""
 
-    def __init__(self, creds, *args, use=('-mon', 'chardev=tls,mode=control')):
+    def __init__(self, creds, *args, use=('-mon', 'chardev=tls,mode=control'), authz=None):
         with socket.create_server(('127.0.0.1', 0)) as listener:
             self.address, fd = listener.getsockname(), listener.fileno()
-            super().__init__(RHEA, SCRATCH, '-chardev', f'socket,id=tls,fd={fd},server=on,wait=off,tls-creds=creds', *use,
+            super().__init__(RHEA, SCRATCH, '-chardev', f'socket,id=tls,fd={fd},server=on,wait=off,tls-creds=creds{f",tls-authz={authz}" if authz else ""}', *use,
                              '-object', f'{creds},id=creds,endpoint=server', *args, pass_fds=[fd])
 
     def dial(self):
@@ -146,6 +146,31 @@ def shared_keys():
             for bad in (wrong, 'alice'), (key, 'mallory'):
                 refused(lambda bad=bad, version=version: Openssl(e.address, version, '-psk', bad[0], '-psk_identity', bad[1]))
         e.said("'tls'", 'TLS handshake', 'failed')
+
+
+@test
+def who_may_come_in():
+    folder = make_certificates('authz')
+    with open(in_scratch('keys.psk'), 'w', encoding='ascii') as f:
+        f.write('alice:0011\nmallory:2233\n')
+    x509 = f'tls-creds-x509,dir={folder}'
+    one, rules = 'authz-simple,id=who,identity=CN=client', 'authz-list,id=who'
+    for creds, authz in ((x509, one), (x509, f'{rules},rules.0.match=CN=client,rules.0.policy=allow'),
+                         (x509, f'{rules},policy=allow,rules.0.match=CN=m*,rules.0.policy=deny,rules.0.format=glob,rules.1.match=*,rules.1.policy=deny'),
+                         (x509, f'{rules},rules.0.match=CN=mallory,rules.0.policy=deny,rules.1.match=CN=[cm]*,rules.1.policy=allow,rules.1.format=glob')):
+        with Server(creds, '-M', 'none', '-object', authz, authz='who') as e:
+            with e.tls(context(folder, 'client')) as s:
+                fails(session(s), 'object-del', {'id': 'who'}, text='in use')
+            refused(lambda e=e: e.tls(context(folder, 'mallory')))
+            e.said("'tls'", "'CN=mallory'", 'tls-authz')
+            with e.tls(context(folder, 'client')) as s:
+                session(s)
+    with Server(f'tls-creds-psk,dir={SCRATCH}', '-M', 'none', '-object', 'authz-simple,id=who,identity=alice', authz='who') as e:
+        for version in ('-tls1_2', '-tls1_3'):
+            with Openssl(e.address, version, '-psk', '0011', '-psk_identity', 'alice') as s:
+                session(s)
+            refused(lambda e=e, version=version: Openssl(e.address, version, '-psk', '2233', '-psk_identity', 'mallory'))
+        e.said("'tls'", "'mallory'", 'tls-authz')
 
 
 @test
@@ -274,9 +299,25 @@ def errors():
         for more, text in (({'tls-creds': 'nosuch'}, "'nosuch'"), ({'tls-creds': 'creds'}, 'endpoint=server'),
                            ({'tls-creds': 'creds', 'addr': local}, 'path='), ({'tls-creds': 'creds', 'telnet': True}, 'telnet=on')):
             fails(c, 'chardev-add', {'id': 'x', 'backend': {'type': 'socket', 'data': {'addr': inet, **more}}}, text=text)
+        c.run('object-add', {'qom-type': 'authz-list', 'id': 'who', 'rules': [{'match': 'x', 'policy': 'allow'}]})
+        assert c.run('qom-get', {'path': '/objects/who', 'property': 'rules'}) == [{'match': 'x', 'policy': 'allow'}]
+        for rules, text in (([{'match': 'x'}], "rules[0].policy"), ([{'match': 5, 'policy': 'deny'}], 'rules[0].match'), ({}, 'rules'),
+                            ([{'match': 'x', 'policy': 'maybe'}], 'maybe'), ([{'match': 'x', 'policy': 'deny', 'format': 'regex'}], 'regex')):
+            fails(c, 'qom-set', {'path': '/objects/who', 'property': 'rules', 'value': rules}, text=text)
+        for name, kind in (('anon', {'qom-type': 'tls-creds-anon'}), ('unproved', {'qom-type': 'tls-creds-x509', 'dir': make_certificates('errors'), 'verify-peer': False})):
+            c.run('object-add', {'id': name, 'endpoint': 'server', **kind})
+            fails(c, 'chardev-add', {'id': 'x', 'backend': {'type': 'socket', 'data': {'addr': inet, 'tls-creds': name, 'tls-authz': 'who'}}}, text='verify-peer=on')
+        fails(c, 'chardev-add', {'id': 'x', 'backend': {'type': 'socket', 'data': {'addr': inet, 'tls-authz': 'who'}}}, text='tls-creds=')
+        c.run('object-del', {'id': 'who'})
         c.run('object-del', {'id': 'creds'})
-    with Emulator(RHEA, SCRATCH, '-M', 'none', '-chardev', 'socket,id=x,host=127.0.0.1,port=0,server=on,wait=off,tls-creds=c,tls-authz=a') as e:
-        assert e.wait() == 1 and 'tls-authz=a' in e.output(), e.output()
+        fails(c, 'object-add', {'qom-type': 'authz-simple', 'id': 'x'}, text='identity')
+    for value, text in (('rules.0.match=a,rules.1.policy=deny', 'policy'), ('rules.1.match=a', 'numbers from 0 up'), ('rules.x.match=a', 'rules'), ('policy=maybe', 'maybe'),
+                        ('rules.0.match=a,rules.0=b', 'numbers from 0 up'), ('rules.0.match.a.b.c.d.e.f.g.h.i=a', 'rules')):
+        with Emulator(RHEA, SCRATCH, '-M', 'none', '-object', f'authz-list,id=who,{value}') as e:
+            assert e.wait() == 1 and text in e.output(), e.output()
+    with Emulator(RHEA, SCRATCH, '-M', 'none', '-chardev', 'socket,id=x,host=127.0.0.1,port=0,server=on,wait=off,tls-creds=c,tls-authz=nosuch', '-object',
+                  f'tls-creds-psk,id=c,endpoint=server,dir={SCRATCH}') as e:
+        assert e.wait() == 1 and "'nosuch'" in e.output(), e.output()
 
 
 def check_build():
