@@ -1,25 +1,16 @@
 #!/usr/bin/env python3
 # tests/cli/cli.py: what the command line does with good and bad input. Prints TAP.
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""cli.py RHEA SCRATCH"""
+"""cli.py RHEA"""
 import os
-import pty
-import select
+import shutil
 import signal
 import subprocess
 import sys
-import termios
 import time
 
-RHEA, SCRATCH = sys.argv[1], os.path.join(sys.argv[2], 'scratch')
-os.makedirs(SCRATCH, exist_ok=True)
-
-
-def scratch(name, content=b''):
-    path = os.path.join(SCRATCH, name)
-    with open(path, 'wb') as f:
-        f.write(content)
-    return path
+from harness import HALT, PATIENCE, RHEA, SCRATCH, Terminal, scratch
+from tap import finish, report
 
 
 def bzimage(protocol=0x20f, setup_sects=1, size=8192):
@@ -42,14 +33,6 @@ def elf(machine, size=64):
     return bytes(b[:size])
 
 
-def halting_kernel():
-    """A multiboot kernel that halts at once: header with addresses, then cli; hlt; jmp."""
-    load = 0x100000
-    header = [0x1badb002, 0x10000, -(0x1badb002 + 0x10000) & 0xffffffff, load, load, load + 4096, load + 4096, load + 32]
-    return (b''.join(v.to_bytes(4, 'little') for v in header) + b'\xfa\xf4\xeb\xfd').ljust(4096, b'\0')
-
-
-HALT = scratch('halt.bin', halting_kernel())
 EMPTY = scratch('empty')
 GARBAGE = scratch('garbage', bytes(range(256)) * 64)
 TRUNCATED = scratch('truncated', bzimage()[:600])
@@ -143,132 +126,77 @@ KVM_CASES = [
     ('-accel kvm,kernel-irqchip=maybe', 1, ['maybe', 'split']), ('-accel kvm,notify-window=-1', 1, ['notify-window=-1']),
 ]
 
-count = failures = 0
-
-
-def result(ok, name, detail=''):
-    global count, failures
-    count += 1
-    failures += not ok
-    print(f"{'ok' if ok else 'not ok'} {count} - {name}")
-    if not ok:
-        print('\n'.join('# ' + line for line in str(detail).splitlines()[-20:]))
-    sys.stdout.flush()
-
 
 def run_case(text, code, wanted):
     name, args = text.replace(SCRATCH + '/', ''), text.split()
     if code and not {'-kernel', '-initrd', '-append'} & set(args):
         args = ['-kernel', HALT] + args
     try:
-        p = subprocess.run([RHEA] + args, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False,
+        p = subprocess.run([RHEA] + args, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE, check=False,
                            errors='replace')
     except subprocess.TimeoutExpired:
-        result(False, name, 'still running after 30 s')
+        report(False, name, f'still running after {PATIENCE} s')
         return
     out = p.stderr if code else p.stdout
     missing = [w for w in wanted if w not in out]
     lines = p.stderr.strip().splitlines()
     ok = p.returncode == code and not missing and (code == 0 or 1 <= len(lines) <= 3)
-    result(ok, name, f'exit code {p.returncode}, missing {missing}\n{p.stderr}\n{p.stdout[:500] if code else ""}')
+    report(ok, name, f'exit code {p.returncode}, missing {missing}\n{p.stderr}\n{p.stdout[:500] if code else ""}')
 
 
-class Terminal:
-    """The emulator on a terminal of its own."""
-
-    def __init__(self, args):
-        self.master, slave = pty.openpty()
-        self.before = termios.tcgetattr(slave)
-        self.slave = slave
-        self.p = subprocess.Popen([RHEA] + args, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
-                                  preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL)) # nohup's is inherited
-        self.text = ''
-
-    def wait_for(self, text, seconds=20):
-        end = time.time() + seconds
-        while text not in self.text and time.time() < end:
-            if select.select([self.master], [], [], 0.1)[0]:
-                self.text += os.read(self.master, 65536).decode(errors='replace')
-        return text in self.text
-
-    def raw(self, seconds=20):
-        end = time.time() + seconds
-        while time.time() < end:
-            if not termios.tcgetattr(self.slave)[3] & termios.ICANON:
-                return True
-            time.sleep(0.01)
-        return False
-
-    def type(self, data):
-        os.write(self.master, data)
-
-    def finish(self, name, code, text=''):
-        try:
-            got = self.p.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            self.p.kill()
-            got = 'still running'
-        while select.select([self.master], [], [], 0)[0]:
-            self.text += os.read(self.master, 65536).decode(errors='replace')
-        restored = termios.tcgetattr(self.slave) == self.before
-        os.close(self.master)
-        os.close(self.slave)
-        result(got in (code if isinstance(code, tuple) else (code,)) and restored and text in self.text, name, f'exit {got}, terminal restored: {restored}\n{self.text}')
+def ends(t, name, *codes, text=''):
+    """It leaves the terminal as it was, with one of the exit codes; text was printed."""
+    try:
+        t.finish(*codes)
+        report(text in t.text, name, t.text)
+    except AssertionError as e:
+        report(False, name, e)
 
 
 def terminal_cases():
     idle = ['-M', 'pc', '-m', '64', '-kernel', HALT, '-S', '-nographic']
-    t = Terminal(['-nographic', '-kernel', '/no/such/kernel'])
-    t.finish('terminal after an error', 1, '/no/such/kernel')
+    ends(Terminal('-nographic', '-kernel', '/no/such/kernel'), 'terminal after an error', 1, text='/no/such/kernel')
     for signo in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        t = Terminal(idle)
-        t.raw()
+        t = Terminal(*idle)
+        t.wait_until_raw()
         t.type(b'\x01h')
-        t.wait_for('exit emulator') # the main loop runs
+        t.wait_for('exit emulator')  # the main loop runs
         t.p.send_signal(signo)
-        t.finish(f'terminal after {signo.name}', 0, f'terminating on signal {int(signo)}')
-    t = Terminal(idle)
-    t.raw()
-    t.p.send_signal(signal.SIGTERM) # maybe while the machine is still set up: either way of ending will do
-    t.finish('terminal after an early SIGTERM', (0, -signal.SIGTERM))
-    t = Terminal(idle)
-    t.raw()
+        ends(t, f'terminal after {signo.name}', 0, text=f'terminating on signal {int(signo)}')
+    t = Terminal(*idle)
+    t.wait_until_raw()
+    t.p.send_signal(signal.SIGTERM)  # maybe while the machine is still set up: either way of ending will do
+    ends(t, 'terminal after an early SIGTERM', 0, -signal.SIGTERM)
+    t = Terminal(*idle)
+    t.wait_until_raw()
     t.p.send_signal(signal.SIGABRT)
-    t.finish('terminal after SIGABRT', -signal.SIGABRT)
-    t = Terminal(idle)
-    t.raw()
-    t.type(b'\x01h')
-    ok = t.wait_for('exit emulator')
-    t.type(b'\x01c')
-    ok = t.wait_for('(qemu) ') and ok
-    t.type(b'info status\r')
-    ok = t.wait_for('VM status: paused (prelaunch)') and ok
-    t.type(b'nosuch\r')
-    ok = t.wait_for("unknown command: 'nosuch'") and ok
-    result(ok, 'monitor behind Ctrl-A c', t.text)
+    ends(t, 'terminal after SIGABRT', -signal.SIGABRT)
+    t = Terminal(*idle)
+    t.wait_until_raw()
+    for keys, answer in ((b'\x01h', 'exit emulator'), (b'\x01c', '(qemu) '), (b'info status\r', 'VM status: paused (prelaunch)'),
+                         (b'nosuch\r', "unknown command: 'nosuch'")):
+        t.type(keys)
+        t.wait_for(answer)
     t.type(b'\x01x')
-    t.finish('Ctrl-A x leaves', 0)
-    t = Terminal(idle[:-1] + ['-serial', 'stdio', '-display', 'none'])
-    t.raw()
-    time.sleep(0.2)
-    os.kill(t.p.pid, 0)
-    os.close(os.dup(t.slave))
-    t.type(b'\x03') # Ctrl-C: the session has no controlling terminal, so it must at least not kill the guest's input
+    ends(t, 'monitor behind Ctrl-A c; Ctrl-A x leaves', 0)
+    t = Terminal(*idle[:-1], '-serial', 'stdio', '-display', 'none')
+    t.wait_until_raw()
+    t.type(b'\x03')  # Ctrl-C: the session has no controlling terminal, so it must at least not kill the guest's input
     t.p.terminate()
-    t.finish('terminal after SIGTERM with -serial stdio', 0)
+    ends(t, 'terminal after SIGTERM with -serial stdio', 0)
 
 
 def pipe_cases():
     p = subprocess.Popen([RHEA, '-M', 'pc', '-m', '64', '-kernel', HALT, '-S', '-display', 'none', '-monitor', 'stdio'], stdin=subprocess.PIPE,
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    out, err = p.communicate(b'info status\ninfo chardev\nquit\n', timeout=30)
-    result(p.returncode == 0 and b'paused' in out and b'compat_monitor0' in out, 'monitor on a pipe', out + err)
+    out, err = p.communicate(b'info status\ninfo chardev\nquit\n', timeout=PATIENCE)
+    report(p.returncode == 0 and b'paused' in out and b'compat_monitor0' in out, 'monitor on a pipe', out + err)
 
     no_leaks = {**os.environ, 'ASAN_OPTIONS': os.environ.get('ASAN_OPTIONS', '') + ':detect_leaks=0'}  # that needs what the sandbox denies
     p = subprocess.run([RHEA, '-M', 'pc', '-m', '64', '-kernel', HALT, '-display', 'none', '-monitor', 'stdio', '-smp', '2', '-sandbox',
                         'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'], input=b'stop\ncont\ninfo cpus\nquit\n',
-                       capture_output=True, timeout=30, check=False, env=no_leaks)
-    result(p.returncode == 0 and b'CPU #1' in p.stdout, 'a machine in the sandbox', p.stdout + p.stderr)
+                       capture_output=True, timeout=PATIENCE, check=False, env=no_leaks)
+    report(p.returncode == 0 and b'CPU #1' in p.stdout, 'a machine in the sandbox', p.stdout + p.stderr)
 
     p = subprocess.Popen([RHEA, '-M', 'pc', '-m', '64', '-kernel', HALT, '-S', '-display', 'none', '-monitor', 'stdio'], stdin=subprocess.PIPE,
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -278,20 +206,20 @@ def pipe_cases():
         p.stdin.close()
     except BrokenPipeError:
         pass
-    code = p.wait(timeout=30)
+    code = p.wait(timeout=PATIENCE)
     p.stderr.close()
-    result(code == 0, 'output to a closed pipe', code)
+    report(code == 0, 'output to a closed pipe', code)
 
     pidfile = os.path.join(SCRATCH, 'pid')
     socket = os.path.join(SCRATCH, 'monitor.sock')
     p = subprocess.run([RHEA, '-M', 'pc', '-m', '64', '-kernel', HALT, '-S', '-display', 'none', '-daemonize', '-pidfile', pidfile, '-chardev',
-                        f'socket,id=m,path={socket},server=on,wait=off', '-mon', 'm'], capture_output=True, timeout=30, check=False)
+                        f'socket,id=m,path={socket},server=on,wait=off', '-mon', 'm'], capture_output=True, timeout=PATIENCE, check=False)
     ok, pid = p.returncode == 0 and os.path.exists(pidfile) and os.path.exists(socket), 0
     if ok:
         with open(pidfile, encoding='ascii') as f:
             pid = int(f.read())
         again = subprocess.run([RHEA, '-M', 'pc', '-m', '64', '-kernel', HALT, '-S', '-display', 'none', '-pidfile', pidfile], capture_output=True,
-                               timeout=30, check=False)
+                               timeout=PATIENCE, check=False)
         ok = again.returncode == 1 and b'locked' in again.stderr
         os.kill(pid, signal.SIGTERM)
         for _ in range(200):
@@ -299,17 +227,17 @@ def pipe_cases():
                 break
             time.sleep(0.05)
         ok = ok and not os.path.exists(pidfile)
-    result(ok, 'daemonize and pidfile', p.stderr)
+    report(ok, 'daemonize and pidfile', p.stderr)
 
 
 def argv0_cases():
     link = os.path.join(SCRATCH, 'qemu-system-x86_64')
     if not os.path.islink(link):
         os.symlink(os.path.abspath(RHEA), link)
-    out = subprocess.run([link, '-M', 'help'], capture_output=True, text=True, timeout=30, check=False)
-    result(out.returncode == 0 and 'pc ' in out.stdout, 'invoked as qemu-system-x86_64', out.stderr)
-    out = subprocess.run([link, '-nosuch'], capture_output=True, text=True, timeout=30, check=False)
-    result(out.stderr.startswith('qemu-system-x86_64: -nosuch'), 'messages name the program', out.stderr)
+    out = subprocess.run([link, '-M', 'help'], capture_output=True, text=True, timeout=PATIENCE, check=False)
+    report(out.returncode == 0 and 'pc ' in out.stdout, 'invoked as qemu-system-x86_64', out.stderr)
+    out = subprocess.run([link, '-nosuch'], capture_output=True, text=True, timeout=PATIENCE, check=False)
+    report(out.stderr.startswith('qemu-system-x86_64: -nosuch'), 'messages name the program', out.stderr)
 
 
 has_kvm = b'kvm' in subprocess.run([RHEA, '-accel', 'help'], stdout=subprocess.PIPE, check=False).stdout
@@ -318,5 +246,5 @@ for row in CASES + (KVM_CASES if has_kvm else []):
 terminal_cases()
 pipe_cases()
 argv0_cases()
-print(f'1..{count}')
-sys.exit(failures != 0)
+shutil.rmtree(SCRATCH)
+sys.exit(finish())

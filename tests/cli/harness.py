@@ -1,29 +1,24 @@
-# tests/cli/harness.py: running the emulator and its subcommands from tests, with output as TAP.
+# tests/cli/harness.py: running the emulator and its subcommands from tests.
 # SPDX-License-Identifier: GPL-2.0-or-later
 import os
 import pty
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import termios
 import time
-import traceback
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, '..'), os.path.join(HERE, '../qmp')]
+import tap  # noqa: E402
+from client import PATIENCE, Emulator  # noqa: E402
+from tap import Skip, test  # noqa: E402, F401: for those who import this
 
 RHEA = os.path.abspath(sys.argv[1])
 SCRATCH = tempfile.mkdtemp(prefix='rhea-doors-')
-PATIENCE = 60
-TESTS = []
-
-
-def test(f):
-    TESTS.append(f)
-    return f
-
-
-class Skip(Exception):
-    pass
 
 
 def scratch(name, content=b''):
@@ -79,33 +74,22 @@ def wait_for_sockets(process, *paths):
         time.sleep(0.01)
 
 
-class Background:
+class Background(Emulator):
     """An emulator with a human monitor and a QMP socket."""
 
-    def __init__(self, *args, **kw):
-        self.hmp, self.qmp = os.path.join(SCRATCH, 'hmp'), os.path.join(SCRATCH, 'qmp')
-        self.p = subprocess.Popen([RHEA, '-nodefaults', '-display', 'none', *args, '-monitor', f'unix:{self.hmp},server=on,wait=off', '-qmp',
-                                   f'unix:{self.qmp},server=on,wait=off'], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **kw)
+    def __init__(self, *args):
+        self.hmp = os.path.join(SCRATCH, f'hmp-{Emulator.count}')
+        super().__init__(RHEA, SCRATCH, *args, '-monitor', f'unix:{self.hmp},server=on,wait=off')
+        self.p, self.qmp = self.process, self.path
         wait_for_sockets(self.p, self.hmp, self.qmp)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        if self.p.poll() is None:
-            self.p.kill()
-        self.p.wait()
-        self.p.stdout.close()
-        for path in (self.hmp, self.qmp):
-            if os.path.exists(path):
-                os.unlink(path)
 
 
 class Terminal:
     def __init__(self, *args):
         self.master, self.slave = pty.openpty()
         self.before = termios.tcgetattr(self.slave)
-        self.p = subprocess.Popen([RHEA, *args], stdin=self.slave, stdout=self.slave, stderr=self.slave, start_new_session=True)
+        self.p = subprocess.Popen([RHEA, *args], stdin=self.slave, stdout=self.slave, stderr=self.slave, start_new_session=True,
+                                  preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))  # nohup's is inherited
         self.text = ''
 
     def wait_for(self, text):
@@ -120,37 +104,32 @@ class Terminal:
         before, self.text = self.text.split(text, 1)
         return before + text
 
+    def wait_until_raw(self):
+        end = time.time() + PATIENCE
+        while termios.tcgetattr(self.slave)[3] & termios.ICANON:
+            assert time.time() < end and self.p.poll() is None, 'the terminal does not become raw'
+            time.sleep(0.01)
+
     def type(self, keys):
         os.write(self.master, keys)
 
-    def finish(self, code):
-        """Keep reading, so that nobody waits for us."""
+    def finish(self, *codes):
+        """Keep reading, so that nobody waits for us. The exit code is one of these."""
         end = time.time() + PATIENCE
         while self.p.poll() is None:
             assert time.time() < end, f'still running; {self.text!r}'
             if select.select([self.master], [], [], 0.05)[0]:
                 self.text += os.read(self.master, 65536).decode(errors='replace')
+        while select.select([self.master], [], [], 0)[0]:
+            self.text += os.read(self.master, 65536).decode(errors='replace')
         after = termios.tcgetattr(self.slave)
         os.close(self.master)
         os.close(self.slave)
-        assert self.p.returncode == code, f'exit code {self.p.returncode}, not {code}: {self.text!r}'
+        assert self.p.returncode in codes, f'exit code {self.p.returncode}, not {codes}: {self.text!r}'
         assert after == self.before, 'the terminal did not get its settings back'
 
 
 def main():
-    failed = False
-    print(f'1..{len(TESTS)}')
-    for n, t in enumerate(TESTS, 1):
-        name = t.__name__.replace('_', ' ')
-        try:
-            t()
-            print(f'ok {n} - {name}')
-        except Skip as e:
-            print(f'ok {n} - {name} # SKIP {e}')
-        except Exception:
-            failed = True
-            print(f'not ok {n} - {name}')
-            print('\n'.join('# ' + line for line in traceback.format_exc().splitlines()))
-        sys.stdout.flush()
+    code = tap.run(tap.TESTS)
     shutil.rmtree(SCRATCH)
-    sys.exit(failed)
+    sys.exit(code)

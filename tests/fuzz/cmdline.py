@@ -3,15 +3,13 @@
 # never by a signal, and its message names an option that was given. Prints TAP.
 # SPDX-License-Identifier: GPL-2.0-or-later
 """cmdline.py RHEA SCRATCH [--seconds N] [--seed N]"""
-import argparse
-import os
 import random
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
+
+from seeds import main
 
 LAST = ['-device', 'nosuch-device']  # refused after everything else was looked at: so no run goes on for long
 NUMBERS = ['0', '1', '-1', '255', '4096', '0x1000', '2147483648', '4294967296', '9223372036854775807', '18446744073709551616', '1.5', '64M', '1G', '9999T', '']
@@ -97,30 +95,13 @@ def one(rhea, table, r, folder):
     return None
 
 
-def main():
-    ap = argparse.ArgumentParser(usage=__doc__)
-    ap.add_argument('rhea')
-    ap.add_argument('scratch')
-    ap.add_argument('--seconds', type=float, default=20)
-    ap.add_argument('--seed', type=int)
-    o = ap.parse_args()
-    rhea, folder = os.path.abspath(o.rhea), tempfile.mkdtemp(dir=o.scratch)
-    table = options(rhea)
-    seeds = [o.seed] if o.seed is not None else [1, random.SystemRandom().randrange(1 << 30)]
-    print(f'1..{len(seeds)}')
-    failed = False
-    for i, seed in enumerate(seeds, 1):
-        r, until, runs, bad = random.Random(seed), time.time() + o.seconds / len(seeds), 0, []
-        while time.time() < until and len(bad) < 5:
-            problem = one(rhea, table, r, folder)
-            bad += [problem] if problem else []
-            runs += 1
-        failed |= bool(bad)
-        print(f'{"not ok" if bad else "ok"} {i} - seed {seed}: {runs} command lines', flush=True)
-        for b in bad:
-            print('# ' + b.replace('\n', '\n# '))
-    shutil.rmtree(folder, ignore_errors=True)
-    return failed
+def fuzz(rhea, scratch, seed, until):
+    table, r, runs, bad = options(rhea), random.Random(seed), 0, []
+    while time.time() < until and len(bad) < 5:
+        problem = one(rhea, table, r, scratch)
+        bad += [problem] if problem else []
+        runs += 1
+    return f'{runs} command lines', bad
 
 
-sys.exit(main())
+sys.exit(main(__doc__, fuzz))

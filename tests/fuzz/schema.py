@@ -3,18 +3,16 @@
 # emulator survives, its replies are as the schema says, and every error names a parameter, a value or what is missing. Prints TAP.
 # SPDX-License-Identifier: GPL-2.0-or-later
 """schema.py RHEA SCRATCH [--seconds N] [--seed N]"""
-import argparse
 import os
 import random
-import shutil
 import signal
 import sys
-import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../qmp'))
 from arguments import Maker  # noqa: E402
 from client import SPIN, Emulator, guest  # noqa: E402
+from seeds import main  # noqa: E402
 
 MACHINE = ['-smp', '2', '-device', 'pvpanic', '-device', 'ib700', '-device', 'isa-debug-exit,id=exit0', '-chardev', 'ringbuf,id=ring', '-chardev', 'null,id=n0',
            '-object', 'secret,id=sec0,data=x', '-object', 'iothread,id=io0', '-object', 'memory-backend-ram,id=mem0,size=1M', '-object',
@@ -126,29 +124,12 @@ class Run:
         self.stop()
 
 
-def main():
-    ap = argparse.ArgumentParser(usage=__doc__)
-    ap.add_argument('rhea')
-    ap.add_argument('scratch')
-    ap.add_argument('--seconds', type=float, default=20)
-    ap.add_argument('--seed', type=int)
-    o = ap.parse_args()
-    scratch, end = tempfile.mkdtemp(dir=o.scratch), time.time() + o.seconds
-    seeds = [o.seed] if o.seed is not None else [1, random.SystemRandom().randrange(1 << 30)]
-    print(f'1..{len(seeds)}')
-    bad = False
-    for i, seed in enumerate(seeds, 1):
-        run, share = Run(os.path.abspath(o.rhea), scratch, seed), (end - time.time()) / (len(seeds) - i + 1)
-        until = time.time() + share
-        while not run.starts or (time.time() < until and not run.failures):
-            run.round()
-        run.failures += [f'{command} {arguments}: the error names nothing: {text!r}' for command, (arguments, text) in run.vague.items()]
-        bad |= bool(run.failures)
-        print(f'{"not ok" if run.failures else "ok"} {i} - seed {seed}: {run.calls} calls, {run.errors} errors, {run.starts} machines', flush=True)
-        for f in run.failures:
-            print('# ' + f.replace('\n', '\n# '))
-    shutil.rmtree(scratch, ignore_errors=True)
-    return bad
+def fuzz(rhea, scratch, seed, until):
+    run = Run(rhea, scratch, seed)
+    while not run.starts or (time.time() < until and not run.failures):
+        run.round()
+    vague = [f'{command} {arguments}: the error names nothing: {text!r}' for command, (arguments, text) in run.vague.items()]
+    return f'{run.calls} calls, {run.errors} errors, {run.starts} machines', run.failures + vague
 
 
-sys.exit(main())
+sys.exit(main(__doc__, fuzz))

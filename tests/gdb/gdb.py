@@ -15,14 +15,13 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
 import xml.etree.ElementTree as ElementTree
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
+import tap  # noqa: E402
+from tap import Skip  # noqa: E402
+
 TIMEOUT = 20
-
-
-class Skip(Exception):
-    pass
 
 
 def expect(got, want, what='value'):
@@ -1098,22 +1097,7 @@ def main():
     symbols = elf_symbols(o.program)
     if o.accel.startswith('kvm'):
         look_at_kvm(o, symbols)
-    print(f'1..{len(tests)}')
-    failed = False
-    for i, test in enumerate(tests, 1):
-        name = test.__doc__
-        begin = time.time()
-        try:
-            test(o, symbols)
-            print(f'ok {i} - {name}')
-        except Skip as e:
-            print(f'ok {i} - {name} # SKIP {e}')
-        except Exception:
-            failed = True
-            print(f'not ok {i} - {name}')
-            print('\n'.join('# ' + line for line in traceback.format_exc().splitlines()))
-        print(f'# {time.time() - begin:.2f} s', flush=True)
-    sys.exit(failed)
+    sys.exit(tap.run(tests, (o, symbols), name=lambda t: t.__doc__))
 
 
 main()

@@ -10,7 +10,8 @@ import sys
 import tempfile
 import time
 
-from tap import finish, report
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
+from tap import finish, report  # noqa: E402
 
 TCG = 'tcg'
 KVM = [f'kvm,kernel-irqchip={m}' for m in ('off', 'split', 'on', 'on,kernel-pit=on')]

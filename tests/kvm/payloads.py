@@ -7,12 +7,14 @@ Each group runs in a machine of its own, in the three interrupt chip modes with 
 out as under TCG. A KVM that has no hardware below it (found out by asking, see software()) emulates what the guest's kernel
 does, and lacks much: LIMITS says what is not compared there and why, and each such group is reported as skipped in part or
 from some point on. On other hosts LIMITS counts for nothing."""
+import os
 import re
 import subprocess
 import sys
 import threading
 
-from tap import finish, report
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
+from tap import finish, report  # noqa: E402
 
 MODES = ['on', 'split', 'off']
 GROUPS = {

@@ -23,6 +23,9 @@ import time
 import traceback
 import xml.etree.ElementTree as ET
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
+from tap import TESTS, comment, test, verdict  # noqa: E402
+
 PATIENCE = 120  # seconds; far more than is ever needed on an idle machine
 NOBODY = 65534
 # Who the programs run as: arguments of subprocess.Popen.
@@ -189,14 +192,6 @@ def define(d, name, *args, **parts):
 
 
 # ---- the tests, in this order; each goes on where the one before it ended ----
-
-TESTS = []
-
-
-def test(f):
-    TESTS.append(f)
-    return f
-
 
 @test
 def capabilities(d, c):
@@ -422,16 +417,17 @@ def run(root):
     d, c = Daemon(root), Context()
     print(f'1..{len(TESTS)}', flush=True)
     d.start()
-    for n, f in enumerate(TESTS, 1):
+    for f in TESTS:
         begin = time.time()
         try:
             f(d, c)
         except Exception:
-            trouble = traceback.format_exc() + d.log() + (f'console: {c.tty.text[-1000:]}' if c.tty else '')
-            print(f'not ok {n} - {f.__name__}\n# ' + trouble.replace('\n', '\n# '))
+            verdict(False, f.__name__)
+            comment(traceback.format_exc() + d.log() + (f'console: {c.tty.text[-1000:]}' if c.tty else ''))
             print('Bail out! what follows goes on where this test ended')
             return 1
-        print(f'ok {n} - {f.__name__}\n# {time.time() - begin:.1f} s', flush=True)
+        verdict(True, f.__name__)
+        comment(f'{time.time() - begin:.1f} s')
     d.stop()
     return 0
 

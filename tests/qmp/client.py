@@ -10,10 +10,12 @@ import struct
 import subprocess
 import sys
 import time
-import traceback
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../scripts'))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, '..'), os.path.join(HERE, '../../scripts')]
+import tap  # noqa: E402
 from qapi.introspect import Checker  # noqa: E402
+from tap import Skip, test  # noqa: E402, F401: for those who import this
 
 PATIENCE = 60
 ERROR_CLASSES = {'GenericError', 'CommandNotFound', 'DeviceNotFound', 'DeviceNotActive', 'KVMMissingCap'}
@@ -209,16 +211,6 @@ def out_byte(port, value):
     return b'\x66\xba' + struct.pack('<H', port) + b'\xb0' + bytes([value]) + b'\xee'
 
 
-# ---- tests in TAP ----
-
-TESTS = []
-
-
-def test(f):
-    TESTS.append(f)
-    return f
-
-
 def fails(c, command, arguments=None, cls='GenericError', text=''):
     try:
         value = c.run(command, arguments)
@@ -229,24 +221,8 @@ def fails(c, command, arguments=None, cls='GenericError', text=''):
     raise AssertionError(f'{command}: expected an error, got {value}')
 
 
-class Skip(Exception):
-    pass
-
-
 def main(wanted, last=()):
     """Run the tests, or those that are named; then, if all were run, the last ones."""
-    tests = [t for t in TESTS if not wanted or t.__name__ in wanted] + ([] if wanted else list(last))
-    print(f'1..{len(tests)}')
-    failed = 0
-    for i, t in enumerate(tests, 1):
-        try:
-            t()
-            print(f'ok {i} - {t.__name__}', flush=True)
-        except Skip as e:
-            print(f'ok {i} - {t.__name__} # SKIP {e}', flush=True)
-        except Exception:
-            failed += 1
-            print(f'not ok {i} - {t.__name__}')
-            print('\n'.join('# ' + x for x in traceback.format_exc().splitlines()), flush=True)
-    print(f'# {Schema.messages} messages held against the schema')
-    return 1 if failed else 0
+    code = tap.run([t for t in tap.TESTS if not wanted or t.__name__ in wanted] + ([] if wanted else list(last)), name=lambda t: t.__name__)
+    tap.comment(f'{Schema.messages} messages held against the schema')
+    return code
