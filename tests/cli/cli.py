@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from harness import HALT, PATIENCE, RHEA, SCRATCH, Terminal, scratch
+from harness import HALT, PATIENCE, RHEA, SCRATCH, Terminal, environment, scratch
 from tap import finish, report
 
 
@@ -192,10 +192,10 @@ def pipe_cases():
     out, err = p.communicate(b'info status\ninfo chardev\nquit\n', timeout=PATIENCE)
     report(p.returncode == 0 and b'paused' in out and b'compat_monitor0' in out, 'monitor on a pipe', out + err)
 
-    no_leaks = {**os.environ, 'ASAN_OPTIONS': os.environ.get('ASAN_OPTIONS', '') + ':detect_leaks=0'}  # that needs what the sandbox denies
-    p = subprocess.run([RHEA, '-M', 'pc', '-m', '64', '-kernel', HALT, '-display', 'none', '-monitor', 'stdio', '-smp', '2', '-sandbox',
-                        'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'], input=b'stop\ncont\ninfo cpus\nquit\n',
-                       capture_output=True, timeout=PATIENCE, check=False, env=no_leaks)
+    args = ['-M', 'pc', '-m', '64', '-kernel', HALT, '-display', 'none', '-monitor', 'stdio', '-smp', '2', '-sandbox',
+            'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny']
+    p = subprocess.run([RHEA, *args], input=b'stop\ncont\ninfo cpus\nquit\n',
+                       capture_output=True, timeout=PATIENCE, check=False, env=environment(args))
     report(p.returncode == 0 and b'CPU #1' in p.stdout, 'a machine in the sandbox', p.stdout + p.stderr)
 
     p = subprocess.Popen([RHEA, '-M', 'pc', '-m', '64', '-kernel', HALT, '-S', '-display', 'none', '-monitor', 'stdio'], stdin=subprocess.PIPE,

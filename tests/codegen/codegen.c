@@ -127,5 +127,6 @@ int main(void)
         show(cpu, b, &idioms[i], LEN(i), code, common);
     }
     ir_block_free(b);
+    object_unref((Object *)cpu);
     return 0;
 }

@@ -144,6 +144,11 @@ def connect(path, program='', alive=lambda: True, negotiate=True):
     return c.negotiate() if negotiate else c
 
 
+def environment(args):
+    """Of an emulator with these arguments: to look for leaks needs what a sandbox denies."""
+    return {**os.environ, **({'ASAN_OPTIONS': os.environ.get('ASAN_OPTIONS', '') + ':detect_leaks=0'} if '-sandbox' in args else {})}
+
+
 class Emulator:
     """A process, with a QMP socket unless qmp=False."""
 
@@ -157,7 +162,8 @@ class Emulator:
             argv += ['-qmp', f'unix:{self.path},server=on,wait=off']
         self.log = self.path + '.log'  # not a pipe: nobody would read it meanwhile
         with open(self.log, 'wb') as log:
-            self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, pass_fds=pass_fds, cwd=scratch)
+            self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, pass_fds=pass_fds, cwd=scratch,
+                                            env=environment(args))
 
     def output(self):
         with open(self.log, encoding='utf-8', errors='replace') as f:
