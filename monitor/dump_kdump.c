@@ -256,7 +256,8 @@ bool dump_kdump(Dump *d, GError **error)
     k.descriptors = descriptors;
     k.data = data;
 #ifdef CONFIG_LZO
-    g_autofree void *work = k.work = g_malloc(LZO1X_1_MEM_COMPRESS);
+    g_autofree void *work = g_malloc(LZO1X_1_MEM_COMPRESS);
+    k.work = work;
 #endif
     if (!begin(&k, error) || !write_headers(&k, error) || !write_bitmaps(&k, error)) {
         return false;
