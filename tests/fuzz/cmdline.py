@@ -56,8 +56,9 @@ class Values:
         """Arguments that get somewhere."""
         good = {'machine': ['pc', 'none', 'microvm', 'pc,hpet=off', 'pc,memory-backend=m'], 'M': ['pc'], 'cpu': ['max', 'qemu64,+avx', 'max,-sse4.2'], 'accel': ['tcg', 'kvm:tcg'],
                 'object': ['secret,id=s,data=x', 'iothread,id=i', 'memory-backend-ram,id=m,size=64M', '{"qom-type":"throttle-group","id":"t","limits":{"iops-total":5}}',
-                           'rng-random,id=r,filename=/dev/urandom', 'memory-backend-memfd,id=m,size=64M', 'tls-creds-anon,id=tls'],
-                'device': ['isa-serial', '{"driver":"isa-debug-exit","iobase":5}', 'pvpanic,ioport=0', 'ib700,id=w'], 'chardev': ['null,id=n', 'ringbuf,id=r,size=4096', 'pty,id=p'],
+                           'rng-random,id=r,filename=/dev/urandom', 'memory-backend-memfd,id=m,size=64M', 'tls-creds-anon,id=tls',
+                           'authz-list,id=a,rules.0.match=x,rules.0.policy=allow', '{"qom-type":"authz-list","id":"a","rules":[{"match":"x","policy":"deny"}]}'],
+                'device': ['isa-serial', '{"driver":"isa-debug-exit","iobase":5}', 'pvpanic,ioport=0', 'ib700,id=w', 'vmcoreinfo'], 'chardev': ['null,id=n', 'ringbuf,id=r,size=4096', 'pty,id=p'],
                 'serial': ['null', 'none', 'chardev:n'], 'mon': ['n', 'chardev=n,mode=control'], 'smp': ['2', '4,sockets=2', 'cpus=1,maxcpus=2'], 'm': ['64', '64M', 'size=1G'],
                 'global': ['isa-serial.iobase=5', 'driver=ib700,property=x,value=y'], 'sandbox': ['off'], 'rtc': ['base=utc', 'base=2006-06-17'], 'd': ['guest_errors'],
                 'trace': ['reg_*'], 'uuid': ['965214bc-8f5c-4d2c-8b5f-0d2ac4fdd8cd'], 'gdb': ['none']}

@@ -14,7 +14,7 @@ from arguments import Maker  # noqa: E402
 from client import SPIN, Emulator, guest  # noqa: E402
 from seeds import main  # noqa: E402
 
-MACHINE = ['-smp', '2', '-device', 'pvpanic', '-device', 'ib700', '-device', 'isa-debug-exit,id=exit0', '-chardev', 'ringbuf,id=ring', '-chardev', 'null,id=n0',
+MACHINE = ['-smp', '2', '-device', 'pvpanic', '-device', 'vmcoreinfo', '-object', 'authz-list,id=au0,rules.0.match=x,rules.0.policy=allow', '-device', 'ib700', '-device', 'isa-debug-exit,id=exit0', '-chardev', 'ringbuf,id=ring', '-chardev', 'null,id=n0',
            '-object', 'secret,id=sec0,data=x', '-object', 'iothread,id=io0', '-object', 'memory-backend-ram,id=mem0,size=1M', '-object',
            'throttle-group,id=t0']
 ENDS = ('poweroff', 'shutdown', 'exit-failure')  # actions
@@ -32,9 +32,9 @@ def words(c, scratch):
                 todo.append(path.rstrip('/') + '/' + p['name'])
                 paths.append(todo[-1])
     types = [t['name'] for t in c.run('qom-list-types', {'abstract': True})]
-    ids = ['ring', 'n0', 'sec0', 'io0', 'mem0', 't0', 'exit0', 'new0', 'new1', 'compat_monitor0', 'pc.ram', '0x', 'a b']
+    ids = ['ring', 'n0', 'sec0', 'io0', 'mem0', 't0', 'au0', 'exit0', 'new0', 'new1', 'compat_monitor0', 'pc.ram', '0x', 'a b']
     files = [f'{scratch}/file', f'{scratch}/../nosuch/x', '/dev/full', '/dev/null', scratch, '']
-    properties = ['type', 'realized', 'size', 'limits', 'poll-max-ns', 'merge', 'host-nodes', 'iobase', 'chardev', 'dump-guest-core', 'data', 'memory-backend']
+    properties = ['type', 'realized', 'size', 'limits', 'rules', 'policy', 'poll-max-ns', 'merge', 'host-nodes', 'iobase', 'chardev', 'dump-guest-core', 'data', 'memory-backend']
     return {'path': paths + ids, 'property': properties, 'typename': types, 'implements': types, 'driver': types, 'id': ids, 'device': ids, 'label': ids,
             'chardev': ids, 'qom-type': types, 'filename': files, 'protocol': [f'file:{scratch}/dump', 'file:/dev/full', 'fd:x', 'file:', 'tcp:1'],
             'mem-path': files, 'file': files, 'dir': files, 'out': files, 'in': files, 'logfile': files, 'name': ['max', 'qemu64', 'nosuch', 'reg_*', '*'],
