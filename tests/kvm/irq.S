@@ -151,12 +151,16 @@ on_pit:
     incl pit_count
     mov $0x20, %al
     out %al, $0x20
-/* IRET by hand (EAX and ECX are free where interrupts are open): some KVMs emulate all but that. */
+/* IRET by hand (EAX and ECX are free where interrupts are open): some KVMs emulate all but that. Another interrupt may come
+ * before the last instruction, so where to go on is on the stack. */
 return:
-    pop %ecx
-    add $4, %esp
+    mov (%esp), %eax
+    mov 8(%esp), %ecx
+    mov %eax, 8(%esp)
+    mov %ecx, 4(%esp)
+    lea 4(%esp), %esp
     popf
-    jmp *%ecx
+    ret
 
     .code16
 trampoline:
