@@ -257,6 +257,7 @@ static const struct { const char *feature, *gives, *package; } libraries[] = {
     {"capstone", "the translator's code as text in -d out_asm", "libcapstone-dev"},
     {"gnutls", "TLS, encrypted secrets", "libgnutls28-dev"},
     {"libcap_ng", "an empty bounding set after -runas", "libcap-ng-dev"},
+    {"seccomp", "-sandbox", "libseccomp-dev"},
     {"lzo", "dumps in the format kdump-lzo", "liblzo2-dev"},
     {"snappy", "dumps in the format kdump-snappy", "libsnappy-dev"},
     {"zlib", "dumps in the format kdump-zlib", "zlib1g-dev"},
