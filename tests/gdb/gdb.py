@@ -935,6 +935,8 @@ p leaf(5)
 thread 1
 detach
 target remote {socket}
+tbreak leaf
+continue
 p rounds > 2
 kill
 '''
@@ -1025,6 +1027,8 @@ finish
 p leaf(5)
 detach
 target remote {socket}
+tbreak leaf
+continue
 p rounds > 1
 kill
 '''

@@ -5,13 +5,16 @@
 """
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
 root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else '.').resolve()
-files = [root / f for f in subprocess.run(['git', 'ls-files'], cwd=root, capture_output=True, text=True).stdout.split()]
-if not files:  # a release archive: no repository
-    files = [f for f in root.rglob('*') if f.is_file() and not f.relative_to(root).parts[0].startswith(('.', 'build'))]
+files = []
+if shutil.which('git'):
+    files = [root / f for f in subprocess.run(['git', 'ls-files'], cwd=root, capture_output=True, text=True).stdout.split()]
+if not files:  # no git, or a release archive
+    files = [f for f in root.rglob('*') if f.is_file() and not f.relative_to(root).parts[0].startswith(('.', 'build', 'guests'))]
 files = [f for f in files if f.exists() and 'tests/bench/vmbench' not in str(f)]
 sources = [f for f in files if f.suffix in ('.c', '.h')]
 text = {f: f.read_text(errors='replace') for f in files if f.suffix in ('.c', '.h', '.py', '.md', '.S', '.def', '.decode')}
