@@ -77,17 +77,7 @@ static bool call(KvmCpu *v, unsigned long request, void *arg, GError **error)
     return r >= 0 || kvm_error(error, request, r);
 }
 
-typedef struct {
-    uint16_t fcw, fsw;
-    uint8_t ftw, reserved;
-    uint16_t fop;
-    uint64_t fip, fdp;
-    uint32_t mxcsr, mxcsr_mask;
-    uint8_t st[8][16];
-    uint8_t xmm[16][16];
-} Legacy;
-
-static void legacy_to_env(X86State *env, const Legacy *l)
+static void legacy_to_env(X86State *env, const X86LegacyRegion *l)
 {
     unsigned top = l->fsw >> 11 & 7;
 
@@ -111,7 +101,7 @@ static void legacy_to_env(X86State *env, const Legacy *l)
     }
 }
 
-static void env_to_legacy(const X86State *env, Legacy *l)
+static void env_to_legacy(const X86State *env, X86LegacyRegion *l)
 {
     unsigned top = env->fpstt & 7;
 
@@ -136,8 +126,8 @@ static void env_to_legacy(const X86State *env, Legacy *l)
 static bool get_xsave(KvmCpu *v, X86State *env, GError **error)
 {
     uint8_t *a = (uint8_t *)x86_kvm_cpu(v)->xsave;
-    static const Legacy zero = {.fcw = 0x37f, .mxcsr = 0x1f80};
-    Legacy l;
+    static const X86LegacyRegion zero = {.fcw = 0x37f, .mxcsr = 0x1f80};
+    X86LegacyRegion l;
     uint64_t bv;
 
     if (!call(v, x86_kvm.xsave_size > 4096 ? KVM_GET_XSAVE2 : KVM_GET_XSAVE, a, error)) {
@@ -146,7 +136,7 @@ static bool get_xsave(KvmCpu *v, X86State *env, GError **error)
     memcpy(&l, a, sizeof(l));
     memcpy(&bv, a + XSAVE_HEADER, 8);
     if (!(bv & XFEATURE_X87)) {
-        memcpy(&l, &zero, offsetof(Legacy, mxcsr));
+        memcpy(&l, &zero, offsetof(X86LegacyRegion, mxcsr));
         memset(l.st, 0, sizeof(l.st));
     }
     if (!(bv & XFEATURE_SSE)) {
@@ -178,7 +168,7 @@ static bool put_xsave(KvmCpu *v, X86State *env, GError **error)
 {
     uint8_t *a = (uint8_t *)x86_kvm_cpu(v)->xsave;
     uint64_t bv = (XFEATURE_X87 | XFEATURE_SSE | XFEATURE_AVX) & (x86_kvm.xcr0 | 3);
-    Legacy l;
+    X86LegacyRegion l;
 
     memset(a, 0, x86_kvm.xsave_size);
     env_to_legacy(env, &l);
@@ -202,7 +192,7 @@ static bool put_xsave(KvmCpu *v, X86State *env, GError **error)
 static bool get_fpu(KvmCpu *v, X86State *env, GError **error)
 {
     struct kvm_fpu f;
-    Legacy l = {0};
+    X86LegacyRegion l = {0};
 
     if (!call(v, KVM_GET_FPU, &f, error)) {
         return false;
@@ -217,7 +207,7 @@ static bool get_fpu(KvmCpu *v, X86State *env, GError **error)
 static bool put_fpu(KvmCpu *v, X86State *env, GError **error)
 {
     struct kvm_fpu f = {0};
-    Legacy l;
+    X86LegacyRegion l;
 
     env_to_legacy(env, &l);
     f.fcw = l.fcw, f.fsw = l.fsw, f.ftwx = l.ftw, f.last_opcode = l.fop, f.last_ip = l.fip, f.last_dp = l.fdp, f.mxcsr = l.mxcsr;

@@ -17,17 +17,6 @@
 #define HEADER_SIZE 64u
 #define COMPACTED BIT_ULL(63)
 
-typedef struct {
-    uint16_t fcw, fsw;
-    uint8_t ftw, reserved;
-    uint16_t fop;
-    uint64_t fip, fdp;
-    uint32_t mxcsr, mxcsr_mask;
-    uint8_t st[8][16];
-    uint8_t xmm[16][16];
-} __attribute__((packed)) FxArea;
-G_STATIC_ASSERT(sizeof(FxArea) == 416);
-
 /* ---- MXCSR ---- */
 
 /* Generated code and helpers run with the guest's MXCSR live in the host. */
@@ -61,7 +50,7 @@ uint32_t x86_helper_stmxcsr(X86State *env)
 
 /* ---- x87 and SSE between env and the FXSAVE image ---- */
 
-static void put_x87(X86State *env, FxArea *a, bool rexw)
+static void put_x87(X86State *env, X86LegacyRegion *a, bool rexw)
 {
     unsigned top = env->fpstt & 7;
     a->fcw = env->fpuc;
@@ -83,7 +72,7 @@ static void put_x87(X86State *env, FxArea *a, bool rexw)
     }
 }
 
-static void get_x87(X86State *env, const FxArea *a, bool rexw)
+static void get_x87(X86State *env, const X86LegacyRegion *a, bool rexw)
 {
     unsigned top = a->fsw >> 11 & 7;
     x86_fpu_set_cw(env, a->fcw);
@@ -115,14 +104,14 @@ static unsigned xmm_count(const X86State *env)
     return env->hflags & HF_CS64 ? 16 : 8;
 }
 
-static void put_xmm(X86State *env, FxArea *a)
+static void put_xmm(X86State *env, X86LegacyRegion *a)
 {
     for (unsigned i = 0; i < xmm_count(env); i++) {
         memcpy(a->xmm[i], &env->xmm[i], 16);
     }
 }
 
-static void get_xmm(X86State *env, const FxArea *a)
+static void get_xmm(X86State *env, const X86LegacyRegion *a)
 {
     for (unsigned i = 0; i < xmm_count(env); i++) {
         memcpy(&env->xmm[i], a->xmm[i], 16);
@@ -164,10 +153,10 @@ static bool skips_xmm(const X86State *env)
 
 void x86_helper_fxsave(X86State *env, uint64_t va, uint32_t rexw)
 {
-    FxArea a;
+    X86LegacyRegion a;
     check_alignment(env, va, 16);
     bool xmm = (env->cr[4] & CR4_OSFXSR) && !skips_xmm(env);
-    unsigned len = xmm ? offsetof(FxArea, xmm) + xmm_count(env) * 16 : offsetof(FxArea, xmm);
+    unsigned len = xmm ? offsetof(X86LegacyRegion, xmm) + xmm_count(env) * 16 : offsetof(X86LegacyRegion, xmm);
     probe_area(env, va, len, MMU_DATA_STORE);
     put_x87(env, &a, rexw);
     a.mxcsr = x86_get_mxcsr(env);
@@ -180,7 +169,7 @@ void x86_helper_fxsave(X86State *env, uint64_t va, uint32_t rexw)
 
 void x86_helper_fxrstor(X86State *env, uint64_t va, uint32_t rexw)
 {
-    FxArea a;
+    X86LegacyRegion a;
     check_alignment(env, va, 16);
     bool sse = env->cr[4] & CR4_OSFXSR;
     ld_area(env, va, &a, sizeof(a));
@@ -266,19 +255,19 @@ static void check_xsave(X86State *env, uint64_t va)
 /* Write the components of `save` (of `request` what belongs to MXCSR) at their places. */
 static void save_components(X86State *env, uint64_t va, uint64_t save, bool mxcsr, uint64_t xcomp_bv, bool rexw)
 {
-    FxArea a;
+    X86LegacyRegion a;
     if (save & XFEATURE_X87) {
         put_x87(env, &a, rexw);
         st_area(env, va, &a, 24);
-        st_area(env, va + offsetof(FxArea, st), a.st, sizeof(a.st));
+        st_area(env, va + offsetof(X86LegacyRegion, st), a.st, sizeof(a.st));
     }
     if (mxcsr) {
         uint32_t v[2] = {x86_get_mxcsr(env), MXCSR_MASK};
-        st_area(env, va + offsetof(FxArea, mxcsr), v, 8);
+        st_area(env, va + offsetof(X86LegacyRegion, mxcsr), v, 8);
     }
     if (save & XFEATURE_SSE) {
         put_xmm(env, &a);
-        st_area(env, va + offsetof(FxArea, xmm), a.xmm, xmm_count(env) * 16);
+        st_area(env, va + offsetof(X86LegacyRegion, xmm), a.xmm, xmm_count(env) * 16);
     }
     if (save & XFEATURE_AVX) {
         uint8_t high[16][16];
@@ -363,7 +352,7 @@ static void restore_avx(X86State *env, uint64_t va, bool init)
 }
 
 /* MXCSR: the standard form takes it from memory whenever SSE or AVX is asked for. */
-static bool restored_mxcsr(const FxArea *a, uint64_t rfbm, uint64_t xstate_bv, bool compacted, uint32_t *value)
+static bool restored_mxcsr(const X86LegacyRegion *a, uint64_t rfbm, uint64_t xstate_bv, bool compacted, uint32_t *value)
 {
     *value = a->mxcsr;
     if (!compacted) {
@@ -375,7 +364,7 @@ static bool restored_mxcsr(const FxArea *a, uint64_t rfbm, uint64_t xstate_bv, b
     return rfbm & XFEATURE_SSE;
 }
 
-static void restore_components(X86State *env, uint64_t va, const FxArea *a, uint64_t rfbm, const uint64_t *header, bool rexw)
+static void restore_components(X86State *env, uint64_t va, const X86LegacyRegion *a, uint64_t rfbm, const uint64_t *header, bool rexw)
 {
     uint64_t xstate_bv = header[0], xcomp_bv = header[1];
     uint64_t pkru = 0;
@@ -398,7 +387,7 @@ static void restore_components(X86State *env, uint64_t va, const FxArea *a, uint
         }
     }
     if (rfbm & XFEATURE_SSE) {
-        static const FxArea zero;
+        static const X86LegacyRegion zero;
         get_xmm(env, xstate_bv & XFEATURE_SSE ? a : &zero);
     }
     if (load_mxcsr) {
@@ -412,7 +401,7 @@ static void restore_components(X86State *env, uint64_t va, const FxArea *a, uint
 static void restore(X86State *env, uint64_t va, bool rexw, uint64_t supported, bool need_compacted)
 {
     struct {
-        FxArea fx;
+        X86LegacyRegion fx;
         uint8_t pad[96];
         uint64_t header[8];
     } area;
