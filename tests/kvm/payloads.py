@@ -19,7 +19,7 @@ from tap import finish, report  # noqa: E402
 MODES = ['on', 'split', 'off']
 GROUPS = {
     'system64': ['faults', 'privileged', 'delivery', 'debug', 'paging', 'data-segments', 'inspection', 'call-gates', 'returns',
-                 'compatibility', 'fast-calls', 'system', 'float', 'code-writes', 'apic', 'smp'],
+                 'compatibility', 'fast-calls', 'system', 'float', 'code-writes', 'short-callees', 'apic', 'smp'],
     'system32': ['exceptions', 'segments', 'gates', 'tasks', 'vm86', 'real', 'paging'],
 }
 CPU = {'system64': 'qemu64,kvm=off,check=off', 'system32': 'pentium3,kvm=off,check=off'}
