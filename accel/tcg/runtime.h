@@ -203,6 +203,7 @@ struct TcgCpu {
     TlbSlot slots[TLB_SLOTS];
     TlbSlot *slot;
     uint64_t use_clock;
+    PageFilter large_code;  /* large pages that code may be in, by large_number; whose entries may be gone, unlike their code */
     JumpCache kernel_jc;
     bool kernel_jc_nonglobal;
     Tb *temp;               /* block run once */

@@ -274,6 +274,7 @@ void tlb_flush_all(Cpu *cpu)
         }
     }
     jc_clear_kernel(t);
+    memset(&t->large_code, 0, sizeof(t->large_code));
 }
 
 void tlb_flush_nonglobal(Cpu *cpu)
@@ -326,11 +327,29 @@ static bool large_maybe(const TlbSlot *s, uint64_t va)
     return false;
 }
 
-/* True if entries of a large page went, so that code anywhere in it may be concerned. */
-static bool slot_flush_page(TlbSlot *s, uint64_t va, bool current)
+static bool large_code_maybe(const TcgCpu *t, uint64_t va)
 {
-    bool large = false;
+    bool maybe = false;
 
+    for (unsigned i = 0; i < ARRAY_SIZE(large_bits); i++) {
+        maybe |= page_filter_maybe(&t->large_code, large_number(va, large_bits[i]));
+    }
+    return maybe;
+}
+
+static void flush_page_jc(TcgCpu *t, TlbSlot *s, uint64_t va)
+{
+    if (unlikely(large_code_maybe(t, va))) { /* code anywhere in it is concerned */
+        jc_clear(&s->jc);
+        jc_clear_kernel(t);
+    } else {
+        jc_flush_page(&s->jc, va);
+        jc_flush_page(&t->kernel_jc, va);
+    }
+}
+
+static void slot_flush_page(TlbSlot *s, uint64_t va, bool current)
+{
     unsigned i = (va >> PAGE_BITS) & (TLB_SIZE - 1);
     for (unsigned m = 0; m < TLB_MODES; m++) {
         TlbFull *f = &s->full[m][i];
@@ -343,7 +362,7 @@ static bool slot_flush_page(TlbSlot *s, uint64_t va, bool current)
         }
     }
     if (!large_maybe(s, va)) {
-        return false;
+        return;
     }
     for (unsigned m = 0; m < TLB_MODES; m++) {
         for (unsigned k = 0; k < s->n_used[m]; k++) {
@@ -354,14 +373,9 @@ static bool slot_flush_page(TlbSlot *s, uint64_t va, bool current)
                 fast_reset(&s->fast[m][TLB_SIZE + j], j);
                 f->prot = 0;
                 f->global = false;
-                large = true;
             }
         }
     }
-    if (large) {
-        jc_clear(&s->jc);
-    }
-    return large;
 }
 
 void tlb_flush_page(Cpu *cpu, uint64_t va)
@@ -370,13 +384,13 @@ void tlb_flush_page(Cpu *cpu, uint64_t va)
     t->n_flush_page++;
     for (unsigned i = 0; i < TLB_SLOTS; i++) {
         if (t->slots[i].valid) {
-            if (slot_flush_page(&t->slots[i], va, &t->slots[i] == t->slot)) {
-                jc_clear_kernel(t);
+            slot_flush_page(&t->slots[i], va, &t->slots[i] == t->slot);
+            if (unlikely(large_code_maybe(t, va))) {
+                jc_clear(&t->slots[i].jc);
             }
         }
     }
-    jc_flush_page(&t->slot->jc, va);
-    jc_flush_page(&t->kernel_jc, va);
+    flush_page_jc(t, t->slot, va);
 }
 
 void tlb_flush_page_asid(Cpu *cpu, uint32_t asid, uint64_t va)
@@ -386,11 +400,8 @@ void tlb_flush_page_asid(Cpu *cpu, uint32_t asid, uint64_t va)
     for (unsigned i = 0; i < TLB_SLOTS; i++) {
         TlbSlot *s = &t->slots[i];
         if (s->valid && s->asid == asid) {
-            if (slot_flush_page(s, va, true)) {
-                jc_clear_kernel(t);
-            }
-            jc_flush_page(&s->jc, va);
-            jc_flush_page(&t->kernel_jc, va);
+            slot_flush_page(s, va, true);
+            flush_page_jc(t, s, va);
         }
     }
 }
@@ -536,6 +547,9 @@ static void fill_entry(TcgCpu *t, unsigned m, uint64_t va, const MmuResult *r)
     f->watched = debug_points.n_watches && debug_watch_touches(page, PAGE_SIZE);
     if (f->page_bits > PAGE_BITS) {
         large_add(s, va, f->page_bits);
+        if (r->prot & MMU_PAGE_EXEC) {
+            page_filter_add(&t->large_code, large_number(va, f->page_bits));
+        }
     }
     const RamRange *ram = ram_find(pa, PAGE_SIZE);
     if (!ram) {

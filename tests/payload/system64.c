@@ -251,6 +251,27 @@ static NOINLINE ulong modify_next_by_string(void)
     return r;
 }
 
+/* Another address in a large page is flushed than the one code was called at, and that one's translation was displaced. */
+static void remapped_large_page(void)
+{
+    u8 *const frames[] = {(u8 *)0x1000000, (u8 *)0x1200000};
+    unsigned bad = 0;
+
+    put_return(frames[0] + 0x5000, 1);
+    put_return(frames[1] + 0x5000, 2);
+    for (unsigned i = 0; i < 20; i++) {
+        test_pd[0] = (u64)frames[i & 1] | PTE_PS | PTE_P | PTE_W;
+        invlpg(TEST_VA + 0x1000);
+        bad += ((Call *)(TEST_VA + 0x5000))(0) != 1 + (i & 1);
+        for (ulong at = 0x2005000; at < 0x4000000; at += 0x400000) { /* what a direct-mapped table would put in its place */
+            (void)*(volatile u8 *)at;
+        }
+    }
+    test_pd[0] = (u64)test_pt | PTE_P | PTE_W | PTE_U;
+    invlpg(TEST_VA);
+    check_eq(bad, 0, "code in a large page that is mapped elsewhere");
+}
+
 void test_code_writes(void)
 {
     Call *f = (Call *)code;
@@ -283,6 +304,7 @@ void test_code_writes(void)
     put_return(test_page, 6);
     check_eq(((Call *)TEST_VA)(0), 6, "written through its other address");
     unmap_test();
+    remapped_large_page();
     /* a loop that rewrites the constant it adds */
     static const u8 loop[] = {0x31, 0xc0,             /* xor eax, eax */
                               0xb9, 10, 0, 0, 0,      /* mov ecx, 10 */
