@@ -40,7 +40,6 @@ void tcg_slow_guard(void *env, uintptr_t ra)
 {
     Cpu *cpu = env_cpu(env);
     tcg_cpu(cpu)->n_guards++;
-    tcg_restore_state(cpu, ra);
     tb_guard_failed(tb_from_host_pc(ra));
     tcg_cpu_loop_exit(cpu, ra);
 }

@@ -337,9 +337,9 @@ static bool large_code_maybe(const TcgCpu *t, uint64_t va)
     return maybe;
 }
 
-static void flush_page_jc(TcgCpu *t, TlbSlot *s, uint64_t va)
+static void flush_page_jc(TcgCpu *t, TlbSlot *s, uint64_t va, bool large)
 {
-    if (unlikely(large_code_maybe(t, va))) { /* code anywhere in it is concerned */
+    if (unlikely(large)) { /* code anywhere in it is concerned */
         jc_clear(&s->jc);
         jc_clear_kernel(t);
     } else {
@@ -381,16 +381,17 @@ static void slot_flush_page(TlbSlot *s, uint64_t va, bool current)
 void tlb_flush_page(Cpu *cpu, uint64_t va)
 {
     TcgCpu *t = tcg_cpu(cpu);
+    bool large = large_code_maybe(t, va);
     t->n_flush_page++;
     for (unsigned i = 0; i < TLB_SLOTS; i++) {
         if (t->slots[i].valid) {
             slot_flush_page(&t->slots[i], va, &t->slots[i] == t->slot);
-            if (unlikely(large_code_maybe(t, va))) {
+            if (unlikely(large)) {
                 jc_clear(&t->slots[i].jc);
             }
         }
     }
-    flush_page_jc(t, t->slot, va);
+    flush_page_jc(t, t->slot, va, large);
 }
 
 void tlb_flush_page_asid(Cpu *cpu, uint32_t asid, uint64_t va)
@@ -401,7 +402,7 @@ void tlb_flush_page_asid(Cpu *cpu, uint32_t asid, uint64_t va)
         TlbSlot *s = &t->slots[i];
         if (s->valid && s->asid == asid) {
             slot_flush_page(s, va, true);
-            flush_page_jc(t, s, va);
+            flush_page_jc(t, s, va, large_code_maybe(t, va));
         }
     }
 }

@@ -11,6 +11,7 @@
 #include "hw/core/clock.h"
 #include "hw/intc/apic.h"
 #include "target/x86/system.h"
+#include "tests/kvm/vcpu.h"
 #include "util/report.h"
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -36,49 +37,10 @@ static uint64_t port_read(void *opaque, hwaddr addr, unsigned size)
 
 static const MemoryRegionOps port_ops = {.read = port_read, .write = port_write};
 
-static void cpu_free(Cpu *cpu)
-{
-    Device *apic = X86_CPU(cpu)->apic;
-
-    if (cpu->dev.realized) {
-        device_unrealize(&cpu->dev);
-    }
-    if (apic) {
-        device_unrealize(apic);
-        object_unparent(&apic->obj);
-    }
-    object_unparent(&cpu->dev.obj);
-    object_unref(&cpu->dev.obj);
-}
-
 /* One more vCPU, in real mode at 0:CODE + 0x100 × its number. */
 static Cpu *cpu_new(GError **error)
 {
-    unsigned number = cpus ? cpus->len : 0;
-    Cpu *cpu = x86_cpu_new("qemu64,check=off", error);
-
-    if (!cpu) {
-        return NULL;
-    }
-    X86_CPU(cpu)->apic_id = number;
-    object_add_child(object_root(), "cpu[*]", &cpu->dev.obj);
-    if ((accel_current()->kernel_irqchip && !apic_create(cpu, number, error)) || !cpu_realize(cpu, error)) {
-        cpu_free(cpu);
-        return NULL;
-    }
-    x86_cpu_reset(cpu);
-    if (X86_CPU(cpu)->apic) {
-        device_reset(X86_CPU(cpu)->apic);
-    }
-    X86State *env = &X86_CPU(cpu)->env;
-    env->halted_by_init = cpu->halted = false;
-    for (unsigned i = 0; i < 6; i++) {
-        x86_seg_load_real(env, i, 0);
-    }
-    env->eip = CODE + 0x100 * number;
-    env->regs[R_ESP] = 0x8000 - 0x100 * number;
-    x86_update_hflags(env);
-    return cpu;
+    return vcpu_new("qemu64,check=off", CODE + 0x100 * (cpus ? cpus->len : 0), error);
 }
 
 static Cpu *vm_new(IrqchipMode irqchip, GError **error)
@@ -91,10 +53,7 @@ static Cpu *vm_new(IrqchipMode irqchip, GError **error)
 
 static void vm_free(void)
 {
-    cpus_pause();
-    while (cpus && cpus->len) {
-        cpu_free(g_ptr_array_index(cpus, cpus->len - 1));
-    }
+    vcpus_free();
     kvm_vm_destroy();
 }
 

@@ -4,8 +4,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "tests/kvm/vm.h"
+#include "tests/kvm/vcpu.h"
 #include "hw/core/clock.h"
-#include "hw/intc/apic.h"
 #include "util/report.h"
 
 MemoryRegion root, ram, mmio;
@@ -30,48 +30,9 @@ static uint64_t region_read(void *opaque, hwaddr addr, unsigned size)
 
 static const MemoryRegionOps region_ops = {.read = region_read, .write = region_write};
 
-static void cpu_free(Cpu *cpu)
-{
-    Device *apic = X86_CPU(cpu)->apic;
-
-    if (cpu->dev.realized) {
-        device_unrealize(&cpu->dev);
-    }
-    if (apic) {
-        device_unrealize(apic);
-        object_unparent(&apic->obj);
-    }
-    object_unparent(&cpu->dev.obj);
-    object_unref(&cpu->dev.obj);
-}
-
 Cpu *vm_add_cpu(const char *model, GError **error)
 {
-    unsigned number = cpus ? cpus->len : 0;
-    Cpu *cpu = x86_cpu_new(model, error);
-
-    if (!cpu) {
-        return NULL;
-    }
-    X86_CPU(cpu)->apic_id = number;
-    object_add_child(object_root(), "cpu[*]", &cpu->dev.obj);
-    if ((accel_current()->kernel_irqchip && !apic_create(cpu, number, error)) || !cpu_realize(cpu, error)) {
-        cpu_free(cpu);
-        return NULL;
-    }
-    x86_cpu_reset(cpu);
-    if (X86_CPU(cpu)->apic) {
-        device_reset(X86_CPU(cpu)->apic);
-    }
-    X86State *env = &X86_CPU(cpu)->env;
-    env->halted_by_init = cpu->halted = false;
-    for (unsigned i = 0; i < 6; i++) {
-        x86_seg_load_real(env, i, 0);
-    }
-    env->eip = CODE;
-    env->regs[R_ESP] = 0x8000 - 0x100 * number;
-    x86_update_hflags(env);
-    return cpu;
+    return vcpu_new(model, CODE, error);
 }
 
 Cpu *vm_new(const char *model, IrqchipMode irqchip, GError **error)
@@ -85,10 +46,7 @@ Cpu *vm_new(const char *model, IrqchipMode irqchip, GError **error)
 
 void vm_free(Cpu *cpu)
 {
-    cpus_pause();
-    while (cpus && cpus->len) {
-        cpu_free(g_ptr_array_index(cpus, cpus->len - 1));
-    }
+    vcpus_free();
     kvm_vm_destroy();
 }
 

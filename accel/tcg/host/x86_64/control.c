@@ -48,7 +48,7 @@ static void pad_to(Asm *a, unsigned mod4)
 }
 
 /* Jump to the block at pc that the jump cache has. Returns the branch to where it has none. */
-static uint32_t emit_lookup(Asm *a, uint64_t pc, uint64_t jc_xor)
+static uint32_t emit_jump_lookup(Asm *a, uint64_t pc, uint64_t jc_xor)
 {
     int32_t at = jc_index(pc) * sizeof(JumpCacheEntry);
 
@@ -82,7 +82,7 @@ void be_goto(Gen *g, const IrOp *op)
     if (tc->inline_lookup) {
         Out *o = be_out(g, OUT_MISS);
         o->imm = pc;
-        o->jump = emit_lookup(a, pc, tc->jc_xor);
+        o->jump = emit_jump_lookup(a, pc, tc->jc_xor);
         return;
     }
     be_store_pc(a, g->vars, pc);
@@ -92,7 +92,7 @@ void be_goto(Gen *g, const IrOp *op)
 size_t tcg_backend_emit_lookup(uint8_t *rw, const uint8_t *rx, const IrVarTable *vars, uint64_t pc, uint64_t jc_xor)
 {
     Asm a = {.p = rw, .rw = rw, .rx = rx};
-    uint32_t miss = emit_lookup(&a, pc, jc_xor);
+    uint32_t miss = emit_jump_lookup(&a, pc, jc_xor);
 
     jmp_bind(&a, miss);
     be_store_pc(&a, vars, pc);
