@@ -255,7 +255,9 @@ void x86_helper_bp_insn(X86State *env)
     uint32_t hit = 0;
     bool enabled = false;
     la = env->hflags & HF_CS64 ? la : (uint32_t)la;
-    env->dr6_pending = 0;
+    if ((env->dr6_pending & X86_STACK_SHADOW) && x86_is_intel(env)) {
+        return; /* SDM 6.8.3; AMD has no such rule */
+    }
     for (unsigned i = 0; i < 4; i++) {
         if (dr7_type(env->dr[7], i) == 0 && env->dr[i] == la) {
             hit |= 1u << i;
@@ -263,7 +265,7 @@ void x86_helper_bp_insn(X86State *env)
         }
     }
     if (enabled) {
-        x86_raise_db(env, hit);
+        x86_raise_db(env, hit | (env->dr6_pending & 0xf));
     }
 }
 
@@ -297,7 +299,11 @@ void x86_bp_io(X86State *env, uint32_t port, unsigned size)
     }
 }
 
-/* POPF and IRET decide about the step by TF as it was before them: X86_STEP_* in dr6_pending. */
+/*
+ * The one place where an instruction's end delivers its debug traps: the step, hits of data and I/O breakpoints, and
+ * those that the MOV SS before it held back. POPF and IRET decide about the step by TF as it was before them
+ * (x86_note_tf_change), SYSCALL and SYSRET by TF as they left it, the others do not change it.
+ */
 void x86_helper_debug_trap(X86State *env)
 {
     uint32_t pending = env->dr6_pending, bits = pending & 0xf;

@@ -568,6 +568,7 @@ void x86_deliver_exception(Cpu *cpu)
     if (vector < 0) {
         return;
     }
+    uint32_t held = env->exception_is_int ? env->dr6_pending & 0xf : 0;
     env->exception = -1;
     env->dr6_pending = 0;
     /* INT n and traps by INT3/INTO are benign: a fault on the way is an ordinary first one. */
@@ -579,6 +580,9 @@ void x86_deliver_exception(Cpu *cpu)
         x86_update_hflags(env);
     }
     env->old_exception = -1;
+    if (held) { /* by MOV SS before INT n: at its handler's entry (SDM 6.8.3); faults forget them (SDM 26.7.3) */
+        x86_raise_db(env, held);
+    }
 }
 
 /* ---- external events, in the order of SDM 6.9 ---- */
@@ -586,6 +590,7 @@ void x86_deliver_exception(Cpu *cpu)
 static void deliver_external(X86State *env, int vector)
 {
     x86_cs(env)->halted = false;
+    env->dr6_pending = 0; /* of an instruction that was left half done, and starts again */
     env->old_exception = -1;
     x86_do_interrupt(env, vector, false, 0, false, 0, true);
 }

@@ -209,6 +209,8 @@ static void check_target(DisasContext *s, uint64_t target)
 {
     if (s->segcheck) {
         x86_call(s, x86_h_check_cs_limit, ir_i64(s->b, target));
+    } else if (s->code64 && (uint64_t)sextract64(target, 0, 48) != target) {
+        x86_call(s, x86_h_check_canonical, ir_i64(s->b, target));
     }
 }
 
@@ -216,8 +218,9 @@ static void check_target_value(DisasContext *s, IrVal target)
 {
     if (s->segcheck) {
         x86_call(s, x86_h_check_cs_limit, target);
-    }
-    /* Non-canonical targets: x86_check_jump. */
+    } else if (s->code64 && !x86_goes_on(s)) {
+        x86_call(s, x86_h_check_canonical, target);
+    } /* else x86_check_jump does */
 }
 
 static void jump(DisasContext *s, unsigned slot, uint64_t target)

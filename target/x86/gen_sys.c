@@ -4,6 +4,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "target/x86/system.h"
 #include "target/x86/translate.h"
 
 #define ENV(field) offsetof(X86State, field)
@@ -24,22 +25,28 @@ static bool check_umip(DisasContext *s, X86Insn *i)
 }
 
 /* ---- segments ---- */
-static void open_shadow(DisasContext *s)
+static void set_env_bit(DisasContext *s, unsigned offset, uint32_t bit)
 {
-    IrVal v = ir_ld_env(s->b, ENV(hflags), IR_I32, IR_I32, false);
+    ir_st_env(s->b, offset, ir_or(s->b, ir_ld_env(s->b, offset, IR_I32, IR_I32, false), ir_i32(s->b, bit)), IR_I32);
+}
 
-    ir_st_env(s->b, ENV(hflags), ir_or(s->b, v, ir_i32(s->b, HF_INHIBIT_IRQ)), IR_I32);
-    s->trap_inhibited = true;
+static void load_seg(DisasContext *s, unsigned seg, IrVal selector)
+{
+    x86_call(s, x86_h_load_seg, ir_i32(s->b, seg), selector);
+    if (seg == R_SS || !s->code64) {
+        x86_end_block(s); /* HF_ADDSEG, HF_SEGCHECK; HF_SS32 */
+    }
 }
 
 void x86_gen_load_seg(DisasContext *s, unsigned seg, IrVal selector)
 {
-    x86_call(s, x86_h_load_seg, ir_i32(s->b, seg), selector);
-    if (seg == R_SS) {
-        open_shadow(s);
-        x86_end_block(s);
-    } else if (!s->code64) {
-        x86_end_block(s); /* HF_ADDSEG, HF_SEGCHECK */
+    load_seg(s, seg, selector);
+    if (seg == R_SS) { /* the shadow of MOV SS and POP SS: neither interrupts nor debug traps */
+        set_env_bit(s, ENV(hflags), HF_INHIBIT_IRQ);
+        if (s->flags & HF_DB) {
+            set_env_bit(s, ENV(dr6_pending), X86_STACK_SHADOW);
+        }
+        s->trap_inhibited = true;
     }
 }
 
@@ -80,7 +87,7 @@ void gen_lseg(DisasContext *s, X86Insn *i)
     IrVal off = ir_ld(s->b, x86_size_type(size), ea, x86_mem(s, x86_size_log2(size)));
     IrVal sel = ir_ld(s->b, IR_I32, ir_addi(s->b, ea, size), x86_mem(s, 1));
 
-    x86_gen_load_seg(s, i->arg, sel);
+    load_seg(s, i->arg, sel);
     x86_store_op(s, i, 0, off);
 }
 

@@ -93,10 +93,18 @@ static uint64_t run_length(const Str *s, uint64_t offset, uint64_t va)
     return MIN(in_page, to_wrap);
 }
 
+/* What comes between two iterations saves RF set, so that a code breakpoint hits once (SDM 17.3.1.1). */
+static void set_rf(Str *s)
+{
+    s->env->eflags |= RF_MASK;
+    s->env->hflags |= HF_RF;
+}
+
 /* Something wants the loop's attention: stop here, to be continued. */
 static void leave_if_asked(Str *s)
 {
     if (__atomic_load_n(&x86_cpu_of(s->env)->tcg.exit_request, __ATOMIC_RELAXED)) {
+        set_rf(s);
         tcg_cpu_loop_exit(s->cpu, 0);
     }
 }
@@ -245,7 +253,9 @@ static uint64_t stos_run(Str *s, uint64_t n)
 static bool go_on(Str *s, uint64_t left)
 {
     if (s->how & X86_STR_ONE) {
-        if (!left) {
+        if (left) {
+            set_rf(s);
+        } else {
             s->env->eip = s->next_eip;
         }
         return false;

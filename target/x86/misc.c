@@ -180,26 +180,25 @@ void x86_helper_outs(X86State *env, uint64_t va, uint32_t size)
 
 /* ---- waiting ---- */
 
-static G_NORETURN void leave_at(X86State *env, uint64_t next_eip)
+/* The instruction is done; halted: until something comes, as a debug trap of its own would. */
+static G_NORETURN void leave_at(X86State *env, uint64_t next_eip, bool halted)
 {
     env->eip = next_eip;
-    env->eflags &= ~RF_MASK;
-    env->hflags &= ~(HF_INHIBIT_IRQ | HF_RF);
+    x86_helper_debug_trap(env);
+    x86_cs(env)->halted = halted;
     tcg_cpu_loop_exit(x86_cs(env), 0);
 }
 
 void x86_helper_hlt(X86State *env, uint64_t next_eip)
 {
-    Cpu *cpu = x86_cs(env);
-    cpu->halted = true;
-    leave_at(env, next_eip);
+    leave_at(env, next_eip, true);
 }
 
 /* A spinning vCPU gives its core to the one it waits for. */
 void x86_helper_pause(X86State *env, uint64_t next_eip)
 {
     sched_yield();
-    leave_at(env, next_eip);
+    leave_at(env, next_eip, false);
 }
 
 void x86_helper_monitor(X86State *env, uint64_t va)
@@ -219,7 +218,8 @@ void x86_helper_mwait(X86State *env, uint64_t next_eip)
     if ((uint32_t)env->regs[R_ECX] & ~1u) {
         x86_raise_err(env, EXCP_GP, 0, TCG_RA());
     }
-    bool wake = !env->monitor_armed || cpu_interrupt_pending(cpu) || __atomic_load_n(&cpu->exit_request, __ATOMIC_ACQUIRE);
+    bool wake = !env->monitor_armed || (env->hflags & HF_TF) || cpu_interrupt_pending(cpu) ||
+                __atomic_load_n(&cpu->exit_request, __ATOMIC_ACQUIRE);
     if (!wake) {
         void *host;
         wake = !tcg_probe_nofault(cpu, env->monitor_addr, MMU_DATA_LOAD, x86_mmu_index(env->hflags), &host) || !host ||
@@ -227,10 +227,10 @@ void x86_helper_mwait(X86State *env, uint64_t next_eip)
     }
     if (wake) {
         env->monitor_armed = false;
-        leave_at(env, next_eip);
+        leave_at(env, next_eip, false);
     }
     g_usleep(20);
-    leave_at(env, env->eip); /* look again */
+    tcg_cpu_loop_exit(cpu, 0); /* look again */
 }
 
 /* There is no system-management mode to return from. */

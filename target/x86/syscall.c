@@ -65,6 +65,9 @@ void x86_helper_sysret(X86State *env, uint32_t shift)
     }
     env->eip = to64 ? target : (uint32_t)target;
     x86_update_hflags(env);
+    if (unlikely(env->hflags & HF_TF)) { /* traps before the target's first instruction */
+        x86_helper_debug_trap(env);
+    }
 }
 
 void x86_helper_sysenter(X86State *env)

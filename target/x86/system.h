@@ -106,8 +106,9 @@ void x86_set_pkrs(X86State *env, uint32_t value);
 void x86_set_mxcsr(X86State *env, uint32_t value); /* inside a helper: the host's MXCSR as well */
 uint32_t x86_get_mxcsr(X86State *env);             /* inside a helper: sticky bits out of the host's */
 #define MXCSR_MASK 0xffffu
-/* Single-step bookkeeping across instructions that change TF; bits of dr6_pending beside DR6's. */
+/* Bits of dr6_pending beside DR6's: TF was set by the instruction itself; it was MOV SS or POP SS. */
 #define X86_STEP_SUPPRESSED (1u << 31)
+#define X86_STACK_SHADOW (1u << 30)
 void x86_note_tf_change(X86State *env, uint32_t old_tf);
 void x86_bp_io(X86State *env, uint32_t port, unsigned size); /* records hits of I/O breakpoints */
 /* Components that are not in their initial configuration. */

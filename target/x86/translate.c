@@ -64,6 +64,11 @@ static bool flags_changed(const DisasContext *s)
     return s->flags != s->tc->key.flags;
 }
 
+bool x86_goes_on(const DisasContext *s)
+{
+    return !s->debug && !flags_changed(s) && s->tc->cached;
+}
+
 void x86_gen_goto(DisasContext *s, unsigned slot, uint64_t eip)
 {
     eip = wrap_eip(s, eip);
@@ -283,7 +288,8 @@ static bool debug_fetch(X86Decoder *d, unsigned n)
 
 /*
  * The silicon refuses a near jump to a non-canonical address at the jump. Checking each would cost; but
- * the jump cache never knows such a target, so it comes here, and the jump is undone.
+ * the jump cache never knows such a target, so it comes here, and the jump is undone. (Blocks that do not look into the
+ * jump cache check first.)
  */
 void x86_check_jump(Cpu *cpu, const TbKey *from, uint64_t insn)
 {

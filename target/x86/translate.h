@@ -133,6 +133,8 @@ bool x86_feature(const DisasContext *s, X86Feature f);
 /* Leave the block for a known eip (chained; slot 0 or 1), or for the one just put to V_PC. */
 void x86_gen_goto(DisasContext *s, unsigned slot, uint64_t eip);
 void x86_gen_goto_indirect(DisasContext *s, IrJumpHint hint);
+/* Does the latter look for the next block in generated code, and come by x86_check_jump if there is none? */
+bool x86_goes_on(const DisasContext *s);
 /* V_PC was put (or a helper set eip): back to the loop. */
 void x86_gen_exit(DisasContext *s);
 /* End the block after this instruction, going back to the loop (state of the mode may have changed). */
@@ -151,7 +153,7 @@ bool x86_follow_ret(DisasContext *s, const X86Insn *i, IrVal target); /* before 
 IrVal x86_stack_addr(DisasContext *s, int64_t delta, unsigned size, bool write);
 void x86_stack_add(DisasContext *s, int64_t delta);
 void x86_push(DisasContext *s, IrVal v, unsigned size);
-/* Load a segment register (I32 selector): faults, may change the mode, so ends the block (gen_sys.c). */
+/* MOV or POP of a segment register (I32 selector): faults, may change the mode, so ends the block (gen_sys.c). */
 void x86_gen_load_seg(DisasContext *s, unsigned seg, IrVal selector);
 
 /* ---- vectors (translate_sse.c) ---- */

@@ -75,7 +75,7 @@ static void print_line(const char *line, uint64_t start, uint64_t out_of_line, u
 static void show(X86Cpu *cpu, IrBlock *b, const Idiom *i, unsigned len, uint8_t *code, size_t common)
 {
     static uint8_t page[4096] __attribute__((aligned(4096)));
-    TranslateCtx tc = {.cpu = &cpu->cpu, .ir = b, .max_insns = 0,
+    TranslateCtx tc = {.cpu = &cpu->cpu, .ir = b, .max_insns = 0, .cached = true,
                        .n_ranges = 1, .ranges = {{PC, 0}}, .n_pages = 1, .pages = {{.va = PC, .host = page}}};
 
     memset(page, 0xf4, sizeof(page)); /* hlt: ends what does not end by itself */

@@ -320,17 +320,36 @@ INSN(io, "outb %%al, $0x80; .global io_next; io_next: nop")
 INSN(rddr0, "mov %%dr0, %%rax")
 INSN(rddr4, "mov %%dr4, %%rax")
 INSN(rep_step, "mov $3, %%ecx; mov %%rdi, %%rsi; pushf; orl $0x100, (%%rsp); popf; rep lodsb; nop; pushf; andl $~0x100, (%%rsp); popf")
-INSN(mov_ss, "mov %%ss, %%eax; movl $1, (%%rdi); mov (%%rdi), %%ecx; nop")
-extern u8 step_nop2[], nops_second[], store_next[], io_next[];
+#define SET_TF "pushf; orl $0x100, (%%rsp); popf; "
+#define CLEAR_TF "pushf; andl $~0x100, (%%rsp); popf"
+INSN(step_pause, SET_TF "pause; .global pause_next; pause_next: nop; " CLEAR_TF)
+INSN(step_hlt, SET_TF "hlt; .global hlt_next; hlt_next: nop; " CLEAR_TF)
+INSN(step_mwait, "mov %%rdi, %%rax; xor %%ecx, %%ecx; xor %%edx, %%edx; monitor; xor %%eax, %%eax; " SET_TF
+     "mwait; .global mwait_next; mwait_next: nop; " CLEAR_TF)
+INSN(step_ret_nc, SET_TF "movabs $0x7123456789abcdef, %%rax; push %%rax; .global nc_ret; nc_ret: ret")
+INSN(step_jmp_nc, SET_TF "movabs $0x7123456789abcdef, %%rax; .global nc_jmp; nc_jmp: jmp *%%rax")
+INSN(step_lss, "movl $0x10, 4(%%rdi); " SET_TF "lss (%%rdi), %%ebx; .global lss_next; lss_next: nop; " CLEAR_TF)
+INSN(step_mov_ss, SET_TF "mov (%%rdi), %%ss; nop; .global step_ss_next; step_ss_next: nop; " CLEAR_TF)
+INSN(ss_nop, "mov (%%rdi), %%ss; nop; .global ss_nop_next; ss_nop_next: nop")
+INSN(ss_int3, "mov (%%rdi), %%ss; int3; nop")
+INSN(ss_int, "mov (%%rdi), %%ss; int $0x50; nop")
+INSN(ss_store, "mov (%%rdi), %%ss; movl $1, 16(%%rdi); .global ss_store_next; ss_store_next: nop")
+INSN(ss_code, "mov %%ss, %%eax; mov %%eax, %%ss; .global ss_code_next; ss_code_next: nop")
+INSN(pop_ss_code, "mov %%ss, %%eax; push %%rax; mov %%eax, %%ss; nop; .global ss_two_on; ss_two_on: nop; pop %%rax")
+INSN(sti_code, "sti; .global sti_next; sti_next: nop; cli")
+INSN(rep_code, "mov $3, %%ecx; mov %%rdi, %%rsi; .global rep_code_at; rep_code_at: rep lodsb")
+extern u8 step_nop2[], nops_second[], store_next[], io_next[], pause_next[], hlt_next[], mwait_next[], nc_ret[], nc_jmp[], lss_next[],
+    step_ss_next[], ss_nop_next[], ss_store_next[], ss_code_next[], ss_two_on[], sti_next[], rep_code_at[];
 
 static unsigned db_count;
-static u64 db_rip[16], db_dr6[16], db_rcx[16];
+static u64 db_rip[16], db_dr6[16], db_rcx[16], db_rflags[16];
 static bool count_db(Frame *f)
 {
     if (db_count < COUNT(db_rip)) {
         db_rip[db_count] = f->rip;
         db_dr6[db_count] = read_dr6();
         db_rcx[db_count] = f->rcx;
+        db_rflags[db_count] = f->rflags;
     }
     db_count++;
     write_dr6(0);
@@ -345,10 +364,83 @@ static void db_run(Fn *fn, void *arg)
     fn(arg);
 }
 
+static bool resume(Frame *f) { return true; }
+
+static bool is_intel(void)
+{
+    u32 r[4];
+    cpuid(0, 0, r);
+    return r[1] == 0x756e6547;
+}
+
+/* Instructions that leave the processor's pipeline, or cannot be completed, are stepped like any other. */
+static void step_tests(void)
+{
+    static u64 cell[2] __attribute__((aligned(16)));
+    db_run(fn_step_pause, NULL);
+    check(db_rip[0] == (u64)pause_next && (db_dr6[0] & 0xf00f) == 0x4000, "single step after pause");
+    db_run(fn_step_hlt, NULL);
+    check(db_rip[0] == (u64)hlt_next && (db_dr6[0] & 0xf00f) == 0x4000, "single step after hlt, which does not wait");
+    if (has_feature(1, 2, 3)) {
+        db_run(fn_step_mwait, cell);
+        check_eq(db_rip[0], (u64)mwait_next, "single step after mwait");
+    }
+    db_count = 0;
+    expect(fn_step_ret_nc, NULL, 13, 0, "#GP ret to a non-canonical address while stepping");
+    check(exc.rip == (u64)nc_ret && db_rip[db_count - 1] == (u64)nc_ret, "the last step is before that ret");
+    db_count = 0;
+    expect(fn_step_jmp_nc, NULL, 13, 0, "#GP jmp to a non-canonical address while stepping");
+    check(exc.rip == (u64)nc_jmp && db_rip[db_count - 1] == (u64)nc_jmp, "the last step is before that jmp");
+    db_run(fn_step_lss, cell);
+    check_eq(db_rip[0], (u64)lss_next, "single step after lss");
+    cell[0] = KDS;
+    db_run(fn_step_mov_ss, cell);
+    check_eq(db_rip[0], (u64)step_ss_next, "no single step after mov to ss");
+}
+
+/* What MOV to SS holds back: SDM volume 3, 6.8.3. */
+static void stack_shadow_tests(void)
+{
+    static u64 cell[4] __attribute__((aligned(16)));
+    cell[0] = KDS;
+    write_dr0((ulong)cell);
+    write_dr7(DR7_DATA(0, 3, 2));
+    db_run(fn_ss_nop, cell);
+    check(db_count == 1 && db_rip[0] == (u64)ss_nop_next && (db_dr6[0] & 0xf) == 1, "a breakpoint that mov to ss hit waits for an instruction");
+    hooks[3] = hooks[0x50] = resume;
+    db_run(fn_ss_int3, cell);
+    check(db_count == 1 && db_rip[0] == (u64)stubs + 3 * 16, "that breakpoint and int3: at the handler's entry");
+    db_run(fn_ss_int, cell);
+    check(db_count == 1 && db_rip[0] == (u64)stubs + 0x50 * 16, "that breakpoint and int n: at the handler's entry");
+    hooks[3] = hooks[0x50] = NULL;
+    write_dr1((ulong)cell + 16);
+    write_dr7(DR7_DATA(0, 3, 2) | DR7_DATA(1, 1, 4));
+    db_run(fn_ss_store, cell);
+    check(db_count == 1 && db_rip[0] == (u64)ss_store_next && (db_dr6[0] & 0xf) == 3, "it comes with those of the next instruction");
+    write_dr7(0x400);
+
+    write_dr0((ulong)ss_code_next);
+    write_dr7(DR7_EXEC(0));
+    db_run(fn_ss_code, NULL);
+    check_eq(db_count, is_intel() ? 0 : 1, "code breakpoint right after mov to ss");
+    write_dr0((ulong)ss_two_on);
+    db_run(fn_pop_ss_code, NULL);
+    check_eq(db_count, 1, "code breakpoint two instructions after mov to ss");
+    write_dr0((ulong)sti_next);
+    db_run(fn_sti_code, NULL);
+    check_eq(db_count, 1, "code breakpoint right after sti");
+    write_dr0((ulong)rep_code_at);
+    db_run(fn_rep_code, cell);
+    check_eq(db_count, 1, "code breakpoint on a repeated instruction hits once");
+    write_dr7(0x400);
+}
+
 void test_debug(void)
 {
     static u32 cell[4] __attribute__((aligned(16)));
     hooks[1] = count_db;
+    step_tests();
+    stack_shadow_tests();
     db_run(fn_step, NULL);
     /* after nop, nop, pushf, andl, popf */
     check(db_count >= 4 && db_count <= 5, "single step after each instruction: %u", db_count);
@@ -359,6 +451,7 @@ void test_debug(void)
     db_run(fn_rep_step, (void *)text);
     check(db_count >= 5, "single step traps each rep iteration: %u", db_count);
     check(db_rcx[0] == 2 && db_rcx[1] == 1 && db_rip[0] == db_rip[1], "rep iteration keeps rip");
+    check((db_rflags[0] & db_rflags[1] & FL_RF) && !(db_rflags[2] & FL_RF), "rf is saved set between rep iterations, clear after the last");
 
     write_dr0((ulong)nops_second);
     write_dr7(DR7_EXEC(0));

@@ -292,6 +292,10 @@ void test_fast_calls(void)
     check(exc.vector == 0x80 && exc.cs == UCS && exc.ss == UDS, "sysret to 64-bit code");
     check(exc.rflags & FL_IF, "sysret: rflags from r11");
     check(!(exc.rflags & FL_RF), "sysret clears rf");
+    v[1] = 2 | FL_TF;
+    guard(do_sysret, v);
+    check(exc.vector == 1 && exc.rip == (u64)user_done && (exc.dr6 & 0x4000), "sysret that sets tf: #DB before the target's first instruction");
+    write_dr6(0);
     wrmsr(0xc0000080, rdmsr(0xc0000080) & ~1ull);
     expect(do_syscall, NULL, 6, 0, "#UD syscall without efer.sce");
     wrmsr(0xc0000080, rdmsr(0xc0000080) | 1);
