@@ -197,6 +197,16 @@ void timer_del(Timer *t)
     g_mutex_unlock(&timers_lock);
 }
 
+void timer_settle(Timer *t)
+{
+    int64_t deadline = __atomic_load_n(&t->deadline, __ATOMIC_RELAXED);
+
+    if (deadline != INT64_MAX && deadline <= clock_now(t->clock)) {
+        timer_del(t);
+        t->fn(t->opaque);
+    }
+}
+
 /* Take the first timer that is due at `now` off the heap. */
 static bool take_due(ClockKind clock, int64_t now, void (**fn)(void *opaque), void **opaque)
 {

@@ -29,6 +29,10 @@ typedef struct Timer {
 void timer_init(Timer *t, ClockKind clock, void (*fn)(void *opaque), void *opaque);
 void timer_mod(Timer *t, int64_t deadline_ns); /* arm or move */
 void timer_del(Timer *t);
+/* Run the timer's function now if its deadline has passed and the main loop has not come to it. A device calls this
+ * before a guest's access changes what the timer stands for: what passed before the access has then happened before
+ * it, however late the main loop is. Under the big lock. */
+void timer_settle(Timer *t);
 static inline bool timer_pending(const Timer *t) { return t->deadline != INT64_MAX; }
 /* Main loop: run what is due, and the time to the next deadline in ns (-1: none). */
 void timers_run(void);

@@ -82,7 +82,8 @@ typedef struct Apic {
     uint64_t icr;
     uint32_t divide;
     uint32_t initial_count;
-    int64_t load_time;    /* when initial_count was written, virtual ns */
+    bool count_over;      /* a one-shot count has reached 0, where it stays until another is written, in any mode */
+    int64_t load_time;    /* when the running count was initial_count, virtual ns */
     uint64_t tsc_deadline;
     Timer timer;
     bool lint[2];         /* pin levels */
@@ -472,7 +473,7 @@ static unsigned apic_timer_shift(const Apic *s)
 
 static uint32_t apic_current_count(const Apic *s)
 {
-    if (!s->initial_count || apic_timer_mode(s) == TIMER_TSC_DEADLINE) {
+    if (!s->initial_count || s->count_over || apic_timer_mode(s) == TIMER_TSC_DEADLINE) {
         return 0;
     }
     uint64_t ticks = (uint64_t)(clock_now(CLOCK_VIRTUAL_NS) - s->load_time) >> apic_timer_shift(s);
@@ -503,7 +504,7 @@ static void apic_timer_arm(Apic *s, int64_t now)
     }
     uint64_t period = (uint64_t)s->initial_count << apic_timer_shift(s);
     uint64_t elapsed = now - s->load_time;
-    if (!period || (apic_timer_mode(s) == TIMER_ONE_SHOT && elapsed >= period)) {
+    if (!period || s->count_over) {
         timer_del(&s->timer);
     } else if (apic_timer_mode(s) == TIMER_ONE_SHOT) {
         timer_mod(&s->timer, s->load_time + period);
@@ -516,13 +517,22 @@ static void apic_timer_arm(Apic *s, int64_t now)
 static void apic_timer_expired(void *opaque)
 {
     Apic *s = opaque;
-    if (apic_timer_mode(s) == TIMER_TSC_DEADLINE) {
-        s->tsc_deadline = 0;
-    }
+    s->tsc_deadline = 0;
+    s->count_over = apic_timer_mode(s) == TIMER_ONE_SHOT;
     apic_local(s, LVT_TIMER);
     if (apic_timer_mode(s) == TIMER_PERIODIC) {
         apic_timer_arm(s, clock_now(CLOCK_VIRTUAL_NS));
     }
+}
+
+/* The count is at `left` now, in the mode and at the rate that the registers say now. */
+static void apic_timer_go_on(Apic *s, uint32_t left)
+{
+    int64_t now = clock_now(CLOCK_VIRTUAL_NS);
+    if (!s->count_over) {
+        s->load_time = now - ((int64_t)(s->initial_count - left) << apic_timer_shift(s));
+    }
+    apic_timer_arm(s, now);
 }
 
 static void apic_set_deadline(Apic *s, uint64_t value)
@@ -530,6 +540,7 @@ static void apic_set_deadline(Apic *s, uint64_t value)
     if (apic_timer_mode(s) != TIMER_TSC_DEADLINE) {
         return;
     }
+    timer_settle(&s->timer);
     s->tsc_deadline = value;
     if (value && value <= x86_tsc_read(&s->cpu->env)) {
         timer_del(&s->timer);
@@ -537,6 +548,16 @@ static void apic_set_deadline(Apic *s, uint64_t value)
     } else {
         apic_timer_arm_deadline(s);
     }
+}
+
+void apic_tsc_changed(Device *dev)
+{
+    Apic *s = (Apic *)dev;
+    LockedHere locked = apic_lock();
+    if (apic_timer_mode(s) == TIMER_TSC_DEADLINE) {
+        apic_timer_arm_deadline(s);
+    }
+    apic_unlock(locked);
 }
 
 /* ---- registers ---- */
@@ -551,7 +572,9 @@ static void apic_write_lvt(Apic *s, unsigned entry, uint32_t v)
         [LVT_TIMER] = 0x700ff, [LVT_THERMAL] = 0x107ff, [LVT_PERF] = 0x107ff,
         [LVT_LINT0] = 0x1a7ff, [LVT_LINT1] = 0x1a7ff, [LVT_ERROR] = 0x100ff,
     };
+    timer_settle(&s->timer);
     unsigned old_mode = apic_timer_mode(s);
+    uint32_t left = apic_current_count(s);
     v &= writable[entry];
     if (entry == LVT_TIMER && !apic_has_feature(s, CPUID_1_ECX_TSC_DEADLINE)) {
         v &= ~(1u << 18);
@@ -565,10 +588,10 @@ static void apic_write_lvt(Apic *s, unsigned entry, uint32_t v)
     s->lvt[entry] = v;
     if (entry == LVT_TIMER && old_mode != apic_timer_mode(s)) {
         if (old_mode == TIMER_TSC_DEADLINE || apic_timer_mode(s) == TIMER_TSC_DEADLINE) {
-            s->initial_count = 0; /* changing to or from TSC deadline disarms */
+            s->initial_count = left = 0; /* changing to or from TSC deadline disarms */
             s->tsc_deadline = 0;
         }
-        apic_timer_arm(s, clock_now(CLOCK_VIRTUAL_NS));
+        apic_timer_go_on(s, left); /* between the others the count goes on */
     } else if ((entry == LVT_LINT0 || entry == LVT_LINT1) && s->lint[entry - LVT_LINT0] &&
                (v & LVT_LEVEL) && LVT_MODE(v) == APIC_DM_FIXED) {
         apic_local(s, entry);
@@ -638,6 +661,7 @@ static uint32_t apic_reg_read(Apic *s, unsigned reg)
     case APIC_TMICT:
         return s->initial_count;
     case APIC_TMCCT:
+        timer_settle(&s->timer); /* whoever sees the count's end has the interrupt */
         return apic_current_count(s);
     case APIC_TDCR:
         return s->divide;
@@ -648,7 +672,6 @@ static uint32_t apic_reg_read(Apic *s, unsigned reg)
 
 static void apic_reg_write(Apic *s, unsigned reg, uint32_t v)
 {
-    int64_t now;
     switch (reg) {
     case APIC_ID:
         s->xapic_id = v >> 24;
@@ -685,19 +708,19 @@ static void apic_reg_write(Apic *s, unsigned reg, uint32_t v)
         break;
     case APIC_TMICT:
         if (apic_timer_mode(s) != TIMER_TSC_DEADLINE) {
+            timer_settle(&s->timer);
             s->initial_count = v;
-            s->load_time = now = clock_now(CLOCK_VIRTUAL_NS);
-            apic_timer_arm(s, now);
+            s->count_over = false;
+            apic_timer_go_on(s, v);
         }
         break;
     case APIC_TDCR: {
         /* the count goes on from where it is, at the new rate */
+        timer_settle(&s->timer);
         uint32_t left = apic_current_count(s);
         s->divide = v & 0xb;
-        if (apic_timer_mode(s) != TIMER_TSC_DEADLINE && s->initial_count) {
-            now = clock_now(CLOCK_VIRTUAL_NS);
-            s->load_time = now - ((int64_t)(s->initial_count - left) << apic_timer_shift(s));
-            apic_timer_arm(s, now);
+        if (apic_timer_mode(s) != TIMER_TSC_DEADLINE) {
+            apic_timer_go_on(s, left);
         }
         break;
     }
@@ -828,6 +851,7 @@ static void apic_reset_registers(Apic *s)
     s->icr = 0;
     s->divide = 0;
     s->initial_count = 0;
+    s->count_over = false;
     s->load_time = 0;
     s->tsc_deadline = 0;
     s->extint = false;
@@ -1032,11 +1056,8 @@ static void apic_import_timer(Apic *s, uint32_t current, uint64_t tsc_deadline)
     int64_t now = clock_now(CLOCK_VIRTUAL_NS), passed = (int64_t)(s->initial_count - current) << apic_timer_shift(s);
     s->tsc_deadline = apic_timer_mode(s) == TIMER_TSC_DEADLINE ? tsc_deadline : 0;
     s->load_time = current <= s->initial_count ? MAX(now - passed, 0) : now;
-    if (apic_timer_mode(s) == TIMER_ONE_SHOT && !current) { /* it has fired */
-        timer_del(&s->timer);
-    } else {
-        apic_timer_arm(s, now);
-    }
+    s->count_over = apic_timer_mode(s) == TIMER_ONE_SHOT && s->initial_count && !current; /* it has fired */
+    apic_timer_arm(s, now);
 }
 
 void apic_import_page(Device *dev, const uint8_t *page, uint64_t base, uint64_t tsc_deadline)
@@ -1198,8 +1219,8 @@ static bool apic_post_load(void *obj, unsigned version, GError **error)
     if ((s->base & 0x2ff) || (s->base & (MSR_APIC_BASE_ENABLE | MSR_APIC_BASE_X2APIC)) == MSR_APIC_BASE_X2APIC) {
         return error_set(error, "apic: saved IA32_APIC_BASE 0x%" PRIx64 " is not valid", s->base);
     }
-    if ((s->divide & ~0xbu) || (s->spiv & ~APIC_SPIV_WRITABLE) || s->dfr > 0xf || s->load_time < 0 ||
-        s->load_time > INT64_MAX / 2) {
+    if ((s->divide & ~0xbu) || (s->spiv & ~APIC_SPIV_WRITABLE) || s->dfr > 0xf || s->load_time > INT64_MAX / 2 ||
+        s->load_time < -INT64_MAX / 2) {
         return error_set(error, "apic: saved state is out of range");
     }
     memory_region_set_address(&bus.page, address);
@@ -1213,10 +1234,10 @@ static const StateField apic_state[] = {
     STATE_ARRAY(Apic, irr), STATE_ARRAY(Apic, lvt), STATE_U32(Apic, esr), STATE_U32(Apic, esr_pending),
     STATE_U64(Apic, icr), STATE_U32(Apic, divide), STATE_U32(Apic, initial_count),
     STATE_I64(Apic, load_time), STATE_U64(Apic, tsc_deadline), STATE_TIMER(Apic, timer),
-    STATE_ARRAY(Apic, lint), STATE_BOOL(Apic, extint),
+    STATE_ARRAY(Apic, lint), STATE_BOOL(Apic, extint), STATE_BOOL(Apic, count_over),
 };
 
-DEVICE_TYPE(apic, Apic, .summary = "local APIC", .state = STATE(1, apic_state, .post_load = apic_post_load),
+DEVICE_TYPE(apic, Apic, .summary = "local APIC", .state = STATE(2, apic_state, .min_version = 2, .post_load = apic_post_load),
             .realize = apic_realize, .unrealize = apic_unrealize, .reset_enter = apic_reset_enter,
             .reset_hold = apic_reset_hold);
 

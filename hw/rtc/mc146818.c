@@ -335,9 +335,11 @@ static void rtc_write_time(Rtc *s, unsigned reg, uint8_t v)
         return;
     }
     int64_t into = rtc_into_second(s);
+    rtc_account_updates(s); /* of the time as it was */
     rtc_put_time(s, rtc_now_s(s));
     s->cmos[reg] = v;
     rtc_set_time(s, into);
+    rtc_update_irq(s);
     rtc_arm_update(s);
 }
 
@@ -379,6 +381,7 @@ static void rtc_write_register(Rtc *s, unsigned reg, uint8_t v)
         rtc_write_control(s, reg, v);
     } else if (reg != RTC_REG_C && reg != RTC_REG_D) {
         rtc_account_updates(s); /* against the alarm as it was */
+        rtc_update_irq(s);
         s->cmos[reg] = v;
     }
 }

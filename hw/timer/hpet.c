@@ -5,7 +5,8 @@
  *
  * The counter is a difference to the virtual clock. A comparator that the counter passed by less than
  * LATE_TICKS when it was written counts as reached: software checks with that margin anyway, and an
- * emulated CPU may lose it between reading the counter and writing the comparator.
+ * emulated CPU may lose it between reading the counter and writing the comparator. A match that the
+ * main loop is late for happens before the next write to any register.
  *
  * Guests whose TSC is no clock read the counter for every time stamp, on all CPUs: it is read without
  * the big lock, under a sequence counter. All else takes the lock here.
@@ -154,25 +155,19 @@ static void timer_fire(HpetTimer *t)
     }
 }
 
-/* Ticks until counter and comparator meet. */
-static uint64_t timer_ticks_left(const HpetTimer *t, uint64_t counter)
-{
-    if (t->config & TN_32BIT) {
-        uint32_t left = (uint32_t)t->comparator - (uint32_t)counter;
-        return (uint32_t)-left < LATE_TICKS ? 0 : left;
-    }
-    uint64_t left = t->comparator - counter;
-    return -left < LATE_TICKS ? 0 : left;
-}
-
-static void timer_rearm(HpetTimer *t)
+/* Arm for when counter and comparator meet: now, if they did less than `late` ticks ago. */
+static void timer_arm(HpetTimer *t, uint64_t late)
 {
     Hpet *s = t->hpet;
     if (!hpet_running(s)) {
         timer_del(&t->timer);
         return;
     }
-    uint64_t left = timer_ticks_left(t, hpet_counter(s));
+    uint64_t width = t->config & TN_32BIT ? UINT32_MAX : UINT64_MAX;
+    uint64_t left = (t->comparator - hpet_counter(s)) & width;
+    if ((-left & width) < late) {
+        left = 0;
+    }
     if (left > (uint64_t)INT64_MAX / 4 / TICK_NS) {
         timer_del(&t->timer); /* in centuries */
         return;
@@ -205,9 +200,10 @@ static void hpet_expired(void *opaque)
     HpetTimer *t = opaque;
     if ((t->config & TN_PERIODIC) && t->period) {
         timer_next_period(t, hpet_counter(t->hpet));
-        timer_rearm(t);
+        timer_arm(t, 1);
     } else if (t->config & TN_32BIT) { /* comes again when the low half wraps */
-        timer_mod(&t->timer, clock_now(CLOCK_VIRTUAL_NS) + (INT64_C(1) << 32) * TICK_NS);
+        uint32_t passed = hpet_counter(t->hpet) - t->comparator;
+        timer_mod(&t->timer, clock_now(CLOCK_VIRTUAL_NS) + ((INT64_C(1) << 32) - passed) * TICK_NS);
     }
     timer_fire(t);
 }
@@ -231,7 +227,9 @@ static void hpet_write_config(Hpet *s, uint64_t v)
     device_set_irq(&s->dev, OUT_LEGACY, v & CFG_LEGACY);
     for (unsigned i = 0; i < HPET_TIMERS; i++) {
         timer_level(&s->timer[i]);
-        timer_rearm(&s->timer[i]);
+        if ((v ^ was) & CFG_ENABLE) {
+            timer_arm(&s->timer[i], 1);
+        }
     }
 }
 
@@ -250,13 +248,13 @@ static void hpet_write_counter(Hpet *s, uint64_t v)
     }
     hpet_set_counter(s, s->config, v);
     for (unsigned i = 0; i < HPET_TIMERS; i++) {
-        timer_rearm(&s->timer[i]);
+        timer_arm(&s->timer[i], 1);
     }
 }
 
 static void timer_write_config(HpetTimer *t, uint64_t v)
 {
-    uint64_t writable = TN_WRITABLE | (t->hpet->msi ? TN_FSB_ENABLE : 0);
+    uint64_t writable = TN_WRITABLE | (t->hpet->msi ? TN_FSB_ENABLE : 0), was = t->config;
     timer_lower(t);
     t->config = (t->config & ~writable) | (v & writable);
     if (t->config & TN_32BIT) {
@@ -264,7 +262,9 @@ static void timer_write_config(HpetTimer *t, uint64_t v)
         t->period = (uint32_t)t->period;
     }
     timer_level(t);
-    timer_rearm(t);
+    if ((t->config ^ was) & (TN_32BIT | TN_PERIODIC)) {
+        timer_arm(t, 1);
+    }
 }
 
 /* Bits lo … lo+len-1 of the comparator; in periodic mode of the period as well, and of the comparator
@@ -279,7 +279,7 @@ static void timer_write_comparator(HpetTimer *t, unsigned lo, unsigned len, uint
         t->period = deposit64(t->period, lo, len, v) & width;
     }
     t->config &= ~(uint64_t)TN_SET_VALUE;
-    timer_rearm(t);
+    timer_arm(t, LATE_TICKS);
 }
 
 static uint64_t timer_read(const HpetTimer *t, unsigned reg)
@@ -359,6 +359,9 @@ static void hpet_write_locked(Hpet *s, hwaddr addr, uint64_t value, unsigned siz
 {
     hwaddr reg = addr & ~UINT64_C(7);
     unsigned lo = 8 * (addr & 7), len = 8 * size;
+    for (unsigned i = 0; i < HPET_TIMERS; i++) {
+        timer_settle(&s->timer[i].timer);
+    }
     if (reg >= HPET_TN && reg < HPET_TN + 0x20 * HPET_TIMERS && (reg & 0x1f) == HPET_TN_CMP) {
         timer_write_comparator(&s->timer[(reg - HPET_TN) / 0x20], lo, len, value);
     } else { /* the other half stays; of write-1-to-clear status it is zero */

@@ -3,9 +3,10 @@
  * is IRQ 0, channel 2 the speaker with its gate at port 0x61.
  *
  * A channel holds no running counter: count and output follow from the virtual time since the count
- * was loaded. Channel 0 arms one timer per period; in the periodic modes its line makes the edge at
- * the period's end and stays high otherwise, which an edge-triggered input cannot tell from the
- * strobe of one tick (mode 2) or the square wave (mode 3).
+ * was loaded. Channel 0 arms one timer for the next rising edge of its output. The timer is the edge:
+ * its line goes low and high at once when the timer runs, however late that is, and what an access
+ * changes comes after the edges before it. Between them the line is high in the periodic and strobe
+ * modes, which an edge-triggered input cannot tell from strobes of one tick or the square wave.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -129,6 +130,8 @@ static void pit_arm(Pit *s, int64_t now)
 {
     PitChannel *c = &s->channel[0];
     uint64_t d = pit_ticks(c, now);
+    /* the output rises when the count is reached; a strobe's, one tick later */
+    uint32_t edge = c->mode == SOFT_STROBE || c->mode == HARD_STROBE ? c->count + 1 : c->count;
     if (!c->counting) {
         timer_del(&s->timer);
     } else if (c->next_count) {
@@ -136,10 +139,8 @@ static void pit_arm(Pit *s, int64_t now)
     } else if (pit_periodic(c)) {
         int64_t next = c->load_time + pit_ns((d / c->count + 1) * c->count);
         timer_mod(&s->timer, pit_ns(c->count) < MIN_PERIOD_NS ? MAX(next, now + MIN_PERIOD_NS) : next);
-    } else if (d < c->count) {
-        timer_mod(&s->timer, c->load_time + pit_ns(c->count));
-    } else if (d == c->count && c->mode != TERMINAL_COUNT && c->mode != ONE_SHOT) {
-        timer_mod(&s->timer, c->load_time + pit_ns(c->count + 1)); /* the strobe's end */
+    } else if (d < edge) {
+        timer_mod(&s->timer, c->load_time + pit_ns(edge));
     } else {
         timer_del(&s->timer);
     }
@@ -155,17 +156,12 @@ static void pit_set_irq(Pit *s, bool level)
 static void pit_expired(void *opaque)
 {
     Pit *s = opaque;
-    PitChannel *c = &s->channel[0];
     int64_t now = clock_now(CLOCK_VIRTUAL_NS);
     if (pit_kernel_hook) {
         return; /* armed for who saves the state; the kernel's timer ticks */
     }
-    if (pit_periodic(c)) {
-        pit_set_irq(s, false);
-        pit_set_irq(s, true);
-    } else {
-        pit_set_irq(s, pit_out(c, now));
-    }
+    pit_set_irq(s, false);
+    pit_set_irq(s, true);
     pit_arm(s, now);
 }
 
@@ -174,7 +170,8 @@ static void pit_changed(Pit *s, unsigned n, int64_t now)
 {
     if (n == 0) {
         PitChannel *c = &s->channel[0];
-        pit_set_irq(s, pit_periodic(c) || pit_out(c, now));
+        bool low_while_counting = c->mode == TERMINAL_COUNT || c->mode == ONE_SHOT;
+        pit_set_irq(s, !low_while_counting || pit_out(c, now));
         pit_arm(s, now);
     }
 }
@@ -239,6 +236,7 @@ void pit_set_gate(Device *pit, unsigned n, bool level)
     if (c->gate == level) {
         return;
     }
+    timer_settle(&s->timer);
     c->gate = level;
     if (pit_gate_triggered(c)) {
         if (level && c->count) {
@@ -282,6 +280,7 @@ void pit_set_legacy_off(Device *pit, bool off)
     if (pit_kernel_hook) {
         pit_kernel_hook(false);
     }
+    timer_settle(&s->timer);
     if (off) {
         pit_set_irq(s, false);
     }
@@ -403,6 +402,7 @@ static void pit_write(void *opaque, hwaddr addr, uint64_t value, unsigned size)
 {
     Pit *s = opaque;
     uint8_t v = value;
+    timer_settle(&s->timer);
     if (addr == PIT_CONTROL) {
         pit_write_control(s, v);
         return;
@@ -434,6 +434,7 @@ static uint64_t pit_read(void *opaque, hwaddr addr, unsigned size)
     if (addr == PIT_CONTROL) {
         return 0xff; /* write-only */
     }
+    timer_settle(&s->timer); /* whoever sees the count pass has the interrupt */
     PitChannel *c = &s->channel[addr];
     if (c->status_latched) {
         c->status_latched = false;

@@ -376,6 +376,7 @@ uint8_t apic_get_tpr(Device *apic);        /* CR8: bits 7:4 of TPR */
 void apic_set_tpr(Device *apic, uint8_t cr8);
 bool apic_msr_read(Device *apic, uint32_t msr, uint64_t *value);  /* x2APIC 0x800…, TSC deadline 0x6e0 */
 bool apic_msr_write(Device *apic, uint32_t msr, uint64_t value);
+void apic_tsc_changed(Device *apic);       /* software moved the TSC: a deadline may be nearer, or past */
 void apic_init_reset(Device *apic);        /* INIT */
 uint64_t x86_tsc_read(X86State *env);      /* guest TSC */
 uint64_t x86_tsc_khz(void);

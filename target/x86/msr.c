@@ -280,6 +280,16 @@ static bool write_mce_bank(X86State *env, uint32_t index, uint64_t v)
     return true;
 }
 
+static void move_tsc(X86State *env, uint64_t delta)
+{
+    Device *apic = x86_cpu_of(env)->apic;
+    env->tsc_offset += delta;
+    env->tsc_adjust += delta;
+    if (apic) {
+        apic_tsc_changed(apic);
+    }
+}
+
 static bool x86_msr_write(X86State *env, uint32_t index, uint64_t v)
 {
     if (apic_register(index) || index == MSR_APIC_BASE) {
@@ -294,15 +304,11 @@ static bool x86_msr_write(X86State *env, uint32_t index, uint64_t v)
     switch (index) {
     case MSR_EFER:
         return write_efer(env, v);
-    case MSR_TSC: {
-        uint64_t delta = v - x86_tsc_read(env);
-        env->tsc_offset += delta;
-        env->tsc_adjust += delta;
+    case MSR_TSC:
+        move_tsc(env, v - x86_tsc_read(env));
         return true;
-    }
     case MSR_TSC_ADJUST:
-        env->tsc_offset += v - env->tsc_adjust;
-        env->tsc_adjust = v;
+        move_tsc(env, v - env->tsc_adjust);
         return true;
     case MSR_PAT:
         if (!memory_types_valid(v, true)) {

@@ -42,6 +42,11 @@ CASES = {
     'panic-no-reboot': case(end='panic', append='panic=-1', options=['-no-reboot'], selftest=False),
     'nosmp-noapic': case(append='noapic nolapic nosmp', selftest=False),
     'hpet-off': case(options=['-no-hpet'], selftest=False),
+    # clock events from the PIT in one-shot mode; a kernel that sees a TSC deadline timer would not even start it
+    'acpi-off': case(append='acpi=off', end='reboot', boots=2, selftest=False),
+    'pit-events': case(cpu='qemu64', append='nohpet nolapic_timer', selftest=False),
+    'pit-and-pic': case(append='noapic nolapic nohpet', selftest=False),
+    'hpet-off-nolapic': case(append='nolapic', options=['-no-hpet'], selftest=False),
     'microvm': case(machine='microvm', smp=2, selftest=False),
     'console-socket': case(console='socket', selftest=False),
     # nodes: CPUs, MiB and distances of each. The second one's memory begins below 4 GiB and ends above.

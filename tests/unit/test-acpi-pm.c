@@ -44,6 +44,15 @@ static void test_timer(void)
     g_assert_false(dt_wire[0].level);
     step(3 * SEC);
     g_assert_cmpint(dt_edges(0), ==, 2);
+    outw(ACPI_PM1A_EVT_BLK, 1);
+    step_late(100 * SEC); /* many carries before anybody looks: one event */
+    step(0);
+    g_assert_cmpint(dt_edges(0), ==, 1);
+    outw(ACPI_PM1A_EVT_BLK, 1);
+    g_assert_false(dt_wire[0].level);
+    step_late(3 * SEC);
+    outw(ACPI_PM1A_EVT_BLK + 2, 1); /* an access before the main loop */
+    g_assert_cmpint(dt_edges(0), ==, 1);
 }
 
 static void test_power_button(void)

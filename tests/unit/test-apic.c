@@ -285,6 +285,94 @@ static void test_deadline(void)
     g_assert_cmpuint(v, ==, 0);
 }
 
+/* What passed before an access has interrupted before it, however late the main loop is. */
+static void test_late_timer(void)
+{
+    uint64_t v;
+    start();
+    wr(0, 0x3e0, 0xb);
+    wr(0, 0x320, 0x40);
+    for (int64_t late = 1; late < SEC; late *= 1000) {
+        static const struct { unsigned reg; uint32_t value; } writes[] = {
+            {0x380, 1000}, {0x380, 0}, {0x3e0, 0xb}, {0x320, 0x10040}, {0x320, 0x20040}, {0x320, 0x40040},
+        };
+        for (unsigned i = 0; i < ARRAY_SIZE(writes); i++) {
+            wr(0, 0x320, 0x40);
+            wr(0, 0x380, 1000);
+            step_late(1000 + late);
+            wr(0, writes[i].reg, writes[i].value);
+            g_assert_cmpint(ack(0), ==, 0x40);
+            eoi(0);
+            wr(0, 0x380, 0);
+        }
+        wr(0, 0x320, 0x40);
+        wr(0, 0x380, 1000);
+        step_late(1000 + late);
+        g_assert_cmpint(rd(0, 0x390), ==, 0); /* who sees the end of the count, has the interrupt */
+        g_assert_cmpint(ack(0), ==, 0x40);
+        eoi(0);
+        wr(0, 0x320, 0x10040); /* masked when it passed: unmasking does not bring it back */
+        wr(0, 0x380, 1000);
+        step_late(1000 + late);
+        wr(0, 0x320, 0x40);
+        step(MSEC);
+        g_assert_false(hard(0));
+        wr(0, 0x320, 0x40045);
+        apic_msr_write(apic[0], 0x6e0, x86_tsc_read(&X86_CPU(cpu[0])->env) + x86_tsc_khz() / 1000);
+        step_late(2000 + late);
+        apic_msr_write(apic[0], 0x6e0, 0); /* disarmed too late */
+        g_assert_cmpint(ack(0), ==, 0x45);
+        eoi(0);
+    }
+    /* software moves the TSC past the deadline */
+    wr(0, 0x320, 0x40045);
+    apic_msr_write(apic[0], 0x6e0, x86_tsc_read(&X86_CPU(cpu[0])->env) + x86_tsc_khz() * 1000);
+    X86_CPU(cpu[0])->env.tsc_offset += x86_tsc_khz() * 1000;
+    apic_tsc_changed(apic[0]);
+    step(USEC);
+    g_assert_cmpint(ack(0), ==, 0x45);
+    g_assert_true(apic_msr_read(apic[0], 0x6e0, &v));
+    g_assert_cmpuint(v, ==, 0);
+}
+
+/* From mode to mode while it counts: the count goes on where it is. Once a one-shot is over, no mode starts it again. */
+static void test_timer_modes(void)
+{
+    start();
+    wr(0, 0x3e0, 0xb);
+    wr(0, 0x320, 0x40); /* one-shot */
+    wr(0, 0x380, 100000);
+    step(60000);
+    wr(0, 0x320, 0x20040);
+    g_assert_cmpint(rd(0, 0x390), ==, 40000);
+    step(40000);
+    g_assert_cmpint(ack(0), ==, 0x40);
+    eoi(0);
+    step(MSEC + 30000); /* periodic by now */
+    g_assert_cmpint(ack(0), ==, 0x40);
+    eoi(0);
+    uint32_t left = rd(0, 0x390);
+    g_assert_cmpint(left, !=, 0);
+    wr(0, 0x320, 0x40); /* one-shot: the running period is the last */
+    g_assert_cmpint(rd(0, 0x390), ==, left);
+    step(left);
+    g_assert_cmpint(ack(0), ==, 0x40);
+    eoi(0);
+    g_assert_cmpint(rd(0, 0x390), ==, 0);
+    wr(0, 0x320, 0x20040);
+    wr(0, 0x3e0, 0);
+    g_assert_cmpint(rd(0, 0x390), ==, 0);
+    g_assert_cmpint(rd(0, 0x380), ==, 100000);
+    step(SEC);
+    g_assert_false(hard(0));
+    dt_state_round_trip(apic[0]);
+    step(SEC);
+    g_assert_false(hard(0));
+    wr(0, 0x380, 1000); /* a new count starts it */
+    step(MSEC);
+    g_assert_cmpint(ack(0), ==, 0x40);
+}
+
 static void test_x2apic(void)
 {
     uint64_t v;
@@ -527,6 +615,8 @@ int main(int argc, char **argv)
     g_test_add_func("/apic/lowest-priority", test_lowest_priority);
     g_test_add_func("/apic/tpr", test_tpr);
     g_test_add_func("/apic/timer", test_timer);
+    g_test_add_func("/apic/late-timer", test_late_timer);
+    g_test_add_func("/apic/timer-modes", test_timer_modes);
     g_test_add_func("/apic/deadline", test_deadline);
     g_test_add_func("/apic/x2apic", test_x2apic);
     g_test_add_func("/apic/ioapic-edge", test_ioapic_edge);

@@ -74,6 +74,58 @@ static void test_late(void)
     g_assert_cmpint(dt_edges(2), ==, 1);
 }
 
+/* The main loop is late by more than software's margin: a match is never lost, and never comes twice. */
+static void test_late_main_loop(void)
+{
+    static const int64_t late[] = {10, MSEC / 2, 2 * MSEC, SEC};
+    for (unsigned i = 0; i < ARRAY_SIZE(late); i++) {
+        for (unsigned narrow = 0; narrow <= 1; narrow++) {
+            uint32_t config = 4 | narrow << 8 | 2 << 9;
+            start();
+            run(1);
+            writel(TN(0), config);
+            writeq(TN(0) + 8, 1000);
+            step_late(10 * USEC + late[i]);
+            writel(TN(1), 4 | 8 << 9); /* another timer's registers */
+            g_assert_cmpint(dt_edges(2), ==, 1);
+            writel(TN(0), config | 2); /* level, and back: no new match */
+            writel(TN(0), config);
+            run(3);
+            run(1);
+            step(USEC);
+            g_assert_cmpint(dt_edges(2), ==, 0);
+            writeq(TN(0) + 8, readq(HPET + 0xf0) + 1000);
+            step_late(10 * USEC + late[i]);
+            writeq(TN(0) + 8, readq(HPET + 0xf0) + 1000); /* the next comparator */
+            g_assert_cmpint(dt_edges(2), ==, 1);
+            step_late(10 * USEC + late[i]);
+            run(0); /* stopped after the match */
+            g_assert_cmpint(dt_edges(2), ==, 1);
+        }
+    }
+    /* periods stay in phase; the low half's next match does, too */
+    start();
+    run(1);
+    writel(TN(0), 4 | 8 | 0x40 | 2 << 9);
+    writeq(TN(0) + 8, 100000);
+    writeq(TN(0) + 8, 100000);
+    step_late(3 * MSEC + MSEC / 2);
+    step(0);
+    g_assert_cmpint(dt_edges(2), ==, 1);
+    g_assert_cmpuint(readq(TN(0) + 8), ==, 400000);
+    start();
+    run(1);
+    writel(TN(0), 4 | 1 << 8 | 2 << 9);
+    writel(TN(0) + 8, 1000);
+    step_late(SEC);
+    step(0);
+    dt_edges(2);
+    step((INT64_C(1) << 32) * 10 - SEC + 9 * USEC);
+    g_assert_cmpint(dt_edges(2), ==, 0);
+    step(2 * USEC);
+    g_assert_cmpint(dt_edges(2), ==, 1);
+}
+
 static void test_periodic(void)
 {
     start();
@@ -153,6 +205,7 @@ int main(int argc, char **argv)
     g_test_add_func("/hpet/counter", test_counter);
     g_test_add_func("/hpet/one-shot", test_one_shot);
     g_test_add_func("/hpet/late", test_late);
+    g_test_add_func("/hpet/late-main-loop", test_late_main_loop);
     g_test_add_func("/hpet/periodic", test_periodic);
     g_test_add_func("/hpet/level", test_level);
     g_test_add_func("/hpet/legacy", test_legacy);

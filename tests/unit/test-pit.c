@@ -130,6 +130,50 @@ static void test_strobe(void)
     g_assert_cmpint(dt_edges(0), ==, 0);
 }
 
+/* Each count makes its edge, whether the main loop looks one tick later or a thousand, or not before the next access. */
+static void test_late(void)
+{
+    static const int late[] = {0, 1, 2, 3, 1000, 100000};
+    for (unsigned mode = 0; mode <= 5; mode++) {
+        for (unsigned i = 0; i < ARRAY_SIZE(late); i++) {
+            start();
+            program(0, mode, 100);
+            if (mode == 1 || mode == 5) { /* started by the gate */
+                pit_set_gate(pit, 0, false);
+                pit_set_gate(pit, 0, true);
+            }
+            dt_edges(0);
+            step_late(TICKS(101 + late[i]));
+            step(0);
+            g_assert_cmpint(dt_edges(0), ==, 1);
+            g_assert_true(dt_wire[0].level);
+            step_late(TICKS(101 + late[i]));
+            outb(0x40, 100); /* half a count: changes nothing yet, but what passed has happened */
+            g_assert_cmpint(dt_edges(0), ==, mode == 2 || mode == 3);
+        }
+    }
+    /* counts one after the other, as a kernel writes them in mode 4, the main loop never in time */
+    start();
+    program(0, 4, 50);
+    for (unsigned i = 0; i < 20; i++) {
+        dt_edges(0);
+        step_late(TICKS(51 + 7 * i));
+        outb(0x40, 50);
+        outb(0x40, 0);
+        g_assert_cmpint(dt_edges(0), ==, 1);
+    }
+    /* a control word, the gate: the edge before them stays */
+    step_late(TICKS(60));
+    outb(0x43, 0x34);
+    g_assert_cmpint(dt_edges(0), ==, 1);
+    program(0, 0, 50);
+    dt_edges(0);
+    step_late(TICKS(60));
+    pit_set_gate(pit, 0, false);
+    pit_set_gate(pit, 0, true);
+    g_assert_cmpint(dt_edges(0), ==, 1);
+}
+
 static void test_access(void)
 {
     start();
@@ -237,6 +281,7 @@ int main(int argc, char **argv)
     g_test_add_func("/pit/terminal", test_terminal);
     g_test_add_func("/pit/gate", test_gate);
     g_test_add_func("/pit/strobe", test_strobe);
+    g_test_add_func("/pit/late", test_late);
     g_test_add_func("/pit/access", test_access);
     g_test_add_func("/pit/refresh", test_refresh);
     g_test_add_func("/pit/storm", test_storm);

@@ -133,6 +133,40 @@ static void test_alarm(void)
     g_assert_cmphex(rd(0xc) & 0x20, ==, 0x20);
 }
 
+/* Alarm, update and period, whenever the main loop gets to them, and when an access comes before it. */
+static void test_late(void)
+{
+    static const struct { uint8_t enable, reg, value; int64_t after; } rows[] = {
+        {0x22, 1, 0x59, 6 * SEC},   /* another alarm */
+        {0x22, 0, 0x10, 6 * SEC},   /* another time */
+        {0x22, 0xb, 0xa2, 6 * SEC}, /* SET */
+        {0x12, 0, 0x10, 2 * SEC}, {0x12, 0xa, 0x2f, 2 * SEC},
+        {0x42, 0xa, 0x2f, 2 * MSEC}, {0x42, 0xa, 0x76, 2 * MSEC},
+    };
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        for (unsigned access = 0; access <= 1; access++) {
+            start();
+            align();
+            set_time(0x20, 0x01, 0x01, 0x01, 0x10, 0x00, 0x00);
+            wr(1, 0x05);
+            wr(3, 0xc0);
+            wr(5, 0xc0);
+            rd(0xc);
+            wr(0xb, rows[i].enable);
+            dt_edges(0);
+            step_late(rows[i].after);
+            if (access) {
+                wr(rows[i].reg, rows[i].value);
+            } else {
+                step(0);
+            }
+            g_assert_cmpint(dt_edges(0), ==, 1);
+            g_assert_true(rd(0xc) & rows[i].enable & 0x70);
+            g_assert_false(dt_wire[0].level);
+        }
+    }
+}
+
 static void test_periodic(void)
 {
     start();
@@ -236,6 +270,7 @@ int main(int argc, char **argv)
     g_test_add_func("/rtc/formats", test_formats);
     g_test_add_func("/rtc/update", test_update);
     g_test_add_func("/rtc/alarm", test_alarm);
+    g_test_add_func("/rtc/late", test_late);
     g_test_add_func("/rtc/periodic", test_periodic);
     g_test_add_func("/rtc/divider", test_divider);
     g_test_add_func("/rtc/ram", test_ram);
