@@ -22,7 +22,7 @@ FIXED = {
     'GS': ('SEG', 5, 'w'), '1': ('ONE', 1, 'b'), 'ST0': ('ST', 0, 't'), 'STi': ('STI', 0, 't'), 'XMM0': ('XMM', 0, 'dq'),
 }
 ATTRS = ['lock', 'd64', 'f64', 'priv', 'prot', 'rep', 'sse', 'avx', 'x87', 'nowait', 'mmx', 'fp', 'align', 'vsib', 'nodiff',
-         'over', 'i64', 'o64', 'nomem', 'pfx66', 'noalign', 'end']
+         'over', 'i64', 'o64', 'nomem', 'pfx66', 'noalign', 'end', 'stack', 'cpl0']
 FLAG_BITS = {'c': 1, 'p': 4, 'a': 16, 'z': 64, 's': 128, 'o': 2048, 'i': 512, 'd': 1024, 't': 256}
 
 

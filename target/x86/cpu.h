@@ -297,7 +297,7 @@ struct X86State {
     uint32_t error_code;
     bool exception_has_error, exception_is_int; /* INT n, INT3, INTO: software */
     uint64_t exception_next_eip;
-    bool exception_stack_check; /* non-canonical address: #SS instead of #GP if it was a stack access */
+    bool exception_stack_check; /* non-canonical address: whether #SS or #GP is still to be found out */
     int32_t old_exception;    /* for double faults; -1 none */
     bool nmi_pending, nmi_masked, smm, shutdown;
     bool smm_inside_nmi, smm_latched_init; /* in SMM: NMIs were masked before; an INIT waits for its end */
@@ -399,6 +399,7 @@ uint32_t x86_kvm_default_paravirt(void);
 void x86_kvm_host_model(X86Cpu *x);
 void x86_translate(TranslateCtx *tc);
 void x86_check_jump(Cpu *cpu, const TbKey *from, uint64_t insn);
+int x86_noncanonical_vector(X86State *env); /* EXCP_SS or EXCP_GP, of the access of the instruction at eip */
 bool x86_translate_address(Cpu *cpu, uint64_t va, MmuAccess access, unsigned mmu_idx, bool probe, MmuResult *out);
 void x86_cpu_reset(Cpu *cpu);
 /* CPU models (cpu_models.c): "max,+avx2,-pku" → unrealized Cpu. */

@@ -212,6 +212,9 @@ static unsigned dr_index(X86State *env, uint32_t reg)
     if (reg > 7) {
         x86_raise(env, EXCP_UD, 0);
     }
+    if (x86_cpl(env) != 0) {
+        gp0(env);
+    }
     if (env->dr[7] & DR7_GD) {
         x86_raise_db(env, DR6_BD);
     }
@@ -338,7 +341,7 @@ void x86_helper_invpcid(X86State *env, uint64_t type, uint64_t va)
         type = (uint32_t)type;
     }
     bool pcide = env->cr[4] & CR4_PCIDE;
-    if (type > 3 || (type < 2 && ((pcid >> 12) || (pcid && !pcide))) || (type == 0 && !x86_canonical(env, address))) {
+    if (type > 3 || (type < 2 && ((pcid >> 12) || (pcid && !pcide))) || (type == 0 && !x86_canonical_base(env, address))) {
         gp0(env);
     }
     switch (type) {

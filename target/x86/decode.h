@@ -85,6 +85,8 @@ enum {
     X86_ATTR_pfx66 = 1 << 19,  /* 66 is a mandatory prefix here but still sets the operand size */
     X86_ATTR_noalign = 1 << 20,
     X86_ATTR_end = 1 << 21,    /* the block ends after it: mode or translation inputs may change */
+    X86_ATTR_stack = 1 << 22,  /* accesses the stack beside its operands */
+    X86_ATTR_cpl0 = 1 << 23,   /* #UD unless CPL 0 */
 };
 
 /* CPUID features that rows name, X(name, word, bit). */

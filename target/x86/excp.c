@@ -483,80 +483,11 @@ void x86_do_interrupt(X86State *env, int vector, bool is_int, uint32_t error_cod
     }
 }
 
-/*
- * A non-canonical address is #SS(0) instead of #GP(0) if the access used the stack: pushes, pops, calls
- * and returns, or rSP/rBP as base. That is known only to the instruction: look at it again.
- */
-static bool instruction_uses_stack(X86State *env)
-{
-    uint8_t code[15];
-    Cpu *cpu = x86_cs(env);
-    unsigned n = 0, i = 0;
-    for (; n < sizeof(code); n++) {
-        void *host;
-        uint64_t va = env->segs[R_CS].base + env->eip + n;
-        if (!tcg_probe_nofault(cpu, va, MMU_INST_FETCH, x86_mmu_index(env->hflags), &host) || !host) {
-            break;
-        }
-        code[n] = *(uint8_t *)host;
-    }
-    uint8_t rex = 0;
-    for (; i < n; i++) {
-        uint8_t c = code[i];
-        if (c == 0x64 || c == 0x65) {
-            return false; /* FS and GS are not the stack segment */
-        }
-        if (c != 0x66 && c != 0x67 && c != 0xf0 && c != 0xf2 && c != 0xf3 && c != 0x2e && c != 0x36 && c != 0x3e && c != 0x26) {
-            break;
-        }
-    }
-    if (i < n && (code[i] & 0xf0) == 0x40) {
-        rex = code[i++];
-    }
-    if (i >= n) {
-        return false;
-    }
-    uint8_t op = code[i];
-    bool vex = op == 0xc4 || op == 0xc5;
-    if ((op >= 0x50 && op <= 0x5f) || op == 0x68 || op == 0x6a || op == 0x9c || op == 0x9d || op == 0xc2 || op == 0xc3 ||
-        op == 0xc8 || op == 0xc9 || op == 0xca || op == 0xcb || op == 0xcf || op == 0xe8) {
-        return true;
-    }
-    if ((op == 0xff || op == 0x8f) && i + 1 < n && code[i + 1] >> 6 == 3) {
-        return op == 0x8f || (code[i + 1] >> 3 & 7) != 4; /* PUSH, POP, CALL of a register */
-    }
-    if (op == 0x0f && i + 1 < n) {
-        uint8_t op2 = code[i + 1];
-        if (op2 == 0xa0 || op2 == 0xa1 || op2 == 0xa8 || op2 == 0xa9) {
-            return true;
-        }
-        i += op2 == 0x38 || op2 == 0x3a ? 3 : 2;
-    } else if (vex) {
-        rex = op == 0xc4 && i + 1 < n && !(code[i + 1] & 0x20) ? 1 : 0; /* inverted B */
-        i += op == 0xc4 ? 4 : 3;
-    } else if ((op >= 0xa0 && op <= 0xaf) || op == 0x6c || op == 0x6d || op == 0x6e || op == 0x6f || op == 0xd7) {
-        return false; /* moffs and string instructions */
-    } else {
-        i++;
-    }
-    if (i >= n || code[i] >> 6 == 3 || (rex & 1)) {
-        return false;
-    }
-    unsigned mod = code[i] >> 6, rm = code[i] & 7;
-    if (rm == 4) {
-        unsigned base = i + 1 < n ? code[i + 1] & 7 : 0;
-        return base == R_ESP || (base == R_EBP && mod != 0);
-    }
-    return rm == R_EBP && mod != 0;
-}
-
 int x86_pending_exception(X86State *env)
 {
     if (env->exception >= 0 && env->exception_stack_check) {
         env->exception_stack_check = false;
-        if (instruction_uses_stack(env)) {
-            env->exception = EXCP_SS;
-        }
+        env->exception = x86_noncanonical_vector(env);
     }
     return env->exception;
 }

@@ -69,8 +69,14 @@ void gen_pop(DisasContext *s, X86Insn *i)
     }
 }
 
+/* With a 32-bit operand, Intel's recent processors write 16 bits (SDM, PUSH), AMD's zero-extend. */
 void gen_push_seg(DisasContext *s, X86Insn *i)
 {
+    if (i->opsize == 4 && x86_is_intel(s->env)) {
+        ir_st(s->b, x86_stack_addr(s, -4, 2, true), x86_load_op(s, i, 0), stack_mem(s, 2));
+        x86_stack_add(s, -4);
+        return;
+    }
     x86_push(s, i->opsize == 8 ? x86_load_op_zext(s, i, 0, IR_I64) : x86_load_op(s, i, 0), i->opsize);
 }
 
@@ -120,6 +126,12 @@ void gen_enter(DisasContext *s, X86Insn *i)
         return;
     }
     ir_st(s->b, x86_stack_addr(s, -(int64_t)size, size, true), x86_load_gpr(s, R_EBP, size), stack_mem(s, size));
+    if (alloc) { /* faults as a write to the new top of the stack would (SDM volume 2, ENTER) */
+        IrMem m = stack_mem(s, size);
+
+        m.op |= IR_MEM_RMW;
+        ir_ld(s->b, x86_size_type(size), x86_stack_addr(s, -(int64_t)size - alloc, size, true), m);
+    }
     frame = stack_offset(s, R_ESP, -(int64_t)size);
     x86_stack_add(s, -(int64_t)size - alloc);
     x86_store_gpr(s, R_EBP, MIN(size, stack_width(s)), frame);

@@ -145,14 +145,14 @@ void gen_lar(DisasContext *s, X86Insn *i)
 
 void gen_arpl(DisasContext *s, X86Insn *i)
 {
-    IrVal d = x86_load_op(s, i, 0), r = x86_load_op(s, i, 1), drpl = ir_andi(s->b, d, 3), rrpl = ir_andi(s->b, r, 3);
+    IrVal d = x86_load_dst(s, i, IR_I32, 0), r = x86_load_op(s, i, 1), drpl = ir_andi(s->b, d, 3), rrpl = ir_andi(s->b, r, 3);
     IrVal adjusted = ir_or(s->b, ir_andi(s->b, d, 0xfffc), rrpl);
 
     if (i->op[0].kind == X86_OP_MEM) {
         IrVal ea = x86_ea(s, i, 2, true);
         IrLabel same = ir_label_new(s->b);
 
-        ir_brcond(s->b, IR_GEU, drpl, rrpl, same); /* nothing is written then */
+        ir_brcond(s->b, IR_GEU, drpl, rrpl, same); /* nothing is written then; but it had to be writable */
         ir_st(s->b, ea, adjusted, x86_mem(s, 1));
         ir_label(s->b, same);
     } else {
@@ -187,8 +187,7 @@ void gen_lgdt(DisasContext *s, X86Insn *i)
     if (i->opsize == 2) {
         base = ir_andi(s->b, base, 0xffffff);
     }
-    ir_st_env(s->b, i->arg ? ENV(idt.base) : ENV(gdt.base), base, IR_I64);
-    ir_st_env(s->b, i->arg ? ENV(idt.limit) : ENV(gdt.limit), limit, IR_I32);
+    x86_call(s, x86_h_load_table, ir_i32(s->b, i->arg), base, limit);
 }
 
 /* ---- control and debug registers ---- */
@@ -218,14 +217,18 @@ void gen_clts(DisasContext *s, X86Insn *i)
     x86_end_block(s);
 }
 
-/* LOCK MOV CR0 as CR8 is not offered. */
+/* A register that is not there is #UD at any CPL. */
 static bool check_cr(DisasContext *s, X86Insn *i, unsigned cr)
 {
-    if (cr == 0 || cr == 2 || cr == 3 || cr == 4 || (cr == 8 && s->code64)) {
-        return true;
+    if (cr != 0 && cr != 2 && cr != 3 && cr != 4 && cr != 8) {
+        x86_gen_ud(s, i);
+        return false;
     }
-    x86_gen_ud(s, i);
-    return false;
+    if (s->cpl != 0) {
+        x86_gen_gp0(s, i);
+        return false;
+    }
+    return true;
 }
 
 void gen_mov_from_cr(DisasContext *s, X86Insn *i)

@@ -207,13 +207,20 @@ void x86_helper_cmpxchg16b(X86State *env, uint64_t va)
 /* ---- ENTER with nesting ---- */
 static uint64_t stack_linear(X86State *env, uint64_t offset, unsigned size, bool write)
 {
-    if (env->hflags & HF_CS64) {
-        return offset;
+    uint64_t va = env->hflags & HF_CS64 ? offset
+                  : env->hflags & HF_SEGCHECK ? x86_helper_seg_addr(env, R_SS, offset, size | write << 8)
+                  : (uint32_t)(offset + env->segs[R_SS].base);
+
+    if (env->hflags & HF_DB) {
+        x86_helper_bp_data(env, va, size | write << 8);
     }
-    if (env->hflags & HF_SEGCHECK) {
-        return x86_helper_seg_addr(env, R_SS, offset, size | write << 8);
-    }
-    return (uint32_t)(offset + env->segs[R_SS].base);
+    return va;
+}
+
+static void probe_store(Cpu *cpu, uint64_t va, unsigned size, unsigned idx)
+{
+    tcg_probe(cpu, va, 1, MMU_DATA_STORE, idx, 0);
+    tcg_probe(cpu, va + size - 1, 1, MMU_DATA_STORE, idx, 0);
 }
 
 void x86_helper_enter(X86State *env, uint32_t alloc, uint32_t how)
@@ -237,6 +244,7 @@ void x86_helper_enter(X86State *env, uint32_t alloc, uint32_t how)
     }
     sp -= size;
     tcg_st(cpu, stack_linear(env, sp & mask, size, true), frame, size, idx, 0);
+    probe_store(cpu, stack_linear(env, (sp - alloc) & mask, size, true), size, idx);
     set_low(env, R_ESP, width, sp - alloc);
     set_low(env, R_EBP, MIN(size, width), frame);
 }

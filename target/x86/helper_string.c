@@ -9,7 +9,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "target/x86/helper_string.h"
-#include "target/x86/helper.h"
+#include "target/x86/system.h"
 
 typedef struct {
     X86State *env;
@@ -457,11 +457,12 @@ void x86_helper_rep_ins(X86State *env, uint32_t how, uint64_t next_eip)
 {
     Str s = str_init(env, how, next_eip, TCG_RA());
 
+    x86_check_io(env, env->regs[R_EDX] & 0xffff, s.size, s.ra); /* even if there is nothing to do */
     if (none_at_all(&s)) {
         return;
     }
     do {
-        x86_helper_ins(env, linear(&s, R_ES, reg_get(&s, R_EDI), true), s.size);
+        x86_ins(env, linear(&s, R_ES, reg_get(&s, R_EDI), true), s.size, s.ra);
         reg_add(&s, R_EDI, 1);
     } while (go_on(&s, count_done(&s, 1)));
 }
@@ -470,11 +471,12 @@ void x86_helper_rep_outs(X86State *env, uint32_t how, uint64_t next_eip)
 {
     Str s = str_init(env, how, next_eip, TCG_RA());
 
+    x86_check_io(env, env->regs[R_EDX] & 0xffff, s.size, s.ra); /* even if there is nothing to do */
     if (none_at_all(&s)) {
         return;
     }
     do {
-        x86_helper_outs(env, linear(&s, s.seg, reg_get(&s, R_ESI), false), s.size);
+        x86_outs(env, linear(&s, s.seg, reg_get(&s, R_ESI), false), s.size, s.ra);
         reg_add(&s, R_ESI, 1);
     } while (go_on(&s, count_done(&s, 1)));
 }

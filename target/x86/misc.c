@@ -116,7 +116,7 @@ void x86_helper_update_hflags(X86State *env)
 
 /* ---- ports ---- */
 
-static void check_io(X86State *env, uint32_t port, unsigned size, uintptr_t ra)
+void x86_check_io(X86State *env, uint32_t port, unsigned size, uintptr_t ra)
 {
     if (!(env->hflags & HF_PE) || (!(env->hflags & HF_VM) && x86_cpl(env) <= iopl_of(env))) {
         return;
@@ -137,7 +137,7 @@ static void check_io(X86State *env, uint32_t port, unsigned size, uintptr_t ra)
 uint32_t x86_helper_in(X86State *env, uint32_t port, uint32_t size)
 {
     port &= 0xffff;
-    check_io(env, port, size, TCG_RA());
+    x86_check_io(env, port, size, TCG_RA());
     x86_bp_io(env, port, size);
     MemTxResult r = MEMTX_OK;
     uint64_t v = address_space_ld(&address_space_io, port, size, MEMTXATTRS_NONE, &r);
@@ -147,34 +147,32 @@ uint32_t x86_helper_in(X86State *env, uint32_t port, uint32_t size)
 void x86_helper_out(X86State *env, uint32_t port, uint32_t value, uint32_t size)
 {
     port &= 0xffff;
-    check_io(env, port, size, TCG_RA());
+    x86_check_io(env, port, size, TCG_RA());
     x86_bp_io(env, port, size);
     address_space_st(&address_space_io, port, value, size, MEMTXATTRS_NONE, NULL);
 }
 
-void x86_helper_ins(X86State *env, uint64_t va, uint32_t size)
+void x86_ins(X86State *env, uint64_t va, uint32_t size, uintptr_t ra)
 {
     Cpu *cpu = x86_cs(env);
     unsigned idx = x86_mmu_index(env->hflags);
     uint32_t port = env->regs[R_EDX] & 0xffff;
-    check_io(env, port, size, TCG_RA());
     x86_bp_io(env, port, size);
     /* the store must not fault once the port was read */
-    tcg_probe(cpu, va, 1, MMU_DATA_STORE, idx, TCG_RA());
+    tcg_probe(cpu, va, 1, MMU_DATA_STORE, idx, ra);
     if ((va & 0xfff) + size > 0x1000) {
-        tcg_probe(cpu, va + size - 1, 1, MMU_DATA_STORE, idx, TCG_RA());
+        tcg_probe(cpu, va + size - 1, 1, MMU_DATA_STORE, idx, ra);
     }
     MemTxResult r = MEMTX_OK;
     uint64_t v = address_space_ld(&address_space_io, port, size, MEMTXATTRS_NONE, &r);
-    tcg_st(cpu, va, r == MEMTX_OK ? v : ~UINT64_C(0), size, idx, TCG_RA());
+    tcg_st(cpu, va, r == MEMTX_OK ? v : ~UINT64_C(0), size, idx, ra);
 }
 
-void x86_helper_outs(X86State *env, uint64_t va, uint32_t size)
+void x86_outs(X86State *env, uint64_t va, uint32_t size, uintptr_t ra)
 {
     uint32_t port = env->regs[R_EDX] & 0xffff;
-    check_io(env, port, size, TCG_RA());
     x86_bp_io(env, port, size);
-    uint64_t v = tcg_ld(x86_cs(env), va, size, x86_mmu_index(env->hflags), TCG_RA());
+    uint64_t v = tcg_ld(x86_cs(env), va, size, x86_mmu_index(env->hflags), ra);
     address_space_st(&address_space_io, port, v, size, MEMTXATTRS_NONE, NULL);
 }
 

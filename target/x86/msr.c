@@ -332,7 +332,7 @@ static bool x86_msr_write(X86State *env, uint32_t index, uint64_t v)
         return true;
     }
     const MsrRow *r = msr_row(env, index);
-    if (!r || r->rule == MSR_READ_ONLY || (r->rule == MSR_CANONICAL && !x86_canonical(env, v)) ||
+    if (!r || r->rule == MSR_READ_ONLY || (r->rule == MSR_CANONICAL && !x86_canonical_base(env, v)) ||
         (r->rule == MSR_LOW32 && index == MSR_TSC_AUX && (v >> 32))) {
         return false;
     }

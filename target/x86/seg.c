@@ -93,12 +93,29 @@ void x86_helper_check_canonical(X86State *env, uint64_t va)
     }
 }
 
+static void check_base(X86State *env, uint64_t base, uintptr_t ra)
+{
+    if ((env->hflags & HF_CS64) && !x86_canonical_base(env, base)) {
+        x86_raise_err(env, EXCP_GP, 0, ra);
+    }
+}
+
 void x86_helper_wrbase(X86State *env, uint32_t seg, uint64_t value)
 {
-    if (!x86_canonical(env, value)) {
-        x86_raise_err(env, EXCP_GP, 0, TCG_RA());
-    }
+    check_base(env, value, TCG_RA());
     env->segs[seg].base = value;
+}
+
+void x86_helper_load_table(X86State *env, uint32_t idt, uint64_t base, uint32_t limit)
+{
+    check_base(env, base, TCG_RA());
+    if (idt) {
+        env->idt.base = base;
+        env->idt.limit = limit;
+    } else {
+        env->gdt.base = base;
+        env->gdt.limit = limit;
+    }
 }
 
 void x86_helper_swapgs(X86State *env)
@@ -110,6 +127,12 @@ void x86_helper_swapgs(X86State *env)
 
 /* ---- data segment registers ---- */
 
+/* AMD's processors without NullSelectClearsBase (CPUID 8000_0021) keep the base of FS and GS in long mode; no model has it. */
+static uint64_t null_base(X86State *env, unsigned seg)
+{
+    return (seg == R_FS || seg == R_GS) && x86_long_mode(env) && !x86_is_intel(env) ? env->segs[seg].base : 0;
+}
+
 static void load_null(X86State *env, unsigned seg, uint32_t selector, uintptr_t ra)
 {
     uint32_t flags = 0;
@@ -120,7 +143,7 @@ static void load_null(X86State *env, unsigned seg, uint32_t selector, uintptr_t 
         }
         flags = cpl << DESC_DPL_SHIFT;
     }
-    x86_seg_set(env, seg, selector, 0, 0, flags);
+    x86_seg_set(env, seg, selector, null_base(env, seg), 0, flags);
 }
 
 static void load_protected(X86State *env, unsigned seg, uint32_t selector, uintptr_t ra)
@@ -244,7 +267,7 @@ void x86_helper_lldt(X86State *env, uint32_t selector)
         if (!(s.flags & DESC_P_MASK)) {
             x86_raise_err(env, EXCP_NP, code, TCG_RA());
         }
-        if (!x86_canonical(env, s.base)) {
+        if (!x86_canonical_base(env, s.base)) {
             x86_raise_err(env, EXCP_GP, code, TCG_RA());
         }
     }
@@ -267,7 +290,7 @@ void x86_helper_ltr(X86State *env, uint32_t selector)
     if (!(s.flags & DESC_P_MASK)) {
         x86_raise_err(env, EXCP_NP, code, TCG_RA());
     }
-    if (!x86_canonical(env, s.base)) {
+    if (!x86_canonical_base(env, s.base)) {
         x86_raise_err(env, EXCP_GP, code, TCG_RA());
     }
     s.flags |= 2u << DESC_TYPE_SHIFT; /* busy */
@@ -298,7 +321,7 @@ static uint64_t stack_address(X86State *env, const Stack *st, uint64_t sp, unsig
 {
     sp &= st->mask;
     if (st->flat) {
-        if (!x86_canonical(env, sp)) {
+        if (!x86_canonical(env, sp) || !x86_canonical(env, sp + size - 1)) {
             x86_raise_err(env, EXCP_SS, st->fault_code, 0);
         }
         return sp;
@@ -309,17 +332,27 @@ static uint64_t stack_address(X86State *env, const Stack *st, uint64_t sp, unsig
     return (uint32_t)(st->ss.base + sp);
 }
 
+static void record_access(X86State *env, uint64_t va, unsigned size, bool write)
+{
+    if (env->hflags & HF_DB) {
+        x86_helper_bp_data(env, va, size | write << 8);
+    }
+}
+
 static void stack_push(X86State *env, Stack *st, unsigned shift, uint64_t value)
 {
     unsigned size = 1u << shift;
-    tcg_st(x86_cs(env), stack_address(env, st, st->sp - size, size), value, size, st->mmu_idx, 0);
+    uint64_t va = stack_address(env, st, st->sp - size, size);
+    tcg_st(x86_cs(env), va, value, size, st->mmu_idx, 0);
+    record_access(env, va, size, true);
     st->sp -= size;
 }
 
 static uint64_t stack_pop(X86State *env, Stack *st, unsigned shift)
 {
     unsigned size = 1u << shift;
-    uint64_t v = tcg_ld(x86_cs(env), stack_address(env, st, st->sp, size), size, st->mmu_idx, 0);
+    uint64_t va = stack_address(env, st, st->sp, size), v = tcg_ld(x86_cs(env), va, size, st->mmu_idx, 0);
+    record_access(env, va, size, false);
     st->sp += size;
     return v;
 }
@@ -579,7 +612,7 @@ void x86_helper_lcall(X86State *env, uint32_t selector, uint64_t offset, uint32_
 
 /* ---- far RET and IRET ---- */
 
-/* After a return to less privilege: data segments that would leak are nulled. */
+/* After a return to less privilege: data segments that would leak are nulled. Their bases stay in long mode. */
 static void drop_privileged_segments(X86State *env, unsigned cpl)
 {
     static const uint8_t data[] = {R_ES, R_DS, R_FS, R_GS};
@@ -587,7 +620,7 @@ static void drop_privileged_segments(X86State *env, unsigned cpl)
         X86Segment *s = &env->segs[data[i]];
         bool conforming = (s->flags & (DESC_CS_MASK | DESC_C_MASK)) == (DESC_CS_MASK | DESC_C_MASK);
         if (desc_dpl(s->flags) < cpl && !conforming && (s->flags & DESC_S_MASK)) {
-            x86_seg_set(env, data[i], 0, 0, 0, 0);
+            x86_seg_set(env, data[i], 0, x86_long_mode(env) ? s->base : 0, 0, 0);
         }
     }
 }

@@ -24,9 +24,17 @@ static inline unsigned x86_cpl(const X86State *env) { return env->hflags & HF_CP
 static inline bool x86_long_mode(const X86State *env) { return env->hflags & HF_LMA; }
 /* Linear addresses are 32 bits wide outside long mode. */
 static inline uint64_t x86_lin(const X86State *env, uint64_t la) { return x86_long_mode(env) ? la : (uint32_t)la; }
+/* Of addresses that are accessed or jumped to: as wide as paging is now. */
 static inline bool x86_canonical(const X86State *env, uint64_t va)
 {
     unsigned bits = env->cr[4] & CR4_LA57 ? 57 : 48;
+    return (uint64_t)sextract64(va, 0, bits) == va;
+}
+/* Of what is only loaded: bases (MSRs, descriptor tables, FS, GS, LDTR, TR) and what INVPCID flushes. As wide as the CPU
+ * can be, whatever CR4.LA57 says (Intel, "5-Level Paging and 5-Level EPT", 335252, 2.1.2). */
+static inline bool x86_canonical_base(X86State *env, uint64_t va)
+{
+    unsigned bits = x86_has(env, FEAT_7_0_ECX, 1u << 16) ? 57 : 48;
     return (uint64_t)sextract64(va, 0, bits) == va;
 }
 
@@ -111,6 +119,10 @@ uint32_t x86_get_mxcsr(X86State *env);             /* inside a helper: sticky bi
 #define X86_STACK_SHADOW (1u << 30)
 void x86_note_tf_change(X86State *env, uint32_t old_tf);
 void x86_bp_io(X86State *env, uint32_t port, unsigned size); /* records hits of I/O breakpoints */
+void x86_check_io(X86State *env, uint32_t port, unsigned size, uintptr_t ra); /* #GP(0) unless IOPL or the bitmap allow it */
+/* One step of INS and OUTS on DX, whose rights were checked; va is where the data goes to or comes from. */
+void x86_ins(X86State *env, uint64_t va, uint32_t size, uintptr_t ra);
+void x86_outs(X86State *env, uint64_t va, uint32_t size, uintptr_t ra);
 /* Components that are not in their initial configuration. */
 uint64_t x86_xinuse(X86State *env);
 extern const struct GdbTarget x86_gdb_target; /* gdb.c */

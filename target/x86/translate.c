@@ -144,7 +144,7 @@ static bool check_row(DisasContext *s, X86Insn *i)
 {
     uint32_t a = i->row->attrs;
 
-    if ((a & X86_ATTR_prot) && (!s->pe || s->vm86)) {
+    if (((a & X86_ATTR_prot) && (!s->pe || s->vm86)) || ((a & X86_ATTR_cpl0) && s->cpl != 0)) {
         x86_gen_ud(s, i);
         return false;
     }
@@ -270,7 +270,7 @@ static bool translate_insn(DisasContext *s)
     return true;
 }
 
-/* ---- jumps to non-canonical addresses ---- */
+/* ---- non-canonical addresses ---- */
 static bool debug_fetch(X86Decoder *d, unsigned n)
 {
     DisasContext *s = d->opaque;
@@ -286,6 +286,64 @@ static bool debug_fetch(X86Decoder *d, unsigned n)
     return true;
 }
 
+/* The instruction at eip once more, out of generated code; false: it cannot be read any more. */
+static bool decode_again(X86State *env, uint32_t flags, uint64_t eip, X86Insn *i)
+{
+    DisasContext s = {.env = env, .mmu_idx = x86_mmu_index(flags), .dec_base = eip};
+
+    s.dec = (X86Decoder){.code64 = true, .code32 = true, .vex_ok = true, .features = x86_cpu_of(env)->features,
+                         .more = debug_fetch, .opaque = &s};
+    return x86_decode(&s.dec, i, eip) == X86_DECODE_OK;
+}
+
+/* Offset of the ModRM memory operand, with the registers as they are. */
+static uint64_t operand_value(const X86State *env, const X86Insn *i)
+{
+    uint64_t v = i->disp;
+
+    v += i->base >= 0 ? env->regs[i->base] : i->base == -2 ? i->pc_next : 0;
+    v += i->index >= 0 ? env->regs[i->index] << i->scale : 0;
+    return i->addrsize == 4 ? (uint32_t)v : v;
+}
+
+static bool operand_canonical(const X86State *env, const X86Insn *i, const X86Operand *o)
+{
+    int seg = x86_ea_segment(i);
+    uint64_t va = operand_value(env, i) + (seg >= R_FS ? env->segs[seg].base : 0);
+
+    return x86_canonical(env, va) && x86_canonical(env, va + MAX(o->size, 1) - 1);
+}
+
+static const X86Operand *modrm_memory(const X86Insn *i)
+{
+    for (unsigned n = 0; n < i->n_ops; n++) {
+        if (i->op[n].kind == X86_OP_MEM && i->op[n].mem == X86_MEM_MODRM) {
+            return &i->op[n];
+        }
+    }
+    return NULL;
+}
+
+/*
+ * An access to a non-canonical address is #SS(0) if it went by SS, else #GP(0) (SDM volume 1, 3.3.7.1). Of an operand and
+ * the stack, POP accesses the stack first, the others (PUSH, CALL) the operand.
+ */
+int x86_noncanonical_vector(X86State *env)
+{
+    X86Insn i;
+
+    if (!(env->hflags & HF_CS64) || !decode_again(env, env->hflags, env->eip, &i)) {
+        return EXCP_GP;
+    }
+    const X86Operand *o = modrm_memory(&i);
+    bool stack = i.row->attrs & X86_ATTR_stack;
+
+    if (stack && (!o || (i.row->gen == gen_pop ? !x86_canonical(env, env->regs[R_ESP]) : operand_canonical(env, &i, o)))) {
+        return EXCP_SS;
+    }
+    return o && x86_ea_segment(&i) == R_SS ? EXCP_SS : EXCP_GP;
+}
+
 /*
  * The silicon refuses a near jump to a non-canonical address at the jump. Checking each would cost; but
  * the jump cache never knows such a target, so it comes here, and the jump is undone. (Blocks that do not look into the
@@ -294,16 +352,12 @@ static bool debug_fetch(X86Decoder *d, unsigned n)
 void x86_check_jump(Cpu *cpu, const TbKey *from, uint64_t insn)
 {
     X86State *env = &X86_CPU(cpu)->env;
-    DisasContext s = {.env = env, .mmu_idx = x86_mmu_index(from->flags)};
     X86Insn i;
 
     if (!(from->flags & HF_CS64) || x86_canonical(env, env->eip)) {
         return;
     }
-    s.dec = (X86Decoder){.code64 = true, .code32 = true, .vex_ok = true, .features = X86_CPU(cpu)->features,
-                         .more = debug_fetch, .opaque = &s};
-    s.dec_base = insn;
-    if (x86_decode(&s.dec, &i, insn) != X86_DECODE_OK) {
+    if (!decode_again(env, from->flags, insn, &i)) {
         return; /* changed meanwhile: the fetch will fault instead */
     }
     if (i.row->gen == gen_ret) {

@@ -64,6 +64,133 @@ INSN(dr7_high, "mov $1, %%eax; shl $32, %%rax; mov %%rax, %%dr7")
 INSN(ldmxcsr_bad, "movl $0x10000, (%%rdi); ldmxcsr (%%rdi)")
 INSN(xsetbv_bad, "mov $5, %%ecx; xor %%edx, %%edx; mov $1, %%eax; xsetbv")
 
+/* ---- #SS or #GP for a non-canonical address: by the segment of the access that faults ---- */
+
+#define NC "movabs $0x8000000000000000, "
+INSN(nc_ds_rbp, "push %%rbp; " NC "%%rbp; .byte 0x3e, 0x8b, 0x45, 0; pop %%rbp") /* the prefix is ignored */
+INSN(nc_fs_rbp, "push %%rbp; " NC "%%rbp; .byte 0x64, 0x8b, 0x45, 0; pop %%rbp")
+INSN(nc_rbp_index, "push %%rbp; " NC "%%rbp; xor %%eax, %%eax; mov (%%rbp, %%rax), %%eax; pop %%rbp")
+INSN(nc_index_rbp, "push %%rbp; " NC "%%rbp; xor %%eax, %%eax; mov (%%rax, %%rbp), %%eax; pop %%rbp")
+INSN(nc_r13, "push %%r13; " NC "%%r13; mov (%%r13), %%eax; pop %%r13")
+INSN(nc_r12, "push %%r12; " NC "%%r12; mov (%%r12), %%eax; pop %%r12")
+INSN(nc_sse_rbp, "push %%rbp; " NC "%%rbp; movups (%%rbp), %%xmm0; pop %%rbp")
+INSN(nc_lods, NC "%%rsi; lodsb")
+INSN(nc_xlat, NC "%%rbx; xlat")
+INSN(nc_moffs, "movabs 0x8000000000000000, %%al")
+INSN(nc_push_m, NC "%%rax; push (%%rax)")
+INSN(nc_pop_m, "push %%rax; " NC "%%rax; pop (%%rax)")
+INSN(nc_call_m, NC "%%rax; call *(%%rax)")
+#define BAD_RSP "mov %%rsp, %%rbx; " NC "%%rsp; "
+INSN(nc_rsp_push, BAD_RSP "push %%rax; mov %%rbx, %%rsp")
+INSN(nc_rsp_push_m, BAD_RSP "push (%%rdi); mov %%rbx, %%rsp")
+INSN(nc_rsp_pop_m, BAD_RSP "pop (%%rdi); mov %%rbx, %%rsp")
+INSN(nc_rsp_both, NC "%%rax; " BAD_RSP "push (%%rax); mov %%rbx, %%rsp")
+INSN(nc_rsp_call, BAD_RSP "call *%%rdi; mov %%rbx, %%rsp")
+INSN(nc_rsp_call_m, BAD_RSP "call *(%%rdi); mov %%rbx, %%rsp")
+INSN(nc_rsp_ret, BAD_RSP "ret")
+INSN(nc_rsp_lret, BAD_RSP "lretq")
+INSN(nc_rsp_pushf, BAD_RSP "pushf; mov %%rbx, %%rsp")
+INSN(nc_rsp_enter, "push %%rbp; " BAD_RSP "enter $0, $0; mov %%rbx, %%rsp; pop %%rbp")
+INSN(nc_rsp_store, BAD_RSP "mov %%eax, 8(%%rsp); mov %%rbx, %%rsp")
+INSN(nc_leave, "push %%rbp; " NC "%%rbp; mov %%rsp, %%rbx; leave; mov %%rbx, %%rsp; pop %%rbp")
+
+static void stack_or_not_tests(void)
+{
+    static u64 buf[2];
+    static const struct { Fn *fn; u8 vector; const char *name; } rows[] = {
+        {fn_nc_ds_rbp, 12, "rbp with a ds prefix"}, {fn_nc_fs_rbp, 13, "rbp with an fs prefix"},
+        {fn_nc_rbp_index, 12, "rbp as base with an index"}, {fn_nc_index_rbp, 13, "rbp as index"}, {fn_nc_r13, 13, "r13"},
+        {fn_nc_r12, 13, "r12"}, {fn_nc_sse_rbp, 12, "movups by rbp"}, {fn_nc_lods, 13, "lods"}, {fn_nc_xlat, 13, "xlat"},
+        {fn_nc_moffs, 13, "an absolute address"}, {fn_nc_push_m, 13, "the operand of push"}, {fn_nc_pop_m, 13, "the operand of pop"},
+        {fn_nc_call_m, 13, "the operand of call"}, {fn_nc_rsp_push, 12, "push"}, {fn_nc_rsp_push_m, 12, "push of memory"},
+        {fn_nc_rsp_pop_m, 12, "pop to memory"}, {fn_nc_rsp_both, 13, "operand and stack of push"}, {fn_nc_rsp_call, 12, "call of a register"},
+        {fn_nc_rsp_call_m, 12, "call of memory"}, {fn_nc_rsp_ret, 12, "ret"}, {fn_nc_rsp_lret, 12, "far ret"},
+        {fn_nc_rsp_pushf, 12, "pushf"}, {fn_nc_rsp_enter, 12, "enter"}, {fn_nc_rsp_store, 12, "rsp as base"}, {fn_nc_leave, 12, "leave"},
+    };
+    for (unsigned v = 12; v <= 13; v++) {
+        set_gate(v, stubs + v * 16, KCS, 14, 0, 2);
+    }
+    for (unsigned i = 0; i < COUNT(rows); i++) {
+        bool raised = guard(rows[i].fn, buf);
+        check(raised && exc.vector == rows[i].vector && exc.error == 0, "non-canonical: %s is %s", rows[i].name,
+              rows[i].vector == 12 ? "#SS" : "#GP");
+    }
+    default_gate(13);
+}
+
+/* ---- canonical checks ---- */
+
+typedef struct { u16 limit; u64 base; } __attribute__((packed)) TablePointer;
+#define MSR_FS_BASE 0xc0000100
+static void do_lgdt(void *p) { __asm__ volatile("lgdt %0" : : "m"(*(TablePointer *)p)); }
+static void do_lidt(void *p) { __asm__ volatile("lidt %0" : : "m"(*(TablePointer *)p)); }
+static void do_wrfsbase(void *v) { __asm__ volatile("wrfsbase %0" : : "r"((ulong)v)); }
+static void do_wrmsr_fs(void *v) { wrmsr(MSR_FS_BASE, (ulong)v); }
+
+/* The last bytes below the hole: at offset 0xff0 a jump over its border. */
+static void jump_at_border(void *p) { ((Fn *)0x7ffffffffff0)(NULL); }
+
+static void canonical_tests(void)
+{
+    static const u64 bad = 1ull << 62, wide = 1ull << 55; /* wide: canonical for 57 bits */
+    bool la57 = has_feature(7, 2, 16), fsgsbase = has_feature(7, 1, 0);
+    TablePointer p = {0x7ff, bad};
+    expect(do_lgdt, &p, 13, 0, "#GP lgdt of a non-canonical base");
+    expect(do_lidt, &p, 13, 0, "#GP lidt of a non-canonical base");
+    expect(do_wrmsr_fs, (void *)bad, 13, 0, "#GP wrmsr of a non-canonical fs base");
+    guard(do_wrmsr_fs, (void *)wide);
+    check((rdmsr(MSR_FS_BASE) == wide) == la57, "a base by wrmsr has the bits that the processor can have");
+    if (fsgsbase) {
+        write_cr4(read_cr4() | CR4_FSGSBASE);
+        expect(do_wrfsbase, (void *)bad, 13, 0, "#GP wrfsbase non-canonical");
+        wrmsr(MSR_FS_BASE, 0);
+        guard(do_wrfsbase, (void *)wide);
+        check((rdmsr(MSR_FS_BASE) == wide) == la57, "a base by wrfsbase has the bits that the processor can have");
+        write_cr4(read_cr4() & ~(ulong)CR4_FSGSBASE);
+    }
+    wrmsr(MSR_FS_BASE, 0);
+
+    boot_pml4[255] = (u64)test_pdpt | PTE_P | PTE_W;
+    test_pdpt[511] = (u64)test_pd | PTE_P | PTE_W;
+    test_pd[511] = (u64)test_pt | PTE_P | PTE_W;
+    test_pt[511] = (u64)test_page2 | PTE_P | PTE_W;
+    test_page2[0xff0] = 0xeb; /* jmp .+0x7f */
+    test_page2[0xff1] = 0x7f;
+    expect(jump_at_border, NULL, 13, 0, "#GP near jump across the border of the lower half");
+    check_eq(exc.rip, 0x7ffffffffff0, "that jump's own address is saved");
+    boot_pml4[255] = test_pdpt[511] = test_pd[511] = test_pt[511] = 0;
+    write_cr3(read_cr3());
+}
+
+/* ---- checks before nothing is done ---- */
+
+INSN(enter, "push %%rbp; mov %%rsp, %%rbx; mov %%rdi, %%rsp; enter $0x100, $0; mov %%rbx, %%rsp; pop %%rbp")
+INSN(enter1, "push %%rbp; mov %%rsp, %%rbx; mov %%rdi, %%rsp; enter $0x100, $1; mov %%rbx, %%rsp; pop %%rbp")
+INSN(shl0, "shll $0, (%%rdi)")
+INSN(shl_cl, "xor %%ecx, %%ecx; shll %%cl, (%%rdi)")
+INSN(shld0, "shldl $0, %%eax, (%%rdi)")
+INSN(rol0, "roll $0, (%%rdi)")
+INSN(rcl_cl, "xor %%ecx, %%ecx; rcll %%cl, (%%rdi)")
+INSN(movs0, "xor %%ecx, %%ecx; mov %%rdi, %%rsi; rep movsb")
+
+static void nothing_tests(void)
+{
+    static const struct { Fn *fn; const char *name; } rows[] = {
+        {fn_shl0, "shl by 0"}, {fn_shl_cl, "shl by cl = 0"}, {fn_shld0, "shld by 0"}, {fn_rol0, "rol by 0"}, {fn_rcl_cl, "rcl by cl = 0"}};
+    map_test(PTE_P); /* read-only */
+    for (unsigned i = 0; i < COUNT(rows); i++) {
+        expect(rows[i].fn, (void *)TEST_VA, 14, 3, rows[i].name);
+    }
+    expect_none(fn_movs0, (void *)(1ul << 62), "rep movs of nothing touches nothing");
+    map_test(PTE_P | PTE_W);
+    set_gate(14, stubs + 14 * 16, KCS, 14, 0, 3);
+    expect(fn_enter, (void *)(TEST_VA + 0x40), 14, 2, "#PF enter: the new top of the stack is probed");
+    check_eq(exc.cr2, TEST_VA + 0x40 - 8 - 0x100, "and its address is in cr2");
+    expect(fn_enter1, (void *)(TEST_VA + 0x40), 14, 2, "#PF enter with a nesting level");
+    default_gate(14);
+    unmap_test();
+}
+
 static void set_ts(void *fn)
 {
     write_cr0(read_cr0() | CR0_TS);
@@ -96,6 +223,9 @@ void test_faults(void)
         set_gate(12, stubs + 12 * 16, KCS, 14, 0, 2);
         expect(rows[i].fn, buf, rows[i].vector, 0, rows[i].name);
     }
+    stack_or_not_tests();
+    canonical_tests();
+    nothing_tests();
     ulong cr0 = read_cr0();
     expect(set_ts, fn_fninit, 7, 0, "#NM x87 with cr0.ts");
     expect(set_ts, fn_sse, 7, 0, "#NM sse with cr0.ts");
@@ -152,8 +282,40 @@ USER_INSN(popf, "push $0x3202; popf; pushf; pop %rax")
 USER_INSN(ac_read, "mov 1(%rdi), %eax")
 USER_INSN(ud, "ud2")
 
+USER_INSN(clac, ".byte 0x0f, 0x01, 0xca")
+USER_INSN(stac, ".byte 0x0f, 0x01, 0xcb")
+USER_INSN(monitor, ".byte 0x0f, 0x01, 0xc8")
+USER_INSN(mwait, ".byte 0x0f, 0x01, 0xc9")
+USER_INSN(rdcr1, ".byte 0x0f, 0x20, 0xc8")
+USER_INSN(wrcr9, ".byte 0x44, 0x0f, 0x22, 0xc8")
+USER_INSN(rddr8, ".byte 0x44, 0x0f, 0x21, 0xc0")
+USER_INSN(wrdr8, ".byte 0x44, 0x0f, 0x23, 0xc0")
+USER_INSN(rddr4, "mov %dr4, %rax")
+USER_INSN(xsetbv, ".byte 0x0f, 0x01, 0xd1")
+USER_INSN(xrstors, ".byte 0x0f, 0xc7, 0x1f")
+USER_INSN(rep_ins0, "xor %ecx, %ecx; mov $0x80, %edx; rep insb")
+USER_INSN(rep_outs0, "xor %ecx, %ecx; mov $0x80, %edx; mov %rdi, %rsi; rep outsb")
+
+/* #UD comes from decoding, and before what CPL forbids. */
+static void undefined_first_tests(void)
+{
+    static const struct { u8 *fn; const char *name; } rows[] = {
+        {u_clac, "#UD at CPL 3: clac"}, {u_stac, "#UD at CPL 3: stac"}, {u_monitor, "#UD at CPL 3: monitor"},
+        {u_mwait, "#UD at CPL 3: mwait"}, {u_rdcr1, "#UD at CPL 3: mov from cr1"}, {u_wrcr9, "#UD at CPL 3: mov to cr9"},
+        {u_rddr8, "#UD at CPL 3: mov from dr8"}, {u_wrdr8, "#UD at CPL 3: mov to dr8"},
+        {u_xsetbv, "#UD at CPL 3: xsetbv without osxsave"}, {u_xrstors, "#UD at CPL 3: xrstors without osxsave"},
+    };
+    for (unsigned i = 0; i < COUNT(rows); i++) {
+        expect_user(rows[i].fn, 0, 6, 0, rows[i].name);
+    }
+    expect_user(u_rddr4, 0, 13, 0, "#GP at CPL 3: mov from dr4");
+    expect_user(u_rep_ins0, 0, 13, 0, "#GP at CPL 3: rep ins of nothing");
+    expect_user(u_rep_outs0, 0, 13, 0, "#GP at CPL 3: rep outs of nothing");
+}
+
 void test_privileged(void)
 {
+    undefined_first_tests();
     static const struct { u8 *fn; const char *name; } rows[] = {
         {u_hlt, "hlt"}, {u_cli, "cli"}, {u_sti, "sti"}, {u_in, "in"}, {u_out, "out"}, {u_rdcr, "mov from cr0"},
         {u_wrcr, "mov to cr2"}, {u_rddr, "mov from dr0"}, {u_lgdt, "lgdt"}, {u_lidt, "lidt"}, {u_lldt, "lldt"}, {u_ltr, "ltr"},
@@ -366,13 +528,6 @@ static void db_run(Fn *fn, void *arg)
 
 static bool resume(Frame *f) { return true; }
 
-static bool is_intel(void)
-{
-    u32 r[4];
-    cpuid(0, 0, r);
-    return r[1] == 0x756e6547;
-}
-
 /* Instructions that leave the processor's pipeline, or cannot be completed, are stepped like any other. */
 static void step_tests(void)
 {
@@ -422,7 +577,7 @@ static void stack_shadow_tests(void)
     write_dr0((ulong)ss_code_next);
     write_dr7(DR7_EXEC(0));
     db_run(fn_ss_code, NULL);
-    check_eq(db_count, is_intel() ? 0 : 1, "code breakpoint right after mov to ss");
+    check(by_vendor(db_count == 0, db_count == 1), "code breakpoint right after mov to ss");
     write_dr0((ulong)ss_two_on);
     db_run(fn_pop_ss_code, NULL);
     check_eq(db_count, 1, "code breakpoint two instructions after mov to ss");

@@ -158,6 +158,17 @@ bool has_feature(u32 leaf, unsigned reg, unsigned bit)
     return r[reg] >> bit & 1;
 }
 
+bool by_vendor(bool intel, bool amd)
+{
+    u32 r[4], hv[4];
+    cpuid(0x40000000, 0, hv);
+    if (has_feature(1, 2, 31) && hv[1] != 0x54474354) { /* "TCGT": an emulated processor is what it says */
+        return intel || amd;
+    }
+    cpuid(0, 0, r);
+    return r[1] == 0x756e6547 ? intel : amd; /* "Genu" */
+}
+
 static bool matches(unsigned vector, long error)
 {
     return exc.vector == vector && (error < 0 || exc.error == (u64)error);

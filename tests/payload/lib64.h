@@ -72,6 +72,9 @@ extern u8 test_page[4096], test_page2[4096];
 void map_test(u64 flags); /* TEST_VA → test_page */
 void unmap_test(void);
 bool has_feature(u32 leaf, unsigned reg, unsigned bit); /* reg: 0 eax … 3 edx */
+/* What the processor's vendor does: is Intel's way, or AMD's, what happened? A hypervisor may show a vendor that is not the
+ * silicon's: then either way will do. */
+bool by_vendor(bool intel, bool amd);
 
 /* Checks that fn(arg) raises (vector, error); error -1: not compared. */
 bool expect(Fn *fn, void *arg, unsigned vector, long error, const char *name);

@@ -115,9 +115,14 @@ __asm__(".text\n"
         ".global compat_limit\ncompat_limit: mov $0x43, %eax; mov %eax, %es; mov %es:0xffc, %eax; mov %es:0xffd, %eax; int $0x80\n"
         ".global compat_ss\ncompat_ss: mov $0x43, %eax; mov %eax, %ss; mov $0x1004, %ebp; mov (%ebp), %eax; int $0x80\n"
         ".global compat_write\ncompat_write: mov $0x43, %eax; mov %eax, %es; mov %eax, %es:0; int $0x80\n"
+        ".global compat_arpl\ncompat_arpl: mov $0x43, %eax; mov %eax, %es; xor %ecx, %ecx; arpl %cx, %es:0; int $0x80\n"
+        ".global compat_push_es\ncompat_push_es: push $-1; pop %eax; push %es; pop %eax; int $0x80\n"
+        ".code64\n"
+        ".global user_gs\nuser_gs: mov %gs:0, %rax; mov %gs, %ecx; int $0x80\n"
+        ".code32\n"
         ".global compat_syscall\ncompat_syscall: syscall; int $0x80\n"
         ".code64\n.popsection");
-extern u8 compat_ss[], compat_write[], compat_syscall[];
+extern u8 compat_ss[], compat_write[], compat_syscall[], compat_arpl[], compat_push_es[], user_gs[];
 
 typedef struct {
     u64 offset;
@@ -130,6 +135,11 @@ static void far_ret_to(void *p)
 {
     u64 *v = p;
     __asm__ volatile("push %0; push %1; lretq" : : "r"(v[0]), "r"(v[1]));
+}
+static void far_ret_outer(void *p)
+{
+    u64 *v = p;
+    __asm__ volatile("push %0; push %1; push %2; push %3; lretq" : : "r"(v[0]), "r"(v[1]), "r"(v[2]), "r"(v[3]));
 }
 /* v: rip, cs, rflags, rsp, ss */
 static void iret_to(void *p)
@@ -227,7 +237,21 @@ void test_returns(void)
     expect(iret_nt, NULL, 13, 0, "#GP iret with nt in long mode");
     __asm__ volatile("pushf; andl $~0x4000, (%%rsp); popf" : : : "memory");
 
-    /* a return to CPL 3 clears segments that are too privileged */
+    /* a return to CPL 3 clears segments that are too privileged, not their bases */
+    __asm__ volatile("mov %w0, %%gs" : : "r"(KDS));
+    wrmsr(0xc0000101, (u64)user_gs);
+    user(user_gs, 0);
+    check(exc.vector == 0x80 && exc.rax == *(u64 *)user_gs && (exc.rcx & 0xffff) == 0, "iret to CPL 3 nulls gs and keeps its base");
+    __asm__ volatile("mov %w0, %%gs" : : "r"(KDS));
+    wrmsr(0xc0000101, (u64)user_gs);
+    u64 outer[4] = {UDS, (u64)user_end - 16, UCS, (u64)user_gs};
+    guard(far_ret_outer, outer);
+    check(exc.vector == 0x80 && exc.rax == *(u64 *)user_gs && (exc.rcx & 0xffff) == 0, "far ret to CPL 3 nulls gs and keeps its base");
+    wrmsr(0xc0000101, 0x1234);
+    __asm__ volatile("mov %w0, %%gs" : : "r"(0));
+    check(by_vendor(rdmsr(0xc0000101) == 0, rdmsr(0xc0000101) == (has_feature(0x80000021, 0, 6) ? 0 : 0x1234)),
+          "the base of gs after a null selector");
+    wrmsr(0xc0000101, 0);
     __asm__ volatile("mov %w0, %%es" : : "r"(KDS));
     user(user_done, 0);
     u16 es;
@@ -247,6 +271,11 @@ void test_compatibility(void)
     set_desc(SEL, descriptor(0, 0xfffff, 0xf0, 0xc), 0);
     user_flags(compat_write, 0, 2, UCS32, UDS, 0x1000);
     check(exc.vector == 13 && exc.error == 0, "#GP write to read-only data");
+    user_flags(compat_arpl, 0, 2, UCS32, UDS, 0x1000);
+    check(exc.vector == 13 && exc.error == 0, "#GP arpl that has nothing to adjust in read-only data");
+    user_flags(compat_push_es, 0, 2, UCS32, UDS, (u64)user_end - 64);
+    check(exc.vector == 0x80 && (exc.rax & 0xffff) == 0 && by_vendor(exc.rax >> 16 == 0xffff, exc.rax >> 16 == 0),
+          "a 32-bit push of a segment register: how much is written");
     u64 i[5] = {0x100000000ull | (u64)compat_code, UCS32, 2, 0x1000, UDS};
     expect(iret_to, i, 13, 0, "#GP iret beyond a code segment's limit");
 }
