@@ -164,7 +164,7 @@ enum { /* FADT, by offset */
     FADT_GPE0_BLK = 80, FADT_PM1_EVT_LEN = 88, FADT_PM1_CNT_LEN = 89, FADT_PM_TMR_LEN = 91,
     FADT_GPE0_BLK_LEN = 92, FADT_P_LVL2_LAT = 96, FADT_P_LVL3_LAT = 98, FADT_CENTURY = 108,
     FADT_IAPC_BOOT_ARCH = 109, FADT_FLAGS = 112, FADT_RESET_REG = 116, FADT_RESET_VALUE = 128, FADT_MINOR = 131,
-    FADT_X_DSDT = 140, FADT_X_PM1A_EVT_BLK = 148, FADT_X_PM1A_CNT_BLK = 172, FADT_X_PM_TMR_BLK = 208,
+    FADT_X_FIRMWARE_CTRL = 132, FADT_X_DSDT = 140, FADT_X_PM1A_EVT_BLK = 148, FADT_X_PM1A_CNT_BLK = 172, FADT_X_PM_TMR_BLK = 208,
     FADT_X_GPE0_BLK = 220, FADT_HYPERVISOR_ID = 268, FADT_SIZE = 276,
 };
 enum { /* IAPC_BOOT_ARCH */
@@ -182,6 +182,7 @@ static uint32_t build_fadt(AcpiTables *t, const AcpiConfig *c, uint32_t facs, ui
     put_zero(t->tables, FADT_SIZE - HEADER_SIZE);
     add_pointer(t, at + FADT_FIRMWARE_CTRL, 4, facs);
     add_pointer(t, at + FADT_DSDT, 4, dsdt);
+    add_pointer(t, at + FADT_X_FIRMWARE_CTRL, 8, facs);
     add_pointer(t, at + FADT_X_DSDT, 8, dsdt);
     f = t->tables->data + at;
     stw_le(f + FADT_SCI_INT, ACPI_SCI_IRQ);
@@ -269,9 +270,7 @@ static uint32_t build_madt(AcpiTables *t, const AcpiConfig *c)
     put(out, 0, 1);
     put(out, c->ioapic_addr, 4);
     put(out, 0, 4);
-    if (c->pic) {
-        add_override(out, 0, 2, 0);
-    }
+    add_override(out, 0, 2, 0);
     add_override(out, ACPI_SCI_IRQ, ACPI_SCI_IRQ, POLARITY_HIGH | TRIGGER_LEVEL);
     put(out, 4, 1); /* local APIC NMI: LINT1 of all processors */
     put(out, 6, 1);

@@ -62,7 +62,7 @@ static unsigned add_processors(GByteArray *out, const uint32_t *apic_ids, unsign
 }
 
 GByteArray *mptable_build(const uint32_t *apic_ids, unsigned ncpus, uint32_t cpu_signature, uint32_t cpu_features,
-                          uint8_t ioapic_id, uint32_t ioapic_addr, uint32_t addr, uint8_t floating[MP_FLOATING_SIZE])
+                          bool pic, uint8_t ioapic_id, uint32_t ioapic_addr, uint32_t addr, uint8_t floating[MP_FLOATING_SIZE])
 {
     GByteArray *out = g_byte_array_new();
     unsigned entries;
@@ -96,9 +96,12 @@ GByteArray *mptable_build(const uint32_t *apic_ids, unsigned ncpus, uint32_t cpu
             entries++;
         }
     }
-    add_interrupt(out, ENTRY_LOCAL_INTERRUPT, INT_EXTINT, 0, 0, apic_ids[0], 0);
+    if (pic) {
+        add_interrupt(out, ENTRY_LOCAL_INTERRUPT, INT_EXTINT, 0, 0, apic_ids[0], 0);
+        entries++;
+    }
     add_interrupt(out, ENTRY_LOCAL_INTERRUPT, INT_NMI, 0, 0, ALL_APICS, 1);
-    entries += 2;
+    entries++;
     stw_le(out->data + 4, out->len);
     stw_le(out->data + 34, entries);
     out->data[7] = checksum(out->data, out->len);

@@ -9,6 +9,7 @@
 #define MP_FLOATING_SIZE 16
 
 /* The configuration table for CPUs with these APIC ids (those above 254 are left out), to be placed at
- * `addr`; the floating pointer to it goes to `floating`. */
+ * `addr`; with a PIC, its interrupt comes to the first one's LINT0; the floating pointer to it goes to `floating`. */
 GByteArray *mptable_build(const uint32_t *apic_ids, unsigned ncpus, uint32_t cpu_signature, uint32_t cpu_features,
-                          uint8_t ioapic_id, uint32_t ioapic_addr, uint32_t addr, uint8_t floating[MP_FLOATING_SIZE]);
+                          bool pic, uint8_t ioapic_id, uint32_t ioapic_addr, uint32_t addr,
+                          uint8_t floating[MP_FLOATING_SIZE]);

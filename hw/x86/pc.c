@@ -5,14 +5,14 @@
  *   0 – 9FFFF            RAM
  *   A0000 – BFFFF        nothing (VGA's place)
  *   C0000 – FFFFF        RAM; RSDP at E0000, MP table at E1000, SMBIOS at F0000
- *   100000 – C0000000    RAM as far as -m goes; ACPI tables at its top
+ *   100000 – C0000000    RAM as far as -m goes, up to E0000000 on "pc" if all of it fits there; ACPI tables at its top
  *   FEC00000, FED00000, FEE00000   IOAPIC, HPET, local APICs
  *   100000000 –          the rest of RAM
  *
  * Interrupts: GSI 0–15 go to the PIC pair and to the IOAPIC (IRQ 0 to its pin 2), 16–23 to the IOAPIC.
  *
- * "pc" has the legacy devices; "microvm" only serial ports, APICs, fw_cfg and ACPI fixed hardware,
- * others on request. PCI is not modelled yet.
+ * "pc" has the legacy devices; "microvm" the PICs, the PIT, the RTC, serial ports, APICs, fw_cfg and ACPI
+ * fixed hardware, fewer or more on request. PCI is not modelled yet.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -30,7 +30,9 @@
 #include "target/x86/cpu.h"
 #include "util/report.h"
 
-#define BELOW_4G_MAX UINT64_C(0xc0000000)
+/* RAM ends below 4 GiB at 3.5 GiB at most; what is more than that is divided at a whole GiB, for large pages. */
+#define BELOW_4G_MAX UINT64_C(0xe0000000)
+#define BELOW_4G_DIVIDED UINT64_C(0xc0000000)
 #define RAM_MIN (2 * MiB)
 #define RSDP_ADDR 0xe0000u
 #define MPTABLE_ADDR 0xe1000u
@@ -60,7 +62,8 @@ static const char *const irqchip_names[] = {"auto", "on", "off", "split", NULL};
 typedef struct PcMachine {
     Machine m;
     /* properties */
-    bool hpet, pit, pic, rtc, i8042, isa_serial;
+    bool hpet, i8042, isa_serial;
+    int pit, pic, rtc; /* auto until check_config decides */
     int acpi, vmport, smm, irqchip;
     uint32_t bus_lock_ratelimit;
     bool usb, nvdimm;
@@ -199,7 +202,7 @@ static bool add_interrupt_controllers(PcMachine *pc, GError **error)
         return false;
     }
     pc->ioapic_dev = child(pc, "ioapic");
-    if (pc->pic) {
+    if (pc->pic == ON) {
         if (!add(pc, pic_rows, ARRAY_SIZE(pic_rows), error)) {
             return false;
         }
@@ -250,8 +253,8 @@ static bool add_serial_ports(PcMachine *pc, GError **error)
 static bool add_devices(PcMachine *pc, GError **error)
 {
     if (!add_interrupt_controllers(pc, error)
-        || (pc->pit && !add(pc, pit_rows, ARRAY_SIZE(pit_rows), error))
-        || (pc->rtc && !add(pc, &rtc_row, 1, error))) {
+        || (pc->pit == ON && !add(pc, pit_rows, ARRAY_SIZE(pit_rows), error))
+        || (pc->rtc == ON && !add(pc, &rtc_row, 1, error))) {
         return false;
     }
     pc->pit_dev = child(pc, "pit");
@@ -259,7 +262,7 @@ static bool add_devices(PcMachine *pc, GError **error)
     if ((pc->hpet && !add_hpet(pc, error))
         || (pc->i8042 && !add(pc, i8042_rows, ARRAY_SIZE(i8042_rows), error))
         || (pc->i8042 && !add(pc, &port92_row, 1, error))
-        || (pc->pic && !add(pc, &ferr_row, 1, error))
+        || (pc->pic == ON && !add(pc, &ferr_row, 1, error))
         || (pc->acpi != OFF && !add(pc, &pm_row, 1, error)) || !add(pc, &fw_cfg_row, 1, error)) {
         return false;
     }
@@ -305,10 +308,10 @@ static bool add_memory(PcMachine *pc, GError **error)
     }
     if (pc->max_ram_below_4g < RAM_MIN || pc->max_ram_below_4g > BELOW_4G_MAX
         || pc->max_ram_below_4g % (4 * KiB)) {
-        return error_set(error, "-machine %s: max-ram-below-4g must be a multiple of 4 KiB between 2 MiB and 3 GiB",
+        return error_set(error, "-machine %s: max-ram-below-4g must be a multiple of 4 KiB between 2 MiB and 3.5 GiB",
                          pc->m.obj.type->name);
     }
-    pc->below_4g = MIN(size, pc->max_ram_below_4g);
+    pc->below_4g = size < pc->max_ram_below_4g ? size : MIN(pc->max_ram_below_4g, BELOW_4G_DIVIDED);
     pc->above_4g = size - pc->below_4g;
     memory_transaction_begin();
     map_ram(pc, 0, "ram-640k", 0, 0, 0xa0000);
@@ -379,7 +382,7 @@ static bool add_cpus(PcMachine *pc, GError **error)
 {
     const MachineConfig *c = pc->m.config;
     const AccelPlatform platform = {
-        .irqchip = pc->irqchip == AUTO ? IRQCHIP_AUTO : pc->irqchip, .pic = pc->pic, .pit = pc->pit,
+        .irqchip = pc->irqchip == AUTO ? IRQCHIP_AUTO : pc->irqchip, .pic = pc->pic == ON, .pit = pc->pit == ON,
         .bus_lock_ratelimit = pc->bus_lock_ratelimit, .smm = pc->smm == AUTO ? SMM_AUTO : pc->smm == ON ? SMM_ON : SMM_OFF,
     };
     uint32_t phys_bits;
@@ -527,7 +530,7 @@ static bool add_acpi(PcMachine *pc, GError **error)
         .nnodes = numa->count,
         .distances_stride = MAX_NUMA_NODES,
         .ioapic_addr = IOAPIC_ADDR,
-        .pic = pc->pic,
+        .pic = pc->pic == ON,
         .pm_timer = true,
         .rtc = pc->rtc_dev != NULL,
         .i8042 = pc->i8042,
@@ -587,8 +590,8 @@ static bool add_mptable(PcMachine *pc, GError **error)
     for (unsigned i = 0; i < n; i++) {
         ids[i] = pc->acpi_cpus[i].apic_id;
     }
-    table = mptable_build(ids, n, boot->env.cpuid_version, boot->features[FEAT_1_EDX], 0, IOAPIC_ADDR, MPTABLE_ADDR,
-                          floating);
+    table = mptable_build(ids, n, boot->env.cpuid_version, boot->features[FEAT_1_EDX], pc->pic == ON, 0, IOAPIC_ADDR,
+                          MPTABLE_ADDR, floating);
     return rom_add_blob("mptable", table->data, table->len, MPTABLE_ADDR, error)
            && rom_add_blob("mptable-pointer", floating, sizeof(floating), MP_FLOATING_ADDR, error);
 }
@@ -696,6 +699,11 @@ static bool check_config(PcMachine *pc, GError **error)
         return error_set(error, "-numa: guests learn of NUMA nodes from ACPI; use -machine %s,acpi=on", name);
     }
     pc->hpet &= !c->no_hpet;
+    /* a guest learns the time from KVM's clock; under an accelerator without one it needs the RTC and something to
+     * measure its TSC with */
+    pc->pic = pc->pic == OFF ? OFF : ON;
+    pc->pit = pc->pit == OFF ? OFF : ON;
+    pc->rtc = pc->rtc == OFF || (pc->rtc == AUTO && accel_current()->platform_init) ? OFF : ON;
     return true;
 }
 
@@ -742,7 +750,7 @@ static bool pc_finish(Machine *m, GError **error)
 {
     PcMachine *pc = PC(m);
 
-    if ((pc->acpi != OFF && !add_acpi(pc, error)) || !add_smbios(pc, error) || (pc->pic && !add_mptable(pc, error))
+    if ((pc->acpi != OFF && !add_acpi(pc, error)) || !add_smbios(pc, error) || !add_mptable(pc, error)
         || !fill_fw_cfg(pc, error)
         || !load_kernel(pc, error)) {
         return false;
@@ -767,7 +775,7 @@ static void init_interrupt_controllers(PcMachine *pc)
         {0x360, 0x400}, /* LINT1: NMI */
     };
 
-    for (unsigned i = 0; pc->pic && i < ARRAY_SIZE(pic); i++) {
+    for (unsigned i = 0; pc->pic == ON && i < ARRAY_SIZE(pic); i++) {
         address_space_st(&address_space_io, pic[i].port, pic[i].value, 1, MEMTXATTRS_NONE, NULL);
     }
     for (unsigned i = 0; i < ARRAY_SIZE(apic); i++) {
@@ -777,7 +785,7 @@ static void init_interrupt_controllers(PcMachine *pc)
 }
 
 /* MTRRs as firmware sets them: all write-back but VGA's window and the hole below 4 GiB. */
-static void set_mtrrs(X86State *env)
+static void set_mtrrs(X86State *env, uint64_t hole)
 {
     const uint64_t wb = UINT64_C(0x0606060606060606);
     uint64_t phys_mask = (UINT64_C(1) << (env->phys_bits ? env->phys_bits : 36)) - 1;
@@ -785,18 +793,21 @@ static void set_mtrrs(X86State *env)
     for (unsigned i = 0; i < ARRAY_SIZE(env->mtrr_fixed); i++) {
         env->mtrr_fixed[i] = i == 2 ? 0 : wb; /* the third covers A0000 to BFFFF */
     }
-    env->mtrr_var[0].base = BELOW_4G_MAX;
-    env->mtrr_var[0].mask = (phys_mask & ~(4 * GiB - BELOW_4G_MAX - 1)) | 1 << 11;
+    env->mtrr_var[0].base = hole;
+    env->mtrr_var[0].mask = (phys_mask & ~(4 * GiB - hole - 1)) | 1 << 11;
     env->mtrr_deftype = 0xc06;
 }
 
 static void pc_reset(Machine *m)
 {
-    init_interrupt_controllers(PC(m));
+    PcMachine *pc = PC(m);
+    uint64_t hole = pc->below_4g > BELOW_4G_DIVIDED ? BELOW_4G_MAX : BELOW_4G_DIVIDED;
+
+    init_interrupt_controllers(pc);
     for (guint i = 0; i < cpus->len; i++) {
-        set_mtrrs(&X86_CPU(cpus->pdata[i])->env);
+        set_mtrrs(&X86_CPU(cpus->pdata[i])->env, hole);
     }
-    x86_boot_reset(&PC(m)->boot, cpus->pdata[0]);
+    x86_boot_reset(&pc->boot, cpus->pdata[0]);
 }
 
 static void pc_finalize(Object *obj)
@@ -826,12 +837,13 @@ static void pc_finalize(Object *obj)
     PROP_U32("bus-lock-ratelimit", PcMachine, bus_lock_ratelimit, 0, "bus locks that the guest may take in a second (KVM); 0: no limit"), \
     PROP_BOOL("usb", PcMachine, usb, false, "USB controller: only off"), \
     PROP_BOOL("nvdimm", PcMachine, nvdimm, false, "NVDIMM support: only off"), \
-    PROP_SIZE("max-ram-below-4g", PcMachine, max_ram_below_4g, BELOW_4G_MAX, "RAM below the PCI hole")
+    PROP_ENUM("pic", PcMachine, pic, on_off_auto, AUTO, "i8259 interrupt controllers"), \
+    PROP_ENUM("pit", PcMachine, pit, on_off_auto, AUTO, "i8254 timer and speaker port")
 
 static const Property pc_props[] = {
     COMMON_PROPS,
+    PROP_SIZE("max-ram-below-4g", PcMachine, max_ram_below_4g, BELOW_4G_MAX, "RAM below the PCI hole"),
     PROP_BOOL("hpet", PcMachine, hpet, true, "high precision event timer"),
-    PROP_BOOL("pit", PcMachine, pit, true, "i8254 timer and speaker port"),
     PROP_BOOL("i8042", PcMachine, i8042, true, "keyboard controller and port 92"),
 };
 
@@ -839,7 +851,8 @@ static void pc_init(Object *obj)
 {
     PcMachine *pc = PC(obj);
 
-    pc->pic = pc->rtc = pc->isa_serial = true;
+    pc->rtc = ON;
+    pc->isa_serial = true;
 }
 
 static const MachineOps pc_ops = {
@@ -861,10 +874,9 @@ OBJECT_TYPE(pc, PcMachine, .name = "pc-i440fx-7.2", .alias = "pc", .parent = "ma
 
 static const Property microvm_props[] = {
     COMMON_PROPS,
+    PROP_SIZE("max-ram-below-4g", PcMachine, max_ram_below_4g, BELOW_4G_DIVIDED, "RAM below the PCI hole"),
     PROP_BOOL("hpet", PcMachine, hpet, false, "high precision event timer"),
-    PROP_BOOL("pit", PcMachine, pit, false, "i8254 timer and speaker port"),
-    PROP_BOOL("pic", PcMachine, pic, false, "i8259 interrupt controllers"),
-    PROP_BOOL("rtc", PcMachine, rtc, false, "CMOS clock"),
+    PROP_ENUM("rtc", PcMachine, rtc, on_off_auto, AUTO, "CMOS clock; auto: where the accelerator has no clock for guests"),
     PROP_BOOL("i8042", PcMachine, i8042, false, "keyboard controller and port 92"),
     PROP_BOOL("isa-serial", PcMachine, isa_serial, true, "serial ports"),
 };

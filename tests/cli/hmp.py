@@ -177,6 +177,15 @@ def keys_complete_and_recall():
 
 
 @test
+def memory_below_4_gib():
+    for machine, mib, below in (('pc', 3500, 3500), ('pc', 3584, 3072), ('pc,max-ram-below-4g=2G', 3500, 2048), ('microvm', 3500, 3072)):
+        with Background('-M', machine, '-m', str(mib), '-accel', 'tcg', '-kernel', HALT, '-S') as b:
+            tree = Monitor(b)('info mtree')
+            expect(tree, rf'^ *0000000000100000-{(below << 20) - 1:016x} .*ram-below-4g')
+            assert ('ram-above-4g' in tree) == (mib > below), tree
+
+
+@test
 def page_tables():
     if not PROGRAM:
         raise Skip('no program for 64-bit mode was built')

@@ -19,9 +19,10 @@ SKIPPED = 77
 
 
 def case(kernel='cloud', smp=1, m=512, cpu='max', append='', end='poweroff', options=(), boots=1, selftest=True,
-         code=0, shell=(), machine='pc', console='pipe', nodes=()):
+         code=0, shell=(), machine='pc', console='pipe', nodes=(), sleep=0):
     return dict(kernel=kernel, smp=smp, m=m, cpu=cpu, append=append, end=end, options=list(options), boots=boots,
-                selftest=selftest, code=code, shell=list(shell), machine=machine, console=console, nodes=nodes)
+                selftest=selftest, code=code, shell=list(shell), machine=machine, console=console, nodes=nodes,
+                sleep=sleep)
 
 
 CASES = {
@@ -47,7 +48,8 @@ CASES = {
     'pit-events': case(cpu='qemu64', append='nohpet nolapic_timer', selftest=False),
     'pit-and-pic': case(append='noapic nolapic nohpet', selftest=False),
     'hpet-off-nolapic': case(append='nolapic', options=['-no-hpet'], selftest=False),
-    'microvm': case(machine='microvm', smp=2, selftest=False),
+    'clock': case(sleep=5, selftest=False),
+    'microvm': case(machine='microvm', smp=2, sleep=5, selftest=False),
     'console-socket': case(console='socket', selftest=False),
     # nodes: CPUs, MiB and distances of each. The second one's memory begins below 4 GiB and ends above.
     'numa': case(smp=4, m=4096, selftest=False, nodes=[('0,2', 2048, '10 15'), ('1,3', 2048, '15 10')],
@@ -72,6 +74,8 @@ class Guest:
         append = f"console=ttyS0 rhea.end={c['end']} {c['append']}"
         if not c['selftest']:
             append += ' rhea.selftest=off'
+        if c['sleep']:
+            append += f" rhea.sleep={c['sleep']}"
         argv = o.emulator.split() + [
             '-M', o.machine or c['machine'], '-cpu', c['cpu'], '-m', str(c['m']), '-smp', str(c['smp']), '-accel', 'tcg', '-nodefaults',
             '-display', 'none', '-kernel', f"{o.guests}/kernel-{c['kernel']}",
@@ -169,6 +173,16 @@ def check_machine(guest, c):
             raise Failed(f'node {i}: {m.group()!r}, not CPUs {cpulist}, {mib} MiB, distance {distance}')
 
 
+def check_clock(guest, seconds):
+    """The guest's seconds are ours, to 2 %; this host may be late to tell us, but never early."""
+    guest.expect('RHEA: sleep begin\n')
+    begin = time.monotonic()
+    guest.expect('RHEA: sleep end\n')
+    took = time.monotonic() - begin
+    if not seconds * 0.98 <= took <= seconds * 1.02 + 0.5:
+        raise Failed(f'the guest slept {seconds} s by its clock, {took:.2f} s by ours')
+
+
 def run(o, c):
     guest = Guest(o, c)
     try:
@@ -180,6 +194,8 @@ def run(o, c):
             if c['selftest']:
                 guest.expect(rf'RHEA: sha256 {SHA256_OF_STREAM}')
                 guest.expect(r'RHEA: selftest passed\n')
+            if c['sleep']:
+                check_clock(guest, c['sleep'])
             guest.expect(rf"RHEA: end {c['end']}\n")
         if c['boots'] > 1:
             return # a machine that reboots never ends by itself

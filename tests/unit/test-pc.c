@@ -149,6 +149,8 @@ static void test_acpi(void)
     fadt = find_table("FACP");
     g_assert_cmphex(ld(fadt + 46, 2), ==, 9);
     g_assert_cmphex(ld(ld(fadt + 140, 8), 4), ==, ldl_le("DSDT"));
+    g_assert_cmphex(ld(ld(fadt + 36, 4), 4), ==, ldl_le("FACS"));
+    g_assert_cmphex(ld(fadt + 132, 8), ==, ld(fadt + 36, 4));
     g_assert_cmphex(ld(find_table("HPET") + 44, 8), ==, 0xfed00000);
     /* as is what the tables point to: HPET and IOAPIC answer */
     g_assert_cmphex(ld(0xfed00000, 4), ==, ld(find_table("HPET") + 36, 4));
