@@ -7,8 +7,7 @@
  */
 #include "backends/secret.h"
 #ifdef CONFIG_GNUTLS
-#include <gnutls/crypto.h>
-#include <gnutls/gnutls.h>
+#include "backends/gnutls.h"
 #endif
 #include "util/file.h"
 #include "util/report.h"
@@ -63,15 +62,18 @@ static bool decode_base64(char *text, gsize *n, const char *what, GError **error
 /* CBC in place; takes the padding off. */
 static bool decrypt_aes(GBytes *key, const void *iv, char *text, gsize *n, GError **error)
 {
+    if (!library_load(&gnutls.library, error)) {
+        return false;
+    }
     gnutls_datum_t k = {(void *)g_bytes_get_data(key, NULL), g_bytes_get_size(key)}, v = {(void *)iv, AES_BLOCK_BYTES};
     gnutls_cipher_hd_t handle;
-    int rc = gnutls_cipher_init(&handle, GNUTLS_CIPHER_AES_256_CBC, &k, &v);
+    int rc = gnutls.cipher_init(&handle, GNUTLS_CIPHER_AES_256_CBC, &k, &v);
     if (rc == 0) {
-        rc = gnutls_cipher_decrypt(handle, text, *n);
-        gnutls_cipher_deinit(handle);
+        rc = gnutls.cipher_decrypt(handle, text, *n);
+        gnutls.cipher_deinit(handle);
     }
     if (rc < 0) {
-        return error_set(error, "secret: cannot decrypt: %s", gnutls_strerror(rc));
+        return error_set(error, "secret: cannot decrypt: %s", gnutls.strerror(rc));
     }
     uint8_t pad = text[*n - 1];
     if (pad == 0 || pad > AES_BLOCK_BYTES) {

@@ -8,7 +8,6 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "backends/tls_creds.h"
-#include <gnutls/x509.h>
 #include "backends/secret.h"
 #include "util/file.h"
 #include "util/report.h"
@@ -45,7 +44,7 @@ static bool is_server(const TlsCreds *c)
 /* Whether gnutls is content. */
 static bool ok(const TlsCreds *c, int rc, const char *what, GError **error)
 {
-    return rc >= 0 || error_set(error, "%s: %s: %s", c->obj.type->name, what, gnutls_strerror(rc));
+    return rc >= 0 || error_set(error, "%s: %s: %s", c->obj.type->name, what, gnutls.strerror(rc));
 }
 
 /* NULL: it is not there; with `needed` that is an error. */
@@ -77,7 +76,7 @@ typedef struct {
 static void chain_free(Chain *chain)
 {
     for (unsigned i = 0; i < chain->n; i++) {
-        gnutls_x509_crt_deinit(chain->crt[i]);
+        gnutls.x509_crt_deinit(chain->crt[i]);
     }
     chain->n = 0;
 }
@@ -91,7 +90,7 @@ static bool chain_load(const TlsCreds *c, const char *path, Chain *chain, GError
     }
     gnutls_datum_t data = {(unsigned char *)text, size};
     unsigned n = CHAIN_MAX;
-    int rc = gnutls_x509_crt_list_import(chain->crt, &n, &data, GNUTLS_X509_FMT_PEM, GNUTLS_X509_CRT_LIST_IMPORT_FAIL_IF_EXCEED);
+    int rc = gnutls.x509_crt_list_import(chain->crt, &n, &data, GNUTLS_X509_FMT_PEM, GNUTLS_X509_CRT_LIST_IMPORT_FAIL_IF_EXCEED);
     chain->n = rc >= 0 ? rc : 0;
     return ok(c, rc, path, error);
 }
@@ -99,18 +98,18 @@ static bool chain_load(const TlsCreds *c, const char *path, Chain *chain, GError
 static bool check_dates(gnutls_x509_crt_t crt, const char *path, GError **error)
 {
     time_t now = time(NULL);
-    if (gnutls_x509_crt_get_expiration_time(crt) < now) {
+    if (gnutls.x509_crt_get_expiration_time(crt) < now) {
         return error_set(error, "certificate '%s' has expired", path);
     }
-    return gnutls_x509_crt_get_activation_time(crt) <= now || error_set(error, "certificate '%s' is not valid yet", path);
+    return gnutls.x509_crt_get_activation_time(crt) <= now || error_set(error, "certificate '%s' is not valid yet", path);
 }
 
 static bool check_authority(gnutls_x509_crt_t crt, bool want, const char *path, GError **error)
 {
     unsigned critical;
-    int authority = gnutls_x509_crt_get_basic_constraints(crt, &critical, NULL, NULL);
+    int authority = gnutls.x509_crt_get_basic_constraints(crt, &critical, NULL, NULL);
     if (authority == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE) {
-        authority = want && gnutls_x509_crt_get_version(crt) < 3;
+        authority = want && gnutls.x509_crt_get_version(crt) < 3;
     }
     return (authority > 0) == want || error_set(error, "certificate '%s' %s", path, want ? "is not one of an authority (basic constraints)"
                                                                                           : "is one of an authority; one of a host is needed");
@@ -124,7 +123,7 @@ static bool check_purpose(gnutls_x509_crt_t crt, bool server, const char *path, 
     for (unsigned i = 0;; i++) {
         size_t n = sizeof(oid);
         unsigned critical;
-        int rc = gnutls_x509_crt_get_key_purpose_oid(crt, i, oid, &n, &critical);
+        int rc = gnutls.x509_crt_get_key_purpose_oid(crt, i, oid, &n, &critical);
         if (rc == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE) {
             break;
         }
@@ -139,9 +138,9 @@ static bool check_purpose(gnutls_x509_crt_t crt, bool server, const char *path, 
 static bool check_signatures(const Chain *own, const Chain *ca, const char *path, GError **error)
 {
     unsigned status;
-    int rc = gnutls_x509_crt_list_verify(own->crt, own->n, ca->crt, ca->n, NULL, 0, 0, &status);
+    int rc = gnutls.x509_crt_list_verify(own->crt, own->n, ca->crt, ca->n, NULL, 0, 0, &status);
     if (rc < 0) {
-        return error_set(error, "certificate '%s': %s", path, gnutls_strerror(rc));
+        return error_set(error, "certificate '%s': %s", path, gnutls.strerror(rc));
     }
     return !(status & GNUTLS_CERT_INVALID) ||
            error_set(error, "certificate '%s' is not trusted by ca-cert.pem%s", path,
@@ -179,11 +178,14 @@ static bool load_own(X509Creds *x, const char *cert, const char *key, GError **e
         return false;
     }
     g_autofree char *password = secret ? g_strndup(g_bytes_get_data(secret, NULL), g_bytes_get_size(secret)) : NULL;
-    return ok(&x->tls, gnutls_certificate_set_x509_key_file2(x->tls.credentials, cert, key, GNUTLS_X509_FMT_PEM, password, 0), key, error);
+    return ok(&x->tls, gnutls.certificate_set_x509_key_file2(x->tls.credentials, cert, key, GNUTLS_X509_FMT_PEM, password, 0), key, error);
 }
 
 static bool x509_complete(Object *obj, GError **error)
 {
+    if (!library_load(&gnutls.library, error)) {
+        return false;
+    }
     X509Creds *x = (X509Creds *)obj;
     TlsCreds *c = &x->tls;
     bool server = is_server(c);
@@ -200,13 +202,13 @@ static bool x509_complete(Object *obj, GError **error)
         return false;
     }
     gnutls_certificate_credentials_t cred;
-    if (!ok(c, gnutls_certificate_allocate_credentials(&cred), "credentials", error)) {
+    if (!ok(c, gnutls.certificate_allocate_credentials(&cred), "credentials", error)) {
         return false;
     }
     c->kind = GNUTLS_CRD_CERTIFICATE;
     c->credentials = cred;
-    return ok(c, gnutls_certificate_set_x509_trust_file(cred, ca, GNUTLS_X509_FMT_PEM), ca, error) &&
-           (!crl || ok(c, gnutls_certificate_set_x509_crl_file(cred, crl, GNUTLS_X509_FMT_PEM), crl, error)) &&
+    return ok(c, gnutls.certificate_set_x509_trust_file(cred, ca, GNUTLS_X509_FMT_PEM), ca, error) &&
+           (!crl || ok(c, gnutls.certificate_set_x509_crl_file(cred, crl, GNUTLS_X509_FMT_PEM), crl, error)) &&
            (!cert || load_own(x, cert, key, error));
 }
 
@@ -225,7 +227,7 @@ static bool client_key(PskCreds *p, const char *path, GError **error)
         g_auto(GStrv) parts = g_strsplit(g_strstrip(*line), ":", 2);
         if (parts[0] && parts[1] && g_str_equal(parts[0], user)) {
             gnutls_datum_t key = {(unsigned char *)parts[1], strlen(parts[1])};
-            return ok(&p->tls, gnutls_psk_set_client_credentials(p->tls.credentials, user, &key, GNUTLS_PSK_KEY_HEX), path, error);
+            return ok(&p->tls, gnutls.psk_set_client_credentials(p->tls.credentials, user, &key, GNUTLS_PSK_KEY_HEX), path, error);
         }
     }
     return error_set(error, "tls-creds-psk: '%s' has no key of username='%s'", path, user);
@@ -239,45 +241,48 @@ static bool psk_complete(Object *obj, GError **error)
         return error_set(error, "tls-creds-psk: username= is for endpoint=client");
     }
     g_autofree char *keys = find_file(c, "keys.psk", true, error);
-    if (!keys) {
+    if (!keys || !library_load(&gnutls.library, error)) {
         return false;
     }
     c->kind = GNUTLS_CRD_PSK;
     if (!is_server(c)) {
         gnutls_psk_client_credentials_t cred;
-        if (!ok(c, gnutls_psk_allocate_client_credentials(&cred), "credentials", error)) {
+        if (!ok(c, gnutls.psk_allocate_client_credentials(&cred), "credentials", error)) {
             return false;
         }
         c->credentials = cred;
         return client_key(p, keys, error);
     }
     gnutls_psk_server_credentials_t cred;
-    if (!ok(c, gnutls_psk_allocate_server_credentials(&cred), "credentials", error)) {
+    if (!ok(c, gnutls.psk_allocate_server_credentials(&cred), "credentials", error)) {
         return false;
     }
     c->credentials = cred;
-    gnutls_psk_set_server_known_dh_params(cred, GNUTLS_SEC_PARAM_MEDIUM);
-    return ok(c, gnutls_psk_set_server_credentials_file(cred, keys), keys, error);
+    gnutls.psk_set_server_known_dh_params(cred, GNUTLS_SEC_PARAM_MEDIUM);
+    return ok(c, gnutls.psk_set_server_credentials_file(cred, keys), keys, error);
 }
 
 /* ---- nobody in particular ---- */
 
 static bool anon_complete(Object *obj, GError **error)
 {
+    if (!library_load(&gnutls.library, error)) {
+        return false;
+    }
     TlsCreds *c = (TlsCreds *)obj;
     c->kind = GNUTLS_CRD_ANON;
     if (!is_server(c)) {
         gnutls_anon_client_credentials_t cred;
-        bool good = ok(c, gnutls_anon_allocate_client_credentials(&cred), "credentials", error);
+        bool good = ok(c, gnutls.anon_allocate_client_credentials(&cred), "credentials", error);
         c->credentials = good ? cred : NULL;
         return good;
     }
     gnutls_anon_server_credentials_t cred;
-    if (!ok(c, gnutls_anon_allocate_server_credentials(&cred), "credentials", error)) {
+    if (!ok(c, gnutls.anon_allocate_server_credentials(&cred), "credentials", error)) {
         return false;
     }
     c->credentials = cred;
-    gnutls_anon_set_server_known_dh_params(cred, GNUTLS_SEC_PARAM_MEDIUM);
+    gnutls.anon_set_server_known_dh_params(cred, GNUTLS_SEC_PARAM_MEDIUM);
     return true;
 }
 
@@ -292,13 +297,13 @@ static void tls_finalize(Object *obj)
     }
     switch (c->kind) {
     case GNUTLS_CRD_CERTIFICATE:
-        gnutls_certificate_free_credentials(c->credentials);
+        gnutls.certificate_free_credentials(c->credentials);
         break;
     case GNUTLS_CRD_PSK:
-        server ? gnutls_psk_free_server_credentials(c->credentials) : gnutls_psk_free_client_credentials(c->credentials);
+        server ? gnutls.psk_free_server_credentials(c->credentials) : gnutls.psk_free_client_credentials(c->credentials);
         break;
     default:
-        server ? gnutls_anon_free_server_credentials(c->credentials) : gnutls_anon_free_client_credentials(c->credentials);
+        server ? gnutls.anon_free_server_credentials(c->credentials) : gnutls.anon_free_client_credentials(c->credentials);
     }
 }
 
@@ -306,11 +311,14 @@ static bool valid_priority(Object *obj, const Property *p, const char *text, GEr
 {
     gnutls_priority_t parsed;
     const char *at;
-    int rc = gnutls_priority_init(&parsed, text, &at);
-    if (rc < 0) {
-        return error_set(error, "%s at '%s'", gnutls_strerror(rc), at ? at : text);
+    if (!library_load(&gnutls.library, error)) {
+        return false;
     }
-    gnutls_priority_deinit(parsed);
+    int rc = gnutls.priority_init(&parsed, text, &at);
+    if (rc < 0) {
+        return error_set(error, "%s at '%s'", gnutls.strerror(rc), at ? at : text);
+    }
+    gnutls.priority_deinit(parsed);
     return true;
 }
 
@@ -360,23 +368,23 @@ bool tls_creds_know_peers(const TlsCreds *c)
 static char *certificate_name(const TlsCreds *c, gnutls_session_t session, GError **error)
 {
     unsigned n = 0;
-    const gnutls_datum_t *der = gnutls_certificate_get_peers(session, &n);
+    const gnutls_datum_t *der = gnutls.certificate_get_peers(session, &n);
     gnutls_x509_crt_t crt;
     gnutls_datum_t name = {0};
-    if (!n || !ok(c, gnutls_x509_crt_init(&crt), "certificate", error)) {
+    if (!n || !ok(c, gnutls.x509_crt_init(&crt), "certificate", error)) {
         return NULL;
     }
-    bool good = ok(c, gnutls_x509_crt_import(crt, der, GNUTLS_X509_FMT_DER), "certificate", error) &&
-                ok(c, gnutls_x509_crt_get_dn2(crt, &name), "certificate's name", error);
-    gnutls_x509_crt_deinit(crt);
+    bool good = ok(c, gnutls.x509_crt_import(crt, der, GNUTLS_X509_FMT_DER), "certificate", error) &&
+                ok(c, gnutls.x509_crt_get_dn2(crt, &name), "certificate's name", error);
+    gnutls.x509_crt_deinit(crt);
     char *copy = good ? g_strndup((char *)name.data, name.size) : NULL;
-    gnutls_free(name.data);
+    (*gnutls.free)(name.data);
     return copy;
 }
 
 char *tls_creds_peer(const TlsCreds *c, gnutls_session_t session, GError **error)
 {
-    char *name = c->kind == GNUTLS_CRD_PSK ? g_strdup(gnutls_psk_server_get_username(session)) : certificate_name(c, session, error);
+    char *name = c->kind == GNUTLS_CRD_PSK ? g_strdup(gnutls.psk_server_get_username(session)) : certificate_name(c, session, error);
     if (!name && error && !*error) {
         error_set(error, "%s: the peer has no name", c->obj.type->name);
     }
@@ -389,18 +397,18 @@ bool tls_creds_apply(TlsCreds *c, gnutls_session_t session, const char *host, GE
     const char *extra = c->kind == GNUTLS_CRD_ANON  ? ":-KX-ALL:+ANON-ECDH:+ANON-DH"
                         : c->kind == GNUTLS_CRD_PSK ? ":-KX-ALL:+ECDHE-PSK:+DHE-PSK:+PSK" : "";
     g_autofree char *priority = g_strconcat(c->priority ? c->priority : "NORMAL", extra, NULL);
-    if (!ok(c, gnutls_priority_set_direct(session, priority, NULL), priority, error) ||
-        !ok(c, gnutls_credentials_set(session, c->kind, c->credentials), "credentials", error)) {
+    if (!ok(c, gnutls.priority_set_direct(session, priority, NULL), priority, error) ||
+        !ok(c, gnutls.credentials_set(session, c->kind, c->credentials), "credentials", error)) {
         return false;
     }
     if (c->kind == GNUTLS_CRD_CERTIFICATE && is_server(c)) {
-        gnutls_certificate_server_set_request(session, c->verify_peer ? GNUTLS_CERT_REQUIRE : GNUTLS_CERT_IGNORE);
+        gnutls.certificate_server_set_request(session, c->verify_peer ? GNUTLS_CERT_REQUIRE : GNUTLS_CERT_IGNORE);
     }
     if (c->kind == GNUTLS_CRD_CERTIFICATE && c->verify_peer) {
-        gnutls_session_set_verify_cert(session, host, 0);
+        gnutls.session_set_verify_cert(session, host, 0);
     }
     if (host && !g_hostname_is_ip_address(host)) {
-        return ok(c, gnutls_server_name_set(session, GNUTLS_NAME_DNS, host, strlen(host)), host, error);
+        return ok(c, gnutls.server_name_set(session, GNUTLS_NAME_DNS, host, strlen(host)), host, error);
     }
     return true;
 }

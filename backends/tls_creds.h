@@ -5,7 +5,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #pragma once
-#include <gnutls/gnutls.h>
+#include "backends/gnutls.h"
 #include "hw/core/device.h"
 
 typedef struct TlsCreds TlsCreds;

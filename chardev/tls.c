@@ -50,17 +50,17 @@ TlsSession *tls_session_new(Object *credentials, Object *authz, int fd, const ch
     TlsSession *s = g_new0(TlsSession, 1);
     s->creds = (TlsCreds *)credentials;
     s->authz = (Authz *)authz;
-    int rc = gnutls_init(&s->gnutls, (host ? GNUTLS_CLIENT : GNUTLS_SERVER) | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL);
+    int rc = gnutls.init(&s->gnutls, (host ? GNUTLS_CLIENT : GNUTLS_SERVER) | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL);
     if (rc < 0) {
         g_free(s);
-        error_set(error, "%s", gnutls_strerror(rc));
+        error_set(error, "%s", gnutls.strerror(rc));
         return NULL;
     }
     if (!tls_creds_apply(s->creds, s->gnutls, host, error)) {
         tls_session_free(s);
         return NULL;
     }
-    gnutls_transport_set_int(s->gnutls, fd);
+    gnutls.transport_set_int2(s->gnutls, fd, fd);
     return s;
 }
 
@@ -68,9 +68,9 @@ void tls_session_free(TlsSession *s)
 {
     if (s) {
         if (s->established) {
-            gnutls_bye(s->gnutls, GNUTLS_SHUT_WR);
+            gnutls.bye(s->gnutls, GNUTLS_SHUT_WR);
         }
-        gnutls_deinit(s->gnutls);
+        gnutls.deinit(s->gnutls);
         g_free(s);
     }
 }
@@ -81,14 +81,14 @@ static void explain(TlsSession *s, int rc, GError **error)
 {
     gnutls_datum_t text = {0};
     if (rc == GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR &&
-        gnutls_certificate_verification_status_print(gnutls_session_get_verify_cert_status(s->gnutls), GNUTLS_CRT_X509, &text, 0) >= 0) {
+        gnutls.certificate_verification_status_print(gnutls.session_get_verify_cert_status(s->gnutls), GNUTLS_CRT_X509, &text, 0) >= 0) {
         error_set(error, "%s", g_strchomp((char *)text.data));
-        gnutls_free(text.data);
+        (*gnutls.free)(text.data);
     } else if (rc == GNUTLS_E_FATAL_ALERT_RECEIVED) {
-        const char *alert = gnutls_alert_get_name(gnutls_alert_get(s->gnutls));
-        error_set(error, "the peer refuses: %s", alert ? alert : gnutls_strerror(rc));
+        const char *alert = gnutls.alert_get_name(gnutls.alert_get(s->gnutls));
+        error_set(error, "the peer refuses: %s", alert ? alert : gnutls.strerror(rc));
     } else {
-        error_set(error, "%s", gnutls_strerror(rc));
+        error_set(error, "%s", gnutls.strerror(rc));
     }
 }
 
@@ -106,26 +106,26 @@ static bool may_come_in(TlsSession *s, GError **error)
 
 TlsProgress tls_session_handshake(TlsSession *s, GError **error)
 {
-    int rc = gnutls_handshake(s->gnutls);
+    int rc = gnutls.handshake(s->gnutls);
     if (rc >= 0 && !may_come_in(s, error)) {
-        gnutls_alert_send(s->gnutls, GNUTLS_AL_FATAL, GNUTLS_A_ACCESS_DENIED);
+        gnutls.alert_send(s->gnutls, GNUTLS_AL_FATAL, GNUTLS_A_ACCESS_DENIED);
         return TLS_FAILED;
     }
     if (rc >= 0) {
         s->established = true;
         return TLS_READY;
     }
-    if (!gnutls_error_is_fatal(rc)) {
+    if (!gnutls.error_is_fatal(rc)) {
         return TLS_WAITING;
     }
-    gnutls_alert_send_appropriate(s->gnutls, rc);
+    gnutls.alert_send_appropriate(s->gnutls, rc);
     explain(s, rc, error);
     return TLS_FAILED;
 }
 
 GIOCondition tls_session_waits_for(const TlsSession *s)
 {
-    return gnutls_record_get_direction(s->gnutls) ? G_IO_OUT : G_IO_IN;
+    return gnutls.record_get_direction(s->gnutls) ? G_IO_OUT : G_IO_IN;
 }
 
 /* ---- data ---- */
@@ -133,7 +133,7 @@ GIOCondition tls_session_waits_for(const TlsSession *s)
 static ssize_t result(ssize_t n)
 {
     if (n < 0) {
-        errno = n == GNUTLS_E_INTERRUPTED ? EINTR : gnutls_error_is_fatal((int)n) ? EIO : EAGAIN; /* a new handshake, too, is not begun */
+        errno = n == GNUTLS_E_INTERRUPTED ? EINTR : gnutls.error_is_fatal((int)n) ? EIO : EAGAIN; /* a new handshake, too, is not begun */
         return -1;
     }
     return n;
@@ -141,19 +141,19 @@ static ssize_t result(ssize_t n)
 
 ssize_t tls_session_read(TlsSession *s, void *buf, size_t len)
 {
-    return result(gnutls_record_recv(s->gnutls, buf, len));
+    return result(gnutls.record_recv(s->gnutls, buf, len));
 }
 
 ssize_t tls_session_write(TlsSession *s, const void *buf, size_t len)
 {
     /* Without data: the record that gnutls has kept, and its length as the answer. */
-    ssize_t n = s->in_flight ? gnutls_record_send(s->gnutls, NULL, 0) : gnutls_record_send(s->gnutls, buf, len);
+    ssize_t n = s->in_flight ? gnutls.record_send(s->gnutls, NULL, 0) : gnutls.record_send(s->gnutls, buf, len);
     s->in_flight = n == GNUTLS_E_AGAIN || n == GNUTLS_E_INTERRUPTED;
     return result(n);
 }
 
 bool tls_session_pending(const TlsSession *s)
 {
-    return gnutls_record_check_pending(s->gnutls) > 0;
+    return gnutls.record_check_pending(s->gnutls) > 0;
 }
 #endif

@@ -287,6 +287,25 @@ void dump_cancel(void)
 
 /* ---- the commands ---- */
 
+/* compression 0: not a kdump file. */
+    static const struct { KdumpCompression compression; bool raw; } kdump[QAPI_DUMP_GUEST_MEMORY_FORMAT__MAX] = {
+#ifdef CONFIG_ZLIB
+        [QAPI_DUMP_GUEST_MEMORY_FORMAT_KDUMP_ZLIB] = {KDUMP_ZLIB, false}, [QAPI_DUMP_GUEST_MEMORY_FORMAT_KDUMP_RAW_ZLIB] = {KDUMP_ZLIB, true},
+#endif
+#ifdef CONFIG_LZO
+        [QAPI_DUMP_GUEST_MEMORY_FORMAT_KDUMP_LZO] = {KDUMP_LZO, false}, [QAPI_DUMP_GUEST_MEMORY_FORMAT_KDUMP_RAW_LZO] = {KDUMP_LZO, true},
+#endif
+#ifdef CONFIG_SNAPPY
+        [QAPI_DUMP_GUEST_MEMORY_FORMAT_KDUMP_SNAPPY] = {KDUMP_SNAPPY, false}, [QAPI_DUMP_GUEST_MEMORY_FORMAT_KDUMP_RAW_SNAPPY] = {KDUMP_SNAPPY, true},
+#endif
+    };
+
+/* What the format takes is there. */
+static bool format_works(QapiDumpGuestMemoryFormat format, GError **error)
+{
+    return !kdump[format].compression || dump_kdump_load(kdump[format].compression, error);
+}
+
 static bool check_arguments(const QmpDumpGuestMemoryArg *arg, GError **error)
 {
     bool elf = !arg->has_format || arg->format == QAPI_DUMP_GUEST_MEMORY_FORMAT_ELF;
@@ -312,7 +331,7 @@ static bool check_arguments(const QmpDumpGuestMemoryArg *arg, GError **error)
     if (dump.current) {
         return error_set(error, "a dump is in progress; query-dump tells how far it is");
     }
-    return true;
+    return elf || format_works(arg->format, error);
 }
 
 static int open_target(const char *protocol, GError **error)
@@ -336,17 +355,6 @@ static int open_target(const char *protocol, GError **error)
 
 static void choose_writer(const QmpDumpGuestMemoryArg *arg)
 {
-    static const struct { KdumpCompression compression; bool raw; } kdump[QAPI_DUMP_GUEST_MEMORY_FORMAT__MAX] = {
-#ifdef CONFIG_ZLIB
-        [QAPI_DUMP_GUEST_MEMORY_FORMAT_KDUMP_ZLIB] = {KDUMP_ZLIB, false}, [QAPI_DUMP_GUEST_MEMORY_FORMAT_KDUMP_RAW_ZLIB] = {KDUMP_ZLIB, true},
-#endif
-#ifdef CONFIG_LZO
-        [QAPI_DUMP_GUEST_MEMORY_FORMAT_KDUMP_LZO] = {KDUMP_LZO, false}, [QAPI_DUMP_GUEST_MEMORY_FORMAT_KDUMP_RAW_LZO] = {KDUMP_LZO, true},
-#endif
-#ifdef CONFIG_SNAPPY
-        [QAPI_DUMP_GUEST_MEMORY_FORMAT_KDUMP_SNAPPY] = {KDUMP_SNAPPY, false}, [QAPI_DUMP_GUEST_MEMORY_FORMAT_KDUMP_RAW_SNAPPY] = {KDUMP_SNAPPY, true},
-#endif
-    };
     QapiDumpGuestMemoryFormat format = arg->has_format ? arg->format : QAPI_DUMP_GUEST_MEMORY_FORMAT_ELF;
     dump.current->compression = kdump[format].compression;
     dump.current->raw = kdump[format].raw;
@@ -404,7 +412,9 @@ QapiDumpGuestMemoryCapability *qmp_query_dump_guest_memory_capability(GError **e
     QapiDumpGuestMemoryCapability *c = g_new0(QapiDumpGuestMemoryCapability, 1);
     c->formats = g_array_new(FALSE, FALSE, sizeof(QapiDumpGuestMemoryFormat));
     for (int i = 0; i < QAPI_DUMP_GUEST_MEMORY_FORMAT__MAX; i++) {
-        g_array_append_val(c->formats, i);
+        if (format_works(i, NULL)) {
+            g_array_append_val(c->formats, i);
+        }
     }
     return c;
 }

@@ -41,6 +41,8 @@ bool dump_write_at(Dump *d, uint64_t offset, const void *bytes, size_t n, GError
 void dump_progress(Dump *d, uint64_t bytes);
 
 bool dump_elf(Dump *d, GError **error) WARN_UNUSED;
+/* Load the library that compresses so; to be called before dump_kdump. */
+bool dump_kdump_load(KdumpCompression compression, GError **error) WARN_UNUSED;
 bool dump_kdump(Dump *d, GError **error) WARN_UNUSED;
 
 /* Before the process ends: give up what is in progress. */

@@ -20,7 +20,24 @@
 #ifdef CONFIG_SNAPPY
 #include <snappy-c.h>
 #endif
+#include "util/library.h"
 #include "util/report.h"
+
+#ifdef CONFIG_ZLIB
+#define ZLIB_SYMBOLS(X) X(, compress2)
+LIBRARY_STRUCT(zlib, ZLIB_SYMBOLS);
+static LIBRARY_DEFINE(zlib, ZLIB_SYMBOLS, "libz.so.1", "zlib1g");
+#endif
+#ifdef CONFIG_LZO
+#define LZO_SYMBOLS(X) X(, lzo1x_1_compress)
+LIBRARY_STRUCT(lzo, LZO_SYMBOLS);
+static LIBRARY_DEFINE(lzo, LZO_SYMBOLS, "liblzo2.so.2", "liblzo2-2");
+#endif
+#ifdef CONFIG_SNAPPY
+#define SNAPPY_SYMBOLS(X) X(snappy_, compress)
+LIBRARY_STRUCT(snappy, SNAPPY_SYMBOLS);
+static LIBRARY_DEFINE(snappy, SNAPPY_SYMBOLS, "libsnappy.so.1", "libsnappy1v5");
+#endif
 
 #define BLOCK 4096u
 #define SUB_HEADER_BYTES 104u
@@ -167,6 +184,26 @@ static bool is_zero(const uint8_t *page)
     return page[0] == 0 && memcmp(page, page + 1, BLOCK - 1) == 0;
 }
 
+bool dump_kdump_load(KdumpCompression compression, GError **error)
+{
+    switch (compression) {
+#ifdef CONFIG_ZLIB
+    case KDUMP_ZLIB:
+        return library_load(&zlib.library, error);
+#endif
+#ifdef CONFIG_LZO
+    case KDUMP_LZO:
+        return library_load(&lzo.library, error);
+#endif
+#ifdef CONFIG_SNAPPY
+    case KDUMP_SNAPPY:
+        return library_load(&snappy.library, error);
+#endif
+    default:
+        g_assert_not_reached();
+    }
+}
+
 /* Bytes of the compressed page; 0: that failed. */
 static size_t pack(const Kdump *k, const uint8_t *page, uint8_t packed[PACKED_MAX])
 {
@@ -174,19 +211,19 @@ static size_t pack(const Kdump *k, const uint8_t *page, uint8_t packed[PACKED_MA
 #ifdef CONFIG_ZLIB
     case KDUMP_ZLIB: {
         uLongf n = PACKED_MAX;
-        return compress2(packed, &n, page, BLOCK, Z_BEST_SPEED) == Z_OK ? n : 0;
+        return zlib.compress2(packed, &n, page, BLOCK, Z_BEST_SPEED) == Z_OK ? n : 0;
     }
 #endif
 #ifdef CONFIG_LZO
     case KDUMP_LZO: {
         lzo_uint n = PACKED_MAX;
-        return lzo1x_1_compress(page, BLOCK, packed, &n, k->work) == LZO_E_OK ? n : 0;
+        return lzo.lzo1x_1_compress(page, BLOCK, packed, &n, k->work) == LZO_E_OK ? n : 0;
     }
 #endif
 #ifdef CONFIG_SNAPPY
     case KDUMP_SNAPPY: {
         size_t n = PACKED_MAX;
-        return snappy_compress((const char *)page, BLOCK, (char *)packed, &n) == SNAPPY_OK ? n : 0;
+        return snappy.compress((const char *)page, BLOCK, (char *)packed, &n) == SNAPPY_OK ? n : 0;
     }
 #endif
     default:

@@ -16,6 +16,7 @@
 #include <sys/utsname.h>
 #include "accel/accel.h"
 #include "rhea-features.h"
+#include "util/library.h"
 #include "util/report.h"
 
 typedef enum { CHECK_OK, CHECK_NOTE, CHECK_FAIL } CheckStatus;
@@ -271,6 +272,12 @@ static CheckStatus check_libraries(Finding *f)
         if (!g_strv_contains((const char *const *)built, libraries[i].feature)) {
             g_string_append_printf(missing, "%s%s (%s)", missing->len ? ", " : "", libraries[i].feature, libraries[i].gives);
             g_string_append_printf(packages, " %s", libraries[i].package);
+        }
+    }
+    for (unsigned i = 0; library_nth(i); i++) {
+        g_autoptr(GError) error = NULL;
+        if (!library_load(library_nth(i), &error)) {
+            return find(f, CHECK_NOTE, "install it; only what needs it does not work", "built with %s; %s", RHEA_FEATURES, error->message);
         }
     }
     if (!missing->len) {

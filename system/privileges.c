@@ -11,8 +11,15 @@
 #ifdef HAVE_LIBCAP_NG
 #include <cap-ng.h>
 #endif
+#include "util/library.h"
 #include "util/parse.h"
 #include "util/report.h"
+
+#ifdef HAVE_LIBCAP_NG
+#define CAPNG_SYMBOLS(X) X(capng_, apply) X(capng_, clear) X(capng_, get_caps_process)
+LIBRARY_STRUCT(capng, CAPNG_SYMBOLS);
+static LIBRARY_DEFINE(capng, CAPNG_SYMBOLS, "libcap-ng.so.0", "libcap-ng0");
+#endif
 
 bool privileges_parse_user(Privileges *p, const char *text, GError **error)
 {
@@ -42,9 +49,13 @@ bool privileges_prepare(const Privileges *p, GError **error)
 {
 #ifdef HAVE_LIBCAP_NG
     if (p->change && geteuid() == 0) {
-        capng_get_caps_process();
-        capng_clear(CAPNG_SELECT_BOUNDS);
-        if (capng_apply(CAPNG_SELECT_BOUNDS) < 0) {
+        if (!library_load(&capng.library, error)) {
+            g_prefix_error(error, "-runas: ");
+            return false;
+        }
+        capng.get_caps_process();
+        capng.clear(CAPNG_SELECT_BOUNDS);
+        if (capng.apply(CAPNG_SELECT_BOUNDS) < 0) {
             return error_set_errno(error, errno, "-runas: cannot empty the capability bounding set");
         }
     }
@@ -54,6 +65,7 @@ bool privileges_prepare(const Privileges *p, GError **error)
 
 static bool change_root(const char *root, GError **error)
 {
+    libraries_load_all();
     if (chroot(root) < 0 || chdir("/") < 0) {
         return error_set_errno(error, errno, "-chroot %s%s", root, errno == EPERM ? ": only root may do that" : "");
     }

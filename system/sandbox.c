@@ -11,6 +11,7 @@
 #ifdef HAVE_SECCOMP
 #include <sched.h>
 #include <seccomp.h>
+#include "util/library.h"
 #endif
 
 static bool allow_or_deny(KeyValues *kv, const char *key, bool *deny, GError **error)
@@ -44,6 +45,10 @@ bool sandbox_parse(Sandbox *sandbox, const char *text, GError **error)
 }
 
 #ifdef HAVE_SECCOMP
+#define SECCOMP_SYMBOLS(X) X(seccomp_, attr_set) X(seccomp_, init) X(seccomp_, load) X(seccomp_, release) X(seccomp_, rule_add)
+LIBRARY_STRUCT(seccomp, SECCOMP_SYMBOLS);
+static LIBRARY_DEFINE(seccomp, SECCOMP_SYMBOLS, "libseccomp.so.2", "libseccomp2");
+
 static const int useless_calls[] = { /* of no use to an emulator */
     SCMP_SYS(reboot), SCMP_SYS(swapon), SCMP_SYS(swapoff), SCMP_SYS(syslog), SCMP_SYS(mount),
     SCMP_SYS(umount2), SCMP_SYS(kexec_load), SCMP_SYS(init_module), SCMP_SYS(finit_module),
@@ -78,7 +83,7 @@ static const int resources_calls[] = {
 static int deny(scmp_filter_ctx filter, const int *calls, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
-        int r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), calls[i], 0);
+        int r = seccomp.rule_add(filter, SCMP_ACT_ERRNO(EPERM), calls[i], 0);
         if (r && r != -EDOM) { /* (this architecture has no such call) */
             return r;
         }
@@ -89,32 +94,36 @@ static int deny(scmp_filter_ctx filter, const int *calls, unsigned n)
 
 static int add_rules(scmp_filter_ctx filter, const Sandbox *s)
 {
-    int r = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(EPERM)); /* another ABI's numbers */
+    int r = seccomp.attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(EPERM)); /* another ABI's numbers */
 
-    r = r ? r : seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
-    r = r ? r : seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree rather than a list */
+    r = r ? r : seccomp.attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
+    r = r ? r : seccomp.attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree rather than a list */
     r = r ? r : DENY(filter, useless_calls);
     r = r || !s->obsolete ? r : DENY(filter, obsolete_calls);
     r = r || !s->elevate_privileges ? r : DENY(filter, privileges_calls);
     if (s->spawn) {
         r = r ? r : DENY(filter, spawn_calls);
-        r = r ? r : seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
-        r = r ? r : seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
+        r = r ? r : seccomp.rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+        r = r ? r : seccomp.rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
     }
     if (s->resource_control) {
         r = r ? r : DENY(filter, resources_calls);
-        r = r ? r : seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prlimit64), 1, SCMP_A2(SCMP_CMP_NE, 0)); /* a new limit */
+        r = r ? r : seccomp.rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prlimit64), 1, SCMP_A2(SCMP_CMP_NE, 0)); /* a new limit */
     }
     return r;
 }
 
 bool sandbox_enter(const Sandbox *sandbox, GError **error)
 {
-    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+    if (!library_load(&seccomp.library, error)) {
+        g_prefix_error(error, "-sandbox on: ");
+        return false;
+    }
+    scmp_filter_ctx filter = seccomp.init(SCMP_ACT_ALLOW);
     int r = filter ? add_rules(filter, sandbox) : -ENOMEM;
 
-    r = r ? r : seccomp_load(filter); /* sets no_new_privs as well */
-    seccomp_release(filter);
+    r = r ? r : seccomp.load(filter); /* sets no_new_privs as well */
+    seccomp.release(filter);
     if (r) {
         return error_set_errno(error, -r, "-sandbox on: no seccomp filter");
     }

@@ -73,13 +73,16 @@ def run_native(vmbench, tests):
     return {w[0]: float(w[2]) for w in map(str.split, out.splitlines()) if len(w) == 6}
 
 
+def exit_guest(emulator, flat):
+    """The command line of a guest whose first instructions end it (isa-debug-exit), with code 3."""
+    return emulator.split() + ['-M', 'pc', '-m', '512', '-accel', 'tcg', '-nodefaults', '-display', 'none', '-no-reboot', '-device',
+                               'isa-debug-exit,iobase=0xf4,iosize=0x4', '-kernel', flat]
+
+
 def start_time(emulator, flat):
-    """Seconds from exec to the end of a guest whose first instructions end it (isa-debug-exit)."""
+    """Seconds from exec to the end of that guest."""
     begin = time.time()
-    code = subprocess.run(emulator.split() + [
-        '-M', 'pc', '-m', '512', '-accel', 'tcg', '-nodefaults', '-display', 'none', '-no-reboot', '-device',
-        'isa-debug-exit,iobase=0xf4,iosize=0x4', '-kernel', flat], stdin=subprocess.DEVNULL, capture_output=True,
-        timeout=30, check=False).returncode
+    code = subprocess.run(exit_guest(emulator, flat), stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False).returncode
     if code != 3:
         raise Failed(f'{emulator}: the start-up payload ended with {code}, not 3')
     return time.time() - begin
@@ -94,6 +97,21 @@ def exit_payload(path):
         f.write((b''.join(v.to_bytes(4, 'little') for v in header) + code).ljust(4096, b'\0'))
 
 
+def seconds_to_run(argv):
+    begin = time.perf_counter()
+    pid = os.posix_spawnp(argv[0], argv, os.environ, file_actions=[(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)])
+    os.waitpid(pid, 0)
+    return time.perf_counter() - begin
+
+
+def report_process_times(o, flat):
+    """What starting costs, as multiples of what the smallest program costs here: the shortest of turns that alternate."""
+    kinds = {'/bin/true': ['/bin/true'], '-version': o.ours.split() + ['-version'], 'guest': exit_guest(o.ours, flat)}
+    best = {k: min(times) for k, times in zip(kinds, zip(*([seconds_to_run(a) for a in kinds.values()] for _ in range(40))))}
+    for kind, what, goal in (('-version', '-version', 2.5), ('guest', 'first guest instruction and out', 4)):
+        print(f'{what}: {best[kind] * 1e3:.1f} ms, {best[kind] / best["/bin/true"]:.2f} times /bin/true (goal {goal:g})')
+
+
 def make_initrd(o, folder):
     out = os.path.join(folder, 'initrd.gz')
     subprocess.run([f'{SOURCE}/scripts/initramfs.py', out, '--init', f'{SOURCE}/tests/bench/init', '--busybox',
@@ -105,6 +123,7 @@ def measure(o, folder):
     initrd, rows = make_initrd(o, folder), {}
     flat = os.path.join(folder, 'exit.bin')
     exit_payload(flat)
+    report_process_times(o, flat)
     vmargs = 'boot' if o.boot_only else o.tests
     for r in range(o.rounds):
         ours, peer = run_guest(o.ours, o, initrd, vmargs), run_guest(o.peer, o, initrd, vmargs)

@@ -104,6 +104,45 @@ def check_fails_where_guests_cannot_run():
     assert p.returncode == 1 and 'ulimit -v unlimited' in p.stdout and 'cannot run' in p.stdout, p.stdout
 
 
+# ---- libraries ----
+
+# What every run needs. Anything else is loaded by those who need it (util/library.h), since each library costs each start.
+AT_START = r'lib(c|m|dl|pthread|rt|glib-2\.0|pcre2?-?8?|urcu-(qsbr|common)|jansson)\.so'
+OF_SANITIZERS = r'lib(asan|ubsan|tsan|lsan|stdc\+\+|gcc_s)\.so'
+
+
+def run_in(env, *args):
+    """Standard output and standard error, and the exit code."""
+    p = subprocess.run([RHEA, *args], env={**os.environ, **env}, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors='replace',
+                       timeout=PATIENCE, check=False)
+    return p.stdout + p.stderr, p.returncode
+
+
+@test
+def few_libraries_are_loaded_at_start():
+    for args in (['-version'], ['-M', 'pc', '-nodefaults', '-display', 'none', '-kernel', '/no/such/kernel']):
+        paths = re.findall(r'calling init: (\S+\.so\S*)', run_in({'LD_DEBUG': 'files'}, *args)[0])
+        if not paths:
+            raise Skip('this dynamic linker does not tell what it loads (LD_DEBUG)')
+        allowed = f'ld-|{AT_START}' + (f'|{OF_SANITIZERS}' if any(re.search('/lib[atl]san', p) for p in paths) else '')
+        surplus = [p for p in paths if not re.match(allowed, os.path.basename(p))]
+        assert not surplus, f'{args}: {surplus} should be loaded at first use'
+
+
+@test
+def a_library_that_is_not_there():
+    if 'seccomp' not in re.search(r'built with ([\w ]*)', run_in({}, 'check')[0]).group(1).split():
+        raise Skip('this build has no libseccomp')
+    folder = os.path.join(SCRATCH, 'libraries')
+    os.mkdir(folder)
+    scratch('libraries/libseccomp.so.2')
+    env = {'LD_LIBRARY_PATH': folder, 'ASAN_OPTIONS': os.environ.get('ASAN_OPTIONS', '') + ':detect_leaks=0'}
+    out, code = run_in(env, '-M', 'none', '-nodefaults', '-display', 'none', '-sandbox', 'on')
+    assert code == 1 and all(text in out for text in ('-sandbox on: ', 'libseccomp.so.2', 'package libseccomp2')), out
+    out, _ = run_in(env, 'check')
+    assert 'package libseccomp2' in out, out
+
+
 # ---- rhea monitor ----
 
 @test
@@ -261,7 +300,8 @@ def runas_and_chroot():
     room = os.path.join(SCRATCH, 'room')
     os.mkdir(room)
     os.chmod(SCRATCH, 0o755)
-    built_with = re.search(r'built with .*libcap_ng|built without (?!.*libcap_ng)', rhea('check', '--json')[0])
+    built_with = re.search(r'built with .*libcap_ng|built without (?!.*libcap_ng)', run_in({}, 'check', '--json')[0])
+    gnutls = re.search(r'built with .*gnutls', run_in({}, 'check')[0])
     with Background('-M', 'pc', '-m', '64', '-smp', '2', '-accel', 'tcg', '-kernel', HALT, '-chroot', room, '-runas', '65534:65533', '-sandbox',
                     'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny') as b:
         out, _ = rhea('monitor', b.hmp, stdin=b'stop\ncont\ninfo status\n')
@@ -276,6 +316,8 @@ def runas_and_chroot():
         assert os.readlink(f'/proc/{b.p.pid}/root') == room
         _, err = rhea('monitor', b.qmp, stdin=b'chardev-add id=f backend={"type":"file","data":{"out":"/etc/x"}}\n', code=1)
         assert '/etc/x' in err, err  # there is no /etc there
+        if gnutls:  # it is not in the room, but was loaded before
+            rhea('monitor', b.qmp, stdin=b'object-add qom-type=tls-creds-anon id=tls\n')
         # no descriptor of a folder outside is a way out
         for fd in os.listdir(f'/proc/{b.p.pid}/fd'):
             assert not os.path.isdir(f'/proc/{b.p.pid}/fd/{fd}'), os.readlink(f'/proc/{b.p.pid}/fd/{fd}')

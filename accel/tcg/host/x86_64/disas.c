@@ -7,7 +7,7 @@
 #include "accel/tcg/backend.h"
 #ifdef HAVE_CAPSTONE
 #include <capstone/capstone.h>
-#include <dlfcn.h>
+#include "util/library.h"
 #endif
 
 static void dump_bytes(const uint8_t *p, size_t size, GString *out)
@@ -22,44 +22,34 @@ static void dump_bytes(const uint8_t *p, size_t size, GString *out)
 }
 
 #ifdef HAVE_CAPSTONE
-/* Loaded at first use: its tables are larger than all the rest of the program. */
-static struct {
-    csh handle;
-    __typeof__(cs_open) *open;
-    __typeof__(cs_disasm) *disasm;
-    __typeof__(cs_free) *free;
-} cs;
+/* Its tables are larger than all the rest of the program. */
+#define CAPSTONE_SYMBOLS(X) X(cs_, open) X(cs_, disasm) X(cs_, free)
+LIBRARY_STRUCT(capstone, CAPSTONE_SYMBOLS);
+static LIBRARY_DEFINE(capstone, CAPSTONE_SYMBOLS, "libcapstone.so." G_STRINGIFY(CS_API_MAJOR), "libcapstone" G_STRINGIFY(CS_API_MAJOR));
+static csh disassembler;
 
 static bool capstone_load(void)
 {
-    static bool tried;
-    void *lib;
-
+    static bool tried, works;
     if (!tried) {
         tried = true;
-        lib = dlopen("libcapstone.so." G_STRINGIFY(CS_API_MAJOR), RTLD_NOW | RTLD_LOCAL);
-        cs.open = lib ? dlsym(lib, "cs_open") : NULL;
-        cs.disasm = lib ? dlsym(lib, "cs_disasm") : NULL;
-        cs.free = lib ? dlsym(lib, "cs_free") : NULL;
-        if (!cs.open || !cs.disasm || !cs.free || cs.open(CS_ARCH_X86, CS_MODE_64, &cs.handle) != CS_ERR_OK) {
-            cs.disasm = NULL;
-        }
+        works = library_load(&capstone.library, NULL) && capstone.open(CS_ARCH_X86, CS_MODE_64, &disassembler) == CS_ERR_OK;
     }
-    return cs.disasm;
+    return works;
 }
 
 /* Bytes disassembled. */
 static size_t disassemble(const uint8_t *rx, size_t size, GString *out)
 {
     cs_insn *insn = NULL;
-    size_t done = 0, n = capstone_load() ? cs.disasm(cs.handle, rx, size, (uintptr_t)rx, 0, &insn) : 0;
+    size_t done = 0, n = capstone_load() ? capstone.disasm(disassembler, rx, size, (uintptr_t)rx, 0, &insn) : 0;
 
     for (size_t i = 0; i < n; i++) {
         g_string_append_printf(out, "  0x%012" PRIx64 ": %s %s\n", insn[i].address, insn[i].mnemonic, insn[i].op_str);
         done += insn[i].size;
     }
     if (n) {
-        cs.free(insn, n);
+        capstone.free(insn, n);
     }
     return done;
 }
