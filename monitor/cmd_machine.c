@@ -49,6 +49,11 @@ bool qmp_inject_nmi(GError **error)
     return cpus_nmi() || error_set(error, "this machine has no non-maskable interrupt");
 }
 
+bool qmp_system_wakeup(GError **error)
+{
+    return error_set(error, "wake-up from suspend is not supported by this guest: no machine offers S3");
+}
+
 bool qmp_set_action(const QmpSetActionArg *arg, GError **error)
 {
     RunActions a = runstate_actions();

@@ -1,7 +1,6 @@
 /*
  * monitor/events.h: events that may come in floods are sent at most once a second: the first at once, and of those that follow
- * within the second the last one when it is over. A limit is for each value of a member where events of one name are about
- * different things. Which these are is what QEMU 7.2 documents.
+ * within the second the last one when it is over. Which these are is what QEMU 7.2 documents.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -9,5 +8,5 @@
 #include <jansson.h>
 #include "util/osdep.h"
 
-/* `event` is complete, with its time. send is called now, later, or never. */
+/* `event` is complete, with its time; `name` stays. send is called now, later, or never. */
 void event_limited(const char *name, json_t *event, void (*send)(json_t *event));

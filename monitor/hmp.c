@@ -202,6 +202,7 @@ const HmpCommand hmp_commands[] = {
     {"sum", "start:i,size:i", "the checksum (BSD's) of physical memory", .run = hmp_sum},
     {"system_powerdown", "", "press the power button", "system_powerdown"},
     {"system_reset", "", "reset the system", "system_reset"},
+    {"system_wakeup", "", "wake the guest from sleep (not supported yet)", "system_wakeup"},
     {"trace-event", "name:t,enable:b", "switch trace points by name or pattern", "trace-event-set-state"},
     {"x", "expression:S", "examine virtual memory: x [/COUNT FORMAT SIZE] ADDRESS (formats x d u o c i; sizes b h w g)", .run = hmp_examine},
     {"xp", "expression:S", "examine physical memory: xp [/COUNT FORMAT SIZE] ADDRESS", .run = hmp_examine_physical},

@@ -3,6 +3,8 @@
  * the PM1a event and control blocks, the PM timer, one general-purpose event block, the reset register
  * and the SMI command port that switches between legacy and ACPI mode.
  *
+ * Input 0 is the RTC's alarm: RTC_STS is set as it rises.
+ *
  * The timer's carry (TMR_STS, each time its top bit changes) is found from the time when somebody
  * looks; a host timer runs only while TMR_EN asks for the interrupt. Sleep state S5 powers off; the
  * others are refused, and the DSDT offers S5 only.
@@ -37,6 +39,7 @@ typedef struct AcpiPm {
     uint64_t carry_seen;   /* changes of the top bit accounted in TMR_STS */
     bool tmr_set;          /* TMR_STS as last seen: a write that clears it is told from it being clear */
     Timer carry_timer;
+    bool rtc_alarm;        /* level of input 0 */
 } AcpiPm;
 
 static AcpiPm *the_pm; /* who hears the power button */
@@ -95,6 +98,16 @@ void acpi_pm_gpe(Device *pm, unsigned bit)
     AcpiPm *s = (AcpiPm *)pm;
     s->gpe_sts |= BIT(bit & 15);
     pm_update(s);
+}
+
+static void pm_irq_in(Device *dev, unsigned n, bool level)
+{
+    AcpiPm *s = (AcpiPm *)dev;
+    if (level && !s->rtc_alarm) {
+        s->pm1_sts |= PM1_RTC;
+        pm_update(s);
+    }
+    s->rtc_alarm = level;
 }
 
 static void pm_power_button(void *opaque)
@@ -213,6 +226,7 @@ static void pm_reset_enter(Device *dev)
 {
     AcpiPm *s = (AcpiPm *)dev;
     s->smi_command = s->smi_data = 0;
+    s->rtc_alarm = false;
     s->carry_seen = pm_carries(s);
     timer_del(&s->carry_timer);
 }
@@ -235,13 +249,14 @@ static bool pm_post_load(void *obj, unsigned version, GError **error)
 
 static const StateField pm_state[] = {
     STATE_U8(AcpiPm, smi_command), STATE_U8(AcpiPm, smi_data), STATE_U64(AcpiPm, carry_seen),
-    STATE_TIMER(AcpiPm, carry_timer),
+    STATE_TIMER(AcpiPm, carry_timer), STATE_BOOL(AcpiPm, rtc_alarm),
 };
 static const Property pm_props[] = {
     PROP_BOOL("timer32", AcpiPm, timer32, false, "32-bit PM timer instead of 24-bit"),
 };
 
 DEVICE_TYPE(acpi_pm, AcpiPm, .name = "acpi-pm", .summary = "ACPI fixed hardware", .regs = REGS(pm_regs, ACPI_PM_SIZE),
-            .irqs_out = 1, .props = PROPS(pm_props), .state = STATE(1, pm_state, .post_load = pm_post_load),
+            .irqs_in = 1, .irqs_out = 1, .irq_in = pm_irq_in, .props = PROPS(pm_props),
+            .state = STATE(2, pm_state, .min_version = 2, .post_load = pm_post_load),
             .realize = pm_realize, .unrealize = pm_unrealize, .reset_enter = pm_reset_enter,
             .reset_hold = pm_reset_hold);

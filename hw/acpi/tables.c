@@ -171,7 +171,7 @@ enum { /* IAPC_BOOT_ARCH */
     LEGACY_DEVICES = BIT(0), HAS_8042 = BIT(1), NO_VGA = BIT(2), NO_CMOS_RTC = BIT(5),
 };
 enum { /* Flags */
-    WBINVD = BIT(0), PROC_C1 = BIT(2), SLP_BUTTON = BIT(5), FIX_RTC = BIT(6), RESET_REG_SUP = BIT(10),
+    WBINVD = BIT(0), PROC_C1 = BIT(2), SLP_BUTTON = BIT(5), FIX_RTC = BIT(6) /* the alarm is no fixed event */, RESET_REG_SUP = BIT(10),
 };
 
 static uint32_t build_fadt(AcpiTables *t, const AcpiConfig *c, uint32_t facs, uint32_t dsdt)
@@ -200,7 +200,7 @@ static uint32_t build_fadt(AcpiTables *t, const AcpiConfig *c, uint32_t facs, ui
     f[FADT_CENTURY] = c->rtc ? 0x32 : 0;
     stw_le(f + FADT_IAPC_BOOT_ARCH, NO_VGA | (c->pic ? LEGACY_DEVICES : 0) | (c->i8042 ? HAS_8042 : 0)
            | (c->rtc ? 0 : NO_CMOS_RTC));
-    stl_le(f + FADT_FLAGS, WBINVD | PROC_C1 | SLP_BUTTON | FIX_RTC | RESET_REG_SUP);
+    stl_le(f + FADT_FLAGS, WBINVD | PROC_C1 | SLP_BUTTON | (c->rtc ? 0 : FIX_RTC) | RESET_REG_SUP);
     set_gas(f + FADT_RESET_REG, ACPI_RESET_REG, 1);
     f[FADT_RESET_VALUE] = ACPI_RESET_VALUE;
     f[FADT_MINOR] = 3;

@@ -7,6 +7,9 @@
  * stops updates, the time registers live in `cmos` as the guest writes them. A divider reset puts the
  * next update half a second after its end (section "Divider control").
  *
+ * Two outputs: the interrupt, and the alarm by itself for the ACPI fixed event, which the HPET's legacy
+ * replacement does not take away.
+ *
  * Update-in-progress is up for 2228 µs before each full second (t_BUC + t_UC of the 32 kHz time
  * base), in which software must not read; the new time appears as it falls.
  *
@@ -16,6 +19,7 @@
 #include <time.h>
 #include "hw/core/clock.h"
 #include "hw/core/machine.h"
+#include "qapi/qapi-events.h"
 #include "util/report.h"
 
 enum {
@@ -173,11 +177,13 @@ static int64_t rtc_take_time(const Rtc *s)
 /* ---- interrupts ---- */
 static void rtc_update_irq(Rtc *s)
 {
-    bool level = s->cmos[RTC_REG_C] & s->cmos[RTC_REG_B] & (REG_C_PF | REG_C_AF | REG_C_UF);
+    uint8_t wanted = s->cmos[RTC_REG_C] & s->cmos[RTC_REG_B]; /* flags and enables have the same bits */
+    bool level = wanted & (REG_C_PF | REG_C_AF | REG_C_UF);
     s->cmos[RTC_REG_C] = (s->cmos[RTC_REG_C] & ~REG_C_IRQF) | (level ? REG_C_IRQF : 0);
     if (!s->legacy_off) {
         device_set_irq(&s->dev, 0, level);
     }
+    device_set_irq(&s->dev, 1, wanted & REG_C_AF);
 }
 
 static bool alarm_field(const Rtc *s, unsigned reg, uint8_t now)
@@ -313,6 +319,27 @@ static bool rtc_is_time(unsigned reg)
                                   reg != RTC_MINUTES_ALARM && reg != RTC_HOURS_ALARM);
 }
 
+/* What -rtc base= says that the clock shows now, in ns. */
+static int64_t rtc_base_ns(void)
+{
+    int64_t wall = clock_now(CLOCK_HOST_NS);
+    if (machine_config.rtc_localtime) {
+        time_t t = wall / NANOSECONDS_PER_SECOND;
+        struct tm local;
+        if (localtime_r(&t, &local)) {
+            wall += local.tm_gmtoff * NANOSECONDS_PER_SECOND;
+        }
+    }
+    return wall + machine_config.rtc_offset_s * NANOSECONDS_PER_SECOND;
+}
+
+static void rtc_tell_change(Rtc *s)
+{
+    g_autofree char *path = object_path(&s->dev.obj);
+    int64_t offset = rtc_now_s(s) - floor_div(rtc_base_ns(), NANOSECONDS_PER_SECOND);
+    qapi_event_send_rtc_change(&(QapiEventRtcChangeArg){.offset = offset, .qom_path = path});
+}
+
 /* The time registers hold the time to go on from, `into_ns` after their second began. */
 static void rtc_set_time(Rtc *s, int64_t into_ns)
 {
@@ -320,6 +347,7 @@ static void rtc_set_time(Rtc *s, int64_t into_ns)
     int64_t second = CLAMP(rtc_take_time(s), INT64_C(-5000000000), INT64_C(6800000000));
     s->offset_ns = second * NANOSECONDS_PER_SECOND + into_ns - clock_now(machine_config.rtc_clock);
     s->seen_second = rtc_now_s(s);
+    rtc_tell_change(s);
 }
 
 static int64_t rtc_into_second(const Rtc *s)
@@ -437,16 +465,7 @@ uint8_t rtc_get_cmos(Device *rtc, unsigned index)
 static bool rtc_realize(Device *dev, GError **error)
 {
     Rtc *s = (Rtc *)dev;
-    int64_t wall = clock_now(CLOCK_HOST_NS);
-    if (machine_config.rtc_localtime) {
-        time_t t = wall / NANOSECONDS_PER_SECOND;
-        struct tm local;
-        if (localtime_r(&t, &local)) {
-            wall += local.tm_gmtoff * NANOSECONDS_PER_SECOND;
-        }
-    }
-    wall += machine_config.rtc_offset_s * NANOSECONDS_PER_SECOND;
-    s->offset_ns = wall - clock_now(machine_config.rtc_clock);
+    s->offset_ns = rtc_base_ns() - clock_now(machine_config.rtc_clock);
     s->seen_second = rtc_now_s(s);
     s->cmos[RTC_REG_A] = 0x26; /* 32.768 kHz, 1024 Hz */
     s->cmos[RTC_REG_B] = REG_B_24H;
@@ -480,6 +499,7 @@ static void rtc_reset_enter(Device *dev)
 static void rtc_reset_hold(Device *dev)
 {
     device_set_irq(dev, 0, false);
+    device_set_irq(dev, 1, false);
 }
 
 static bool rtc_post_load(void *obj, unsigned version, GError **error)
@@ -498,6 +518,6 @@ static const StateField rtc_state[] = {
     STATE_TIMER(Rtc, periodic_timer), STATE_BOOL(Rtc, legacy_off),
 };
 
-DEVICE_TYPE(rtc, Rtc, .name = "mc146818rtc", .summary = "MC146818A clock and CMOS RAM", .irqs_out = 1,
+DEVICE_TYPE(rtc, Rtc, .name = "mc146818rtc", .summary = "MC146818A clock and CMOS RAM", .irqs_out = 2,
             .state = STATE(1, rtc_state, .post_load = rtc_post_load), .realize = rtc_realize,
             .unrealize = rtc_unrealize, .reset_enter = rtc_reset_enter, .reset_hold = rtc_reset_hold);

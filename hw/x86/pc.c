@@ -52,6 +52,7 @@ enum {
     LINE_A20_PORT92,
     LINE_RESET,
     LINE_HPET_LEGACY,    /* the HPET takes IRQ 0 and 8 over */
+    LINE_RTC_ALARM,
     LINE_COUNT
 };
 
@@ -73,7 +74,7 @@ typedef struct PcMachine {
     uint64_t below_4g, above_4g;
     Irq *line[LINE_COUNT];
     Irq *intr;
-    Device *ioapic_dev, *pic_dev[2], *pit_dev, *rtc_dev, *hpet_dev;
+    Device *ioapic_dev, *pic_dev[2], *pit_dev, *rtc_dev, *hpet_dev, *pm_dev;
     FwCfg *fw_cfg;
     bool a20_kbc, a20_port92;
 
@@ -143,6 +144,11 @@ static void pc_line_set(void *opaque, unsigned n, bool level)
             rtc_set_legacy_off(pc->rtc_dev, level);
         }
         break;
+    case LINE_RTC_ALARM:
+        if (pc->pm_dev) {
+            irq_set(device_irq_in(pc->pm_dev, 0), level);
+        }
+        break;
     }
 }
 
@@ -163,7 +169,7 @@ static const MachineDeviceRow pit_rows[] = {
     {.name = "pcspk", .type = "pcspk", .map = {IO(0x61)}, .nmap = 1},
 };
 static const MachineDeviceRow rtc_row = {
-    .name = "rtc", .type = "mc146818rtc", .map = {IO(0x70)}, .nmap = 1, .irq = {8}, .nirq = 1,
+    .name = "rtc", .type = "mc146818rtc", .map = {IO(0x70)}, .nmap = 1, .irq = {8, LINE_RTC_ALARM}, .nirq = 2,
 };
 static const MachineDeviceRow hpet_row = {
     .name = "hpet", .type = "hpet", .map = {{.addr = HPET_ADDR}}, .nmap = 1,
@@ -266,6 +272,7 @@ static bool add_devices(PcMachine *pc, GError **error)
         || (pc->acpi != OFF && !add(pc, &pm_row, 1, error)) || !add(pc, &fw_cfg_row, 1, error)) {
         return false;
     }
+    pc->pm_dev = child(pc, "pm");
     pc->fw_cfg = fw_cfg_find();
     return add_serial_ports(pc, error);
 }

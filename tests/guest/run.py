@@ -49,6 +49,9 @@ CASES = {
     'pit-and-pic': case(append='noapic nolapic nohpet', selftest=False),
     'hpet-off-nolapic': case(append='nolapic', options=['-no-hpet'], selftest=False),
     'clock': case(sleep=5, selftest=False),
+    'alarm': case(append='rhea.alarm=2', selftest=False),
+    'alarm-hpet-off': case(append='rhea.alarm=2', options=['-no-hpet'], selftest=False),
+    'alarm-acpi-alarm': case(append='rhea.alarm=2 rtc_cmos.use_acpi_alarm=1', selftest=False),
     'microvm': case(machine='microvm', smp=2, sleep=5, selftest=False),
     'console-socket': case(console='socket', selftest=False),
     # nodes: CPUs, MiB and distances of each. The second one's memory begins below 4 GiB and ends above.
@@ -194,6 +197,8 @@ def run(o, c):
             if c['selftest']:
                 guest.expect(rf'RHEA: sha256 {SHA256_OF_STREAM}')
                 guest.expect(r'RHEA: selftest passed\n')
+            if 'rhea.alarm' in c['append']:
+                guest.expect(r'RHEA: alarm fired\n')
             if c['sleep']:
                 check_clock(guest, c['sleep'])
             guest.expect(rf"RHEA: end {c['end']}\n")

@@ -730,6 +730,23 @@ def watchdog_is_stopped():
 
 
 @test
+def the_guest_sets_its_clock():
+    """RTC_CHANGE tells how far from -rtc's base: here from 2021 to 2031."""
+    code = b''
+    for reg, value in ((0xb, 0x82), (9, 0x31), (0xb, 0x02)):
+        code += out_byte(0x70, reg) + out_byte(0x71, value)
+    for args in ([], ['-rtc', 'base=2021-05-06T07:08:09'], ['-rtc', 'base=2021-05-06T07:08:09,clock=vm']):
+        with pc(code + HALT, *args) as e:
+            c = e.connect()
+            c.run('cont')
+            data = c.event('RTC_CHANGE')['data']
+            assert c.run('qom-get', {'path': data['qom-path'], 'property': 'type'}) == 'mc146818rtc', data
+            years = 2031 - (2021 if args else time.gmtime().tm_year)
+            assert abs(data['offset'] - years * 365.2425 * 86400) < 2 * 86400, data
+            fails(c, 'system_wakeup', text='wake-up from suspend is not supported')
+
+
+@test
 def floods_of_events_are_limited():
     """A watchdog that expires all the time: at most one event in a second."""
     with pc(b'\x66\xba' + struct.pack('<H', 0x443) + b'\xb0\x0f\xee\xeb\xfd', '-device', 'ib700', '-watchdog-action', 'none') as e:

@@ -70,6 +70,24 @@ static void test_power_button(void)
     g_assert_false(dt_wire[0].level);
 }
 
+static void test_rtc_alarm(void)
+{
+    Irq *alarm = device_irq_in(pm, 0);
+    start();
+    outw(ACPI_PM1A_EVT_BLK + 2, 0x400);
+    irq_set(alarm, true);
+    g_assert_true(dt_wire[0].level);
+    g_assert_cmphex(inw(ACPI_PM1A_EVT_BLK) & 0x400, ==, 0x400);
+    outw(ACPI_PM1A_EVT_BLK, 0x400);
+    g_assert_false(dt_wire[0].level);
+    irq_set(alarm, true); /* still the same alarm */
+    g_assert_false(dt_wire[0].level);
+    irq_set(alarm, false);
+    irq_set(alarm, true);
+    g_assert_true(dt_wire[0].level);
+    irq_set(alarm, false);
+}
+
 static void test_gpe(void)
 {
     start();
@@ -160,6 +178,7 @@ int main(int argc, char **argv)
     g_test_add_func("/acpi-pm/enable", test_enable);
     g_test_add_func("/acpi-pm/timer", test_timer);
     g_test_add_func("/acpi-pm/power-button", test_power_button);
+    g_test_add_func("/acpi-pm/rtc-alarm", test_rtc_alarm);
     g_test_add_func("/acpi-pm/gpe", test_gpe);
     g_test_add_func("/acpi-pm/sleep", test_sleep);
     g_test_add_func("/acpi-pm/state", test_state);

@@ -167,6 +167,30 @@ static void test_late(void)
     }
 }
 
+/* Output 1 is the alarm alone, and stays when the HPET has taken IRQ 8. */
+static void test_alarm_output(void)
+{
+    start();
+    align();
+    set_time(0x20, 0x01, 0x01, 0x01, 0x10, 0x00, 0x00);
+    wr(1, 0x05);
+    wr(3, 0xc0);
+    wr(5, 0xc0);
+    wr(0xb, 0x72);
+    rd(0xc);
+    rtc_set_legacy_off(rtc, true);
+    dt_edges(0);
+    dt_edges(1);
+    step(4 * SEC);
+    g_assert_cmpint(dt_edges(1), ==, 0);
+    step(SEC + MSEC);
+    g_assert_cmpint(dt_edges(1), ==, 1);
+    rd(0xc);
+    g_assert_false(dt_wire[1].level);
+    g_assert_cmpint(dt_edges(0), ==, 0);
+    rtc_set_legacy_off(rtc, false);
+}
+
 static void test_periodic(void)
 {
     start();
@@ -264,13 +288,14 @@ int main(int argc, char **argv)
 {
     dt_init(&argc, &argv);
     machine_config.rtc_clock = CLOCK_VIRTUAL_NS;
-    rtc = dt_device("mc146818rtc", "rtc", NULL, 1);
+    rtc = dt_device("mc146818rtc", "rtc", NULL, 2);
     device_map_io(rtc, 0, 0x70);
     g_test_add_func("/rtc/calendar", test_calendar);
     g_test_add_func("/rtc/formats", test_formats);
     g_test_add_func("/rtc/update", test_update);
     g_test_add_func("/rtc/alarm", test_alarm);
     g_test_add_func("/rtc/late", test_late);
+    g_test_add_func("/rtc/alarm-output", test_alarm_output);
     g_test_add_func("/rtc/periodic", test_periodic);
     g_test_add_func("/rtc/divider", test_divider);
     g_test_add_func("/rtc/ram", test_ram);
