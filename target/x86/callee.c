@@ -79,7 +79,8 @@ static bool jump_target(DisasContext *s, const X86Insn *i, uint64_t *target)
 /* Is there a short function without branches at va? */
 static bool is_leaf(DisasContext *s, uint64_t va)
 {
-    Ahead a = {.dec = {.code64 = true, .code32 = true, .vex_ok = true, .features = s->features, .more = ahead_more, .opaque = &a}};
+    Ahead a = {.dec = {.code64 = true, .code32 = true, .vex_ok = true, .amd = s->dec.amd, .features = s->features,
+                       .more = ahead_more, .opaque = &a}};
     bool jumped = false;
 
     if (!ahead_at(s, &a, va)) {

@@ -532,7 +532,7 @@ static bool has_bytes(X86Decoder *d, unsigned n)
 static unsigned x86_disassemble(Cpu *cpu, uint64_t pc, const uint8_t *bytes, unsigned len, GString *out)
 {
     uint32_t hflags = X86_CPU(cpu)->env.hflags;
-    X86Decoder d = {.code64 = hflags & HF_CS64, .code32 = hflags & HF_CS32, .vex_ok = true,
+    X86Decoder d = {.code64 = hflags & HF_CS64, .code32 = hflags & HF_CS32, .vex_ok = true, .amd = x86_is_amd(&X86_CPU(cpu)->env),
                     .avail = MIN(len, sizeof(d.buf)), .more = has_bytes};
     X86Insn i = {0};
     memcpy(d.buf, bytes, d.avail);

@@ -336,6 +336,10 @@ G_STATIC_ASSERT(offsetof(X86Cpu, env) == offsetof(X86Cpu, tcg) + sizeof(TcgCpuSt
 static inline X86Cpu *x86_cpu_of(X86State *env) { return container_of(env, X86Cpu, env); }
 static inline Cpu *x86_cs(X86State *env) { return &x86_cpu_of(env)->cpu; }
 static inline bool x86_is_intel(const X86State *env) { return env->cpuid_vendor[0] == 0x756e6547; /* "Genu" */ }
+static inline bool x86_is_amd(const X86State *env) /* or Hygon */
+{
+    return env->cpuid_vendor[0] == 0x68747541 || env->cpuid_vendor[0] == 0x6f677948;
+}
 static inline bool x86_has(X86State *env, X86FeatureWord w, uint32_t bit) { return x86_cpu_of(env)->features[w] & bit; }
 
 /* ---- translator variables ---- */

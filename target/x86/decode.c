@@ -336,6 +336,17 @@ static void set_operand(Cursor *c, const X86OperandSpec *spec, X86Operand *o)
     }
 }
 
+static bool has_far_pointer(const X86Row *r)
+{
+    for (unsigned n = 0; n < r->n_ops; n++) {
+        if (r->op[n].type == X86_TYPE_p) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* In 64-bit code AMD's near branches know 66 (APM volume 1, 3.7.9), its far pointers no REX.W (APM volume 3, LSS). */
 static void set_sizes(const X86Decoder *d, X86Insn *i, const X86Row *r)
 {
     bool data66 = i->prefix & PREFIX_DATA;
@@ -345,7 +356,9 @@ static void set_sizes(const X86Decoder *d, X86Insn *i, const X86Row *r)
         data66 = false;
     }
     if (d->code64) {
-        if (i->rex_w || (r->attrs & X86_ATTR_f64)) {
+        bool wide = i->rex_w && !(d->amd && has_far_pointer(r));
+
+        if (wide || ((r->attrs & X86_ATTR_f64) && !(d->amd && data66))) {
             i->opsize = 8;
         } else {
             i->opsize = data66 ? 2 : r->attrs & X86_ATTR_d64 ? 8 : 4;
@@ -353,6 +366,18 @@ static void set_sizes(const X86Decoder *d, X86Insn *i, const X86Row *r)
     } else {
         i->opsize = d->code32 != data66 ? 4 : 2;
     }
+}
+
+/* With the feature, LOCK makes CR8 of CR0. */
+static bool lock_means_cr8(const X86Decoder *d, X86Insn *i)
+{
+    for (unsigned n = 0; n < i->n_ops; n++) {
+        if (i->op[n].kind == X86_OP_CR && i->op[n].reg == 0 && x86_features_have(d->features, X86_FEATURE_cr8legacy)) {
+            i->op[n].reg = 8;
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool lock_allowed(const X86Insn *i)
@@ -449,7 +474,7 @@ static X86DecodeResult decode(Cursor *c)
     if (i->vex && !i->row->vvvv_used && i->vvvv) {
         return X86_DECODE_UD;
     }
-    if ((i->prefix & PREFIX_LOCK) && !lock_allowed(i)) {
+    if ((i->prefix & PREFIX_LOCK) && !lock_allowed(i) && !lock_means_cr8(d, i)) {
         return X86_DECODE_UD;
     }
     return X86_DECODE_OK;

@@ -104,7 +104,7 @@ enum {
     X(vpclmulqdq, FEAT_7_0_ECX, 10) X(rdpid, FEAT_7_0_ECX, 22) X(serialize, FEAT_7_0_EDX, 14) \
     X(avx_vnni, FEAT_7_1_EAX, 4) X(syscall, FEAT_8000_0001_EDX, 11) X(rdtscp, FEAT_8000_0001_EDX, 27) \
     X(lm, FEAT_8000_0001_EDX, 29) X(lahf_lm, FEAT_8000_0001_ECX, 0) X(svm, FEAT_8000_0001_ECX, 2) \
-    X(abm, FEAT_8000_0001_ECX, 5) X(sse4a, FEAT_8000_0001_ECX, 6) X(prefetchw, FEAT_8000_0001_ECX, 8) \
+    X(abm, FEAT_8000_0001_ECX, 5) X(cr8legacy, FEAT_8000_0001_ECX, 4) X(sse4a, FEAT_8000_0001_ECX, 6) X(prefetchw, FEAT_8000_0001_ECX, 8) \
     X(xsaveopt, FEAT_XSAVE, 0) X(xsavec, FEAT_XSAVE, 1) X(xgetbv1, FEAT_XSAVE, 2) X(xsaves, FEAT_XSAVE, 3)
 typedef enum {
     X86_FEATURE_none,
@@ -196,6 +196,7 @@ struct X86Insn {
 /* What decoding depends on. */
 typedef struct X86Decoder {
     bool code64, code32, vex_ok; /* vex_ok: protected mode, not virtual-8086 */
+    bool amd;                    /* operand sizes as AMD has them */
     const uint32_t *features;    /* FEAT_WORDS words; NULL: everything */
     uint8_t buf[16];
     unsigned avail;              /* bytes in buf */

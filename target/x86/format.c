@@ -36,12 +36,26 @@ static void put_disp(GString *out, int64_t disp, bool first)
     }
 }
 
+static uint64_t cut(uint64_t v, unsigned size)
+{
+    return size < 8 ? v & ((UINT64_C(1) << (size * 8)) - 1) : v;
+}
+
+/* A branch stays in the 64 KiB, or 4 GiB, that it is in. */
+static uint64_t branch_target(const X86Insn *i)
+{
+    uint64_t target = i->pc_next + i->imm;
+
+    return (i->code64 ? 0 : i->pc_next - cut(i->pc_next, i->opsize)) + cut(target, i->opsize);
+}
+
 static void put_modrm_mem(GString *out, const X86Insn *i)
 {
     bool first = true;
 
     if (i->base == -2) {
-        g_string_append_printf(out, "rip+0x%" PRIx64, (uint64_t)i->disp);
+        g_string_append(out, "rip");
+        put_disp(out, i->disp, false);
         return;
     }
     if (i->base >= 0) {
@@ -58,7 +72,7 @@ static void put_modrm_mem(GString *out, const X86Insn *i)
         g_string_append_printf(out, "*%u", 1u << i->scale);
         first = false;
     }
-    put_disp(out, i->disp, first);
+    put_disp(out, first ? (int64_t)cut(i->disp, i->addrsize) : i->disp, first);
 }
 
 static void put_mem(GString *out, const X86Insn *i, const X86Operand *o)
@@ -92,8 +106,8 @@ static void put_operand(GString *out, const X86Insn *i, const X86Operand *o)
     switch (o->kind) {
     case X86_OP_GPR: put_gpr(out, o->reg, o->size, o->high, i->rex); break;
     case X86_OP_MEM: put_mem(out, i, o); break;
-    case X86_OP_IMM: g_string_append_printf(out, "0x%" PRIx64, (uint64_t)(o->mem ? i->imm2 : i->imm)); break;
-    case X86_OP_REL: g_string_append_printf(out, "0x%" PRIx64, i->pc_next + i->imm); break;
+    case X86_OP_IMM: g_string_append_printf(out, "0x%" PRIx64, cut(o->mem ? i->imm2 : i->imm, o->size)); break;
+    case X86_OP_REL: g_string_append_printf(out, "0x%" PRIx64, branch_target(i)); break;
     case X86_OP_FAR: g_string_append_printf(out, "0x%x:0x%" PRIx64, (unsigned)i->imm2, (uint64_t)i->imm); break;
     case X86_OP_SEG: g_string_append(out, seg_names[o->reg & 7]); break;
     case X86_OP_CR: g_string_append_printf(out, "cr%u", o->reg); break;
@@ -107,6 +121,11 @@ static void put_operand(GString *out, const X86Insn *i, const X86Operand *o)
 
 void x86_format_insn(const X86Insn *i, GString *out)
 {
+    if (i->row->map == 0 && i->opcode == 0x90 && i->n_ops == 2 && i->op[0].reg == R_EAX) {
+        g_string_append(out, "nop");
+        return;
+    }
+
     size_t len = strlen(i->row->name);
     bool cc = len > 2 && g_str_has_suffix(i->row->name, "cc");
     g_autofree char *name = g_ascii_strdown(i->row->name, cc ? len - 2 : len);

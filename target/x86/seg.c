@@ -130,7 +130,7 @@ void x86_helper_swapgs(X86State *env)
 /* AMD's processors without NullSelectClearsBase (CPUID 8000_0021) keep the base of FS and GS in long mode; no model has it. */
 static uint64_t null_base(X86State *env, unsigned seg)
 {
-    return (seg == R_FS || seg == R_GS) && x86_long_mode(env) && !x86_is_intel(env) ? env->segs[seg].base : 0;
+    return (seg == R_FS || seg == R_GS) && x86_long_mode(env) && x86_is_amd(env) ? env->segs[seg].base : 0;
 }
 
 static void load_null(X86State *env, unsigned seg, uint32_t selector, uintptr_t ra)
@@ -212,7 +212,8 @@ uint64_t x86_helper_lar(X86State *env, uint32_t selector)
     uint32_t e1, e2;
     uint32_t types = x86_long_mode(env) ? LSL_TYPES_LONG | 1u << DT_CALL32
                                         : LSL_TYPES_LEGACY | 1u << DT_CALL16 | 1u << DT_TASK_GATE | 1u << DT_CALL32;
-    return inspect(env, selector, types, &e1, &e2) ? (e2 & DESC_CACHED_MASK) | BIT_ULL(32) : 0;
+    uint32_t mask = x86_is_amd(env) ? 0x00ffff00 : DESC_CACHED_MASK; /* with the limit's bits, or not */
+    return inspect(env, selector, types, &e1, &e2) ? (e2 & mask) | BIT_ULL(32) : 0;
 }
 
 uint64_t x86_helper_lsl(X86State *env, uint32_t selector)

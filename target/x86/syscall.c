@@ -51,9 +51,10 @@ void x86_helper_sysret(X86State *env, uint32_t shift)
     uint32_t base = env->star >> 48 & 0xffff;
     uint64_t target = env->regs[R_ECX];
     bool to64 = shift == 3;
-    if (to64 && !x86_canonical(env, target)) {
+    if (to64 && !x86_is_amd(env) && !x86_canonical(env, target)) { /* AMD: the target's first fetch faults, at CPL 3 */
         x86_raise_err(env, EXCP_GP, 0, 0);
     }
+    X86Segment ss = env->segs[R_SS];
     if (x86_long_mode(env)) {
         uint32_t cs = to64 ? base + 16 : base;
         flat_segments(env, (cs | 3) & 0xffff, ((base + 8) | 3) & 0xffff, 3, to64);
@@ -62,6 +63,11 @@ void x86_helper_sysret(X86State *env, uint32_t shift)
     } else {
         flat_segments(env, base | 3, ((base + 8) | 3) & 0xffff, 3, false);
         x86_set_eflags(env, IF_MASK, IF_MASK);
+    }
+    if (x86_is_amd(env)) { /* of SS only the selector is loaded (APM volume 3, SYSRET); CPL shows in its DPL */
+        ss.selector = env->segs[R_SS].selector;
+        ss.flags |= DESC_DPL_MASK;
+        env->segs[R_SS] = ss;
     }
     env->eip = to64 ? target : (uint32_t)target;
     x86_update_hflags(env);

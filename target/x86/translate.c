@@ -291,7 +291,7 @@ static bool decode_again(X86State *env, uint32_t flags, uint64_t eip, X86Insn *i
 {
     DisasContext s = {.env = env, .mmu_idx = x86_mmu_index(flags), .dec_base = eip};
 
-    s.dec = (X86Decoder){.code64 = true, .code32 = true, .vex_ok = true, .features = x86_cpu_of(env)->features,
+    s.dec = (X86Decoder){.code64 = true, .code32 = true, .vex_ok = true, .amd = x86_is_amd(env), .features = x86_cpu_of(env)->features,
                          .more = debug_fetch, .opaque = &s};
     return x86_decode(&s.dec, i, eip) == X86_DECODE_OK;
 }
@@ -387,7 +387,7 @@ static void init_context(DisasContext *s, TranslateCtx *tc)
     }
     s->page = PAGE_OF(tc->key.pc);
     s->dec = (X86Decoder){.code64 = s->code64, .code32 = s->code32, .vex_ok = s->pe && !s->vm86,
-                          .features = s->features, .more = fetch_more, .opaque = s};
+                          .amd = x86_is_amd(s->env), .features = s->features, .more = fetch_more, .opaque = s};
 }
 
 void x86_translate(TranslateCtx *tc)

@@ -16,6 +16,7 @@
 #define HEADER 512u
 #define HEADER_SIZE 64u
 #define COMPACTED BIT_ULL(63)
+#define X87_CONTROL 24u /* control, status, tags and pointers, before MXCSR */
 
 /* ---- MXCSR ---- */
 
@@ -50,6 +51,12 @@ uint32_t x86_helper_stmxcsr(X86State *env)
 
 /* ---- x87 and SSE between env and the FXSAVE image ---- */
 
+/* AMD without this feature saves and restores FOP, FIP and FDP only with an exception pending (APM volume 3, FXSAVE). */
+static bool keeps_pointers(X86State *env, uint16_t fsw)
+{
+    return !x86_is_amd(env) || x86_has(env, FEAT_8000_0008_EBX, 1u << 2) || (fsw & 0x80);
+}
+
 static void put_x87(X86State *env, X86LegacyRegion *a, bool rexw)
 {
     unsigned top = env->fpstt & 7;
@@ -61,6 +68,9 @@ static void put_x87(X86State *env, X86LegacyRegion *a, bool rexw)
         a->ftw |= (env->fptags[i] ? 0 : 1) << i;
         memset(a->st[i], 0, 16);
         memcpy(a->st[i], &env->fpregs[(top + i) & 7], 10);
+    }
+    if (!keeps_pointers(env, env->fpus)) {
+        return;
     }
     a->fop = env->fpop;
     if (rexw) {
@@ -83,6 +93,9 @@ static void get_x87(X86State *env, const X86LegacyRegion *a, bool rexw)
         env->fptags[i] = !(a->ftw >> i & 1);
         memcpy(&r->mant, a->st[i], 8);
         memcpy(&r->exp, a->st[i] + 8, 2);
+    }
+    if (!keeps_pointers(env, a->fsw)) {
+        return;
     }
     env->fpop = a->fop & 0x7ff;
     env->fpip = rexw ? a->fip : (uint32_t)a->fip;
@@ -158,6 +171,7 @@ void x86_helper_fxsave(X86State *env, uint64_t va, uint32_t rexw)
     bool xmm = (env->cr[4] & CR4_OSFXSR) && !skips_xmm(env);
     unsigned len = xmm ? offsetof(X86LegacyRegion, xmm) + xmm_count(env) * 16 : offsetof(X86LegacyRegion, xmm);
     probe_area(env, va, len, MMU_DATA_STORE);
+    ld_area(env, va, &a, X87_CONTROL); /* what may stay */
     put_x87(env, &a, rexw);
     a.mxcsr = x86_get_mxcsr(env);
     a.mxcsr_mask = MXCSR_MASK;
@@ -257,8 +271,9 @@ static void save_components(X86State *env, uint64_t va, uint64_t save, bool mxcs
 {
     X86LegacyRegion a;
     if (save & XFEATURE_X87) {
+        ld_area(env, va, &a, X87_CONTROL);
         put_x87(env, &a, rexw);
-        st_area(env, va, &a, 24);
+        st_area(env, va, &a, X87_CONTROL);
         st_area(env, va + offsetof(X86LegacyRegion, st), a.st, sizeof(a.st));
     }
     if (mxcsr) {

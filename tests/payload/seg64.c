@@ -78,6 +78,7 @@ static bool verw(u16 s) { bool z; __asm__ volatile("verw %w1" : "=@ccz"(z) : "r"
 void test_inspection(void)
 {
     check_eq(lar(KCS) & ~0xf0000ull, 0x00a09b00, "lar of code");
+    check(by_vendor(true, (lar(KDS) & 0xf0000) == 0xf0000), "lar shows the limit's upper bits on AMD");
     check_eq(lsl(KDS), 0xffffffff, "lsl scales by granularity");
     check_eq(lar(0), ~0ull, "lar null");
     check_eq(lar(0x800), ~0ull, "lar beyond the gdt");
@@ -108,8 +109,8 @@ extern u8 gate_target[], lret_here[], user_callgate[], compat_code[], compat_lim
 __asm__(".text\n"
         ".global gate_target\ngate_target: mov (%rsp), %rax; mov 8(%rsp), %rcx; int $0x82\n"
         ".pushsection .user\n"
-        ".global user_callgate\nuser_callgate: rex.W lcall *user_gate_ptr(%rip); int $0x80\n"
-        "user_gate_ptr: .quad 0; .word 0x43\n"
+        ".global user_callgate\nuser_callgate: lcall *user_gate_ptr(%rip); int $0x80\n"
+        "user_gate_ptr: .long 0; .word 0x43\n"
         ".global compat_code\ncompat_code: .code32\n"
         "mov $0xffffffff, %eax; inc %eax; .byte 0x40; int $0x80\n" /* 0x40 is INC in 32-bit code, REX in 64-bit */
         ".global compat_limit\ncompat_limit: mov $0x43, %eax; mov %eax, %es; mov %es:0xffc, %eax; mov %es:0xffd, %eax; int $0x80\n"
@@ -117,20 +118,29 @@ __asm__(".text\n"
         ".global compat_write\ncompat_write: mov $0x43, %eax; mov %eax, %es; mov %eax, %es:0; int $0x80\n"
         ".global compat_arpl\ncompat_arpl: mov $0x43, %eax; mov %eax, %es; xor %ecx, %ecx; arpl %cx, %es:0; int $0x80\n"
         ".global compat_push_es\ncompat_push_es: push $-1; pop %eax; push %es; pop %eax; int $0x80\n"
+        ".global compat_push\ncompat_push: push %eax; int $0x80\n"
         ".code64\n"
         ".global user_gs\nuser_gs: mov %gs:0, %rax; mov %gs, %ecx; int $0x80\n"
         ".code32\n"
         ".global compat_syscall\ncompat_syscall: syscall; int $0x80\n"
         ".code64\n.popsection");
-extern u8 compat_ss[], compat_write[], compat_syscall[], compat_arpl[], compat_push_es[], user_gs[];
+extern u8 compat_ss[], compat_write[], compat_syscall[], compat_arpl[], compat_push_es[], compat_push[], user_gs[];
 
 typedef struct {
-    u64 offset;
+    u32 offset;
     u16 sel;
 } __attribute__((packed)) FarPtr;
 
-static void far_jmp(void *p) { __asm__ volatile("rex.W ljmp *(%0)" : : "r"(p)); }
-static void far_call(void *p) { __asm__ volatile("rex.W lcall *(%0)" : : "r"(p) : "memory", "rax", "rcx"); }
+static void far_jmp(void *p) { __asm__ volatile("ljmp *(%0)" : : "r"(p)); }
+static void far_call(void *p) { __asm__ volatile("lcall *(%0)" : : "r"(p) : "memory", "rax", "rcx"); }
+static void far_jmp_wide(void *p) { __asm__ volatile("rex.W ljmp *(%0)" : : "r"(p)); }
+static void far_call_wide(void *p) { __asm__ volatile("rex.W lcall *(%0)" : : "r"(p) : "memory", "rax", "rcx"); }
+static u64 lss_wide(void *p)
+{
+    u64 v;
+    __asm__ volatile(".byte 0x48, 0x0f, 0xb2, 0x07" : "=a"(v) : "D"(p)); /* lss (%rdi), %rax */
+    return v;
+}
 static void far_ret_to(void *p)
 {
     u64 *v = p;
@@ -183,7 +193,7 @@ void test_call_gates(void)
     set_call_gate(SEL, KCS, (u64)gate_target, 0xec);
     user(user_callgate, 0);
     check(exc.vector == 0x82 && (exc.cs & 3) == 0, "call gate from CPL 3");
-    check(exc.rcx == UCS && exc.rax == (u64)user_callgate + 7, "call gate pushes the caller's cs:rip");
+    check(exc.rcx == UCS && exc.rax == (u64)user_callgate + 6, "call gate pushes the caller's cs:rip");
     check((exc.ss & ~3ull) == 0, "call gate to CPL 0 nulls ss");
     set_call_gate(SEL, KCS, (u64)gate_target, 0x8c);
     user(user_callgate, 0);
@@ -202,8 +212,15 @@ void test_call_gates(void)
     expect(far_jmp, &p, 11, SEL, "#NP far jmp to absent code");
     set_desc(SEL, descriptor(0, 0xfffff, 0x9a, 0xe), 0);
     expect(far_jmp, &p, 13, SEL, "#GP far jmp with L and D");
-    p = (FarPtr){0x0000800000000000ull, KCS};
-    expect(far_jmp, &p, 13, 0, "#GP far jmp to a non-canonical address");
+    /* REX.W: Intel reads m16:64, AMD m16:32 */
+    static const struct { u64 offset; u16 sel; } __attribute__((packed)) wide = {0x0000800000000000ull, KCS};
+    guard(far_jmp_wide, (void *)&wide);
+    check(exc.vector == 13 && by_vendor(exc.error == 0, exc.error == 0x8000), "#GP far jmp with a 64-bit offset, non-canonical");
+    guard(far_call_wide, (void *)&wide);
+    check(exc.vector == 13 && by_vendor(exc.error == 0, exc.error == 0x8000), "#GP far call with a 64-bit offset, non-canonical");
+    static const u16 lss[] = {0x5678, 0x1234, KDS, 0, KDS};
+    u64 v = lss_wide((void *)lss);
+    check(by_vendor(v == (0x12345678ull | (u64)KDS << 32), v == 0x12345678), "lss with rex.w");
 }
 
 void test_returns(void)
@@ -280,6 +297,45 @@ void test_compatibility(void)
     expect(iret_to, i, 13, 0, "#GP iret beyond a code segment's limit");
 }
 
+/* ---- near branches with 66: 16-bit ones on AMD; Intel ignores the prefix ---- */
+
+#define BRANCH_VA (TEST_VA + 0x7100) /* its low 16 bits are identity mapped, too */
+/* rcx: the stack pointer before; rax and what RET pops: a target */
+static void near_branch(void *target)
+{
+    __asm__ volatile("mov %1, %%rax; push %%rax; mov %%rsp, %%rcx; xor %%edx, %%edx; jmp *%0"
+                     : : "r"(BRANCH_VA), "r"(target) : "rax", "rcx", "rdx", "memory");
+}
+
+static void near_branch_tests(void)
+{
+    static const struct { const char *code; u16 intel, amd; s8 intel_pushed, amd_pushed; const char *name; } rows[] = {
+        {"\x66\xeb\x10", 0x13, 0x13, 0, 0, "jmp rel8"}, {"\x66\xe9\x10\0\0\0", 0x16, 0x14, 0, 0, "jmp rel"},
+        {"\x66\x74\x10", 0x13, 0x13, 0, 0, "jz rel8"}, {"\x66\x0f\x84\x10\0\0\0", 0x17, 0x15, 0, 0, "jz rel"},
+        {"\x66\xe8\x10\0\0\0", 0x16, 0x14, 8, 2, "call rel"}, {"\x66\xc3", 0x20, 0x20, -8, -2, "ret"},
+        {"\x66\xff\xe0", 0x20, 0x20, 0, 0, "jmp rax"}, {"\x66\xff\xd0", 0x20, 0x20, 8, 2, "call rax"},
+        {"\x66\xe2\x10", 0x13, 0x13, 0, 0, "loop"}, {"\x66\x48\xff\xe0", 0x20, 0, 0, 0, "jmp rax with rex.w"},
+    };
+    static u8 saved[4096];
+    u8 *low = (u8 *)0x7000;
+    map_test(PTE_P | PTE_W);
+    test_pt[7] = (u64)test_page2 | PTE_P | PTE_W;
+    memcpy(saved, low, 4096);
+    for (unsigned i = 0; i < COUNT(rows); i++) {
+        memset(low, 0xcc, 4096);
+        memset(test_page2, 0xcc, 4096);
+        memcpy(test_page2 + 0x100, rows[i].code, 7);
+        guard(near_branch, (void *)(BRANCH_VA + 0x20));
+        u64 pushed = exc.rcx - exc.rsp + (i == 8); /* LOOP has counted */
+        bool whole = exc.rip == BRANCH_VA + rows[i].intel + 1 && pushed == (u64)(long)rows[i].intel_pushed;
+        bool cut = rows[i].amd ? exc.rip == 0x7100u + rows[i].amd + 1 && pushed == (u64)(long)rows[i].amd_pushed : whole;
+        check(exc.vector == 3 && by_vendor(whole, cut), "66 and %s", rows[i].name);
+    }
+    memcpy(low, saved, 4096);
+    test_pt[7] = 0;
+    unmap_test();
+}
+
 static u64 sc_rcx, sc_r11, sc_flags, sc_cs, sc_ss;
 static bool on_syscall(Frame *f)
 {
@@ -296,6 +352,12 @@ static void do_sysret(void *p)
 {
     u64 *v = p;
     __asm__ volatile("mov %0, %%rcx; mov %1, %%r11; sysretq" : : "r"(v[0]), "r"(v[1]) : "rcx", "r11");
+}
+static void sysret_null_ss(void *p)
+{
+    u64 *v = p;
+    __asm__ volatile("mov %0, %%rcx; mov $2, %%r11d; xor %%eax, %%eax; mov %%eax, %%ss; mov %1, %%rsp; sysretl"
+                     : : "r"(v[0]), "r"(user_end - 64) : "rax", "rcx", "r11");
 }
 static void do_syscall(void *p) { __asm__ volatile("syscall" : : : "rcx", "r11", "memory"); }
 static void do_swapgs(void *p) { __asm__ volatile("swapgs"); }
@@ -325,6 +387,15 @@ void test_fast_calls(void)
     guard(do_sysret, v);
     check(exc.vector == 1 && exc.rip == (u64)user_done && (exc.dr6 & 0x4000), "sysret that sets tf: #DB before the target's first instruction");
     write_dr6(0);
+    v[0] = 1ull << 62;
+    v[1] = 2;
+    guard(do_sysret, v);
+    check(exc.vector == 13 && exc.error == 0 && by_vendor((exc.cs & 3) == 0, (exc.cs & 3) == 3 && exc.rip == v[0]),
+          "#GP sysret to a non-canonical address: at which CPL");
+    v[0] = (u64)compat_push;
+    guard(sysret_null_ss, v);
+    check((exc.ss & ~3ull) == (UDS & ~3ull) && by_vendor(exc.vector == 0x80, exc.vector == 12), "sysret to 32-bit code: ss as before on AMD");
+    near_branch_tests();
     wrmsr(0xc0000080, rdmsr(0xc0000080) & ~1ull);
     expect(do_syscall, NULL, 6, 0, "#UD syscall without efer.sce");
     wrmsr(0xc0000080, rdmsr(0xc0000080) | 1);

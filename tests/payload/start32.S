@@ -49,10 +49,10 @@ stubs:
 
 stub_common:
     pushal
-    push %ds
-    push %es
-    push %fs
-    push %gs
+    .irp seg, ds, es, fs, gs /* a push of the register itself may leave the upper half as it was */
+    mov %\seg, %eax
+    push %eax
+    .endr
     mov $0x10, %eax
     mov %eax, %ds
     mov %eax, %es

@@ -46,6 +46,24 @@ static void msrs(void)
     }
 }
 
+/* MOV CR0 with LOCK is CR8 with the feature "cr8legacy". */
+static void read_cr8_locked(void *p) { __asm__ volatile(".byte 0xf0, 0x0f, 0x20, 0xc0; mov %%rax, (%0)" : : "D"(p) : "rax", "memory"); }
+static void write_cr8_locked(void *p) { __asm__ volatile("mov %0, %%rax; .byte 0xf0, 0x0f, 0x22, 0xc0" : : "r"(p) : "rax", "memory"); }
+
+static void cr8_tests(void)
+{
+    u64 v = 0;
+    if (!has_feature(0x80000001, 2, 4)) {
+        expect(read_cr8_locked, &v, 6, 0, "#UD mov from cr0 with lock");
+        return;
+    }
+    expect_none(write_cr8_locked, (void *)5, "mov to cr8 as cr0 with lock");
+    read_cr8_locked(&v);
+    check_eq(v, 5, "mov from cr8 as cr0 with lock");
+    __asm__ volatile("mov %%cr8, %0; mov %1, %%cr8" : "=&r"(v) : "r"(0ul));
+    check_eq(v, 5, "it is cr8");
+}
+
 static void set_pat_bad(void *p) { wrmsr(0x277, 0x0202020202020202ull); }
 static void set_mtrr_bad(void *p) { wrmsr(0x250, 0x0303030303030303ull); }
 static void set_apic_base_bad(void *p) { wrmsr(0x1b, rdmsr(0x1b) | 1ull << 60); }
@@ -162,6 +180,9 @@ static void fxsave_tests(void)
     check_eq(*(u16 *)(area + 2) >> 11 & 7, 6, "fxsave: top");
     check_eq(*(u64 *)(area + 48), 0x8000000000000000ull, "fxsave: st1 is 1.0");
     check_eq(*(u32 *)(area + 28) & 0xffbf, 0xffbf, "fxsave: mxcsr mask");
+    /* the pointers to the last x87 instruction: AMD saves them only with an exception pending, or with the feature */
+    bool written = *(u64 *)(area + 8) != 0xccccccccccccccccull;
+    check(by_vendor(written, written == has_feature(0x80000008, 1, 2)), "fxsave: the instruction pointer is written");
     __asm__ volatile("fninit; fxrstor64 %0" : : "m"(area) : "memory");
     u16 sw;
     __asm__ volatile("fnstsw %0" : "=a"(sw));
@@ -200,6 +221,7 @@ static void mf_fn(void *p)
 void test_system(void)
 {
     msrs();
+    cr8_tests();
     expect(set_pat_bad, NULL, 13, 0, "#GP pat: reserved type");
     expect(set_mtrr_bad, NULL, 13, 0, "#GP mtrr: reserved type");
     expect(set_apic_base_bad, NULL, 13, 0, "#GP apic base: reserved bits");

@@ -17,11 +17,12 @@ typedef struct {
     X86DecodeResult result;
     unsigned len;             /* when OK */
     const char *text;
+    bool amd;
 } Case;
 
 static X86DecodeResult decode(const Case *c, X86Insn *i)
 {
-    X86Decoder d = {.code64 = c->mode == 64, .code32 = c->mode == 32, .vex_ok = true, .more = no_more};
+    X86Decoder d = {.code64 = c->mode == 64, .code32 = c->mode == 32, .vex_ok = true, .amd = c->amd, .more = no_more};
     g_auto(GStrv) parts = g_strsplit(c->bytes, " ", -1);
 
     for (d.avail = 0; parts[d.avail]; d.avail++) {
@@ -47,6 +48,24 @@ static const Case cases[] = {
     {64, "f3 0f b8 c1", X86_DECODE_OK, 4, "popcnt eax, ecx"},
     {64, "0f b8 c1", X86_DECODE_UD, 0, NULL},
     {64, "f3 90", X86_DECODE_OK, 2, "pause"},
+    {16, "90", X86_DECODE_OK, 1, "nop"},
+    {64, "90", X86_DECODE_OK, 1, "nop"},
+    {64, "41 90", X86_DECODE_OK, 2, "xchg r8d, eax"},
+    {16, "91", X86_DECODE_OK, 1, "xchg cx, ax"},
+    {16, "8b 06 34 92", X86_DECODE_OK, 4, "mov ax, word ptr [0x9234]"},
+    {16, "8b 87 34 92", X86_DECODE_OK, 4, "mov ax, word ptr [bx-0x6dcc]"},
+    {32, "8b 05 00 00 00 80", X86_DECODE_OK, 6, "mov eax, dword ptr [0x80000000]"},
+    {64, "8b 05 f0 ff ff ff", X86_DECODE_OK, 6, "mov eax, dword ptr [rip-0x10]"},
+    {16, "83 c0 fe", X86_DECODE_OK, 3, "add ax, 0xfffe"},
+    {16, "eb fe", X86_DECODE_OK, 2, "jmp 0x1000"},
+    {16, "e9 fd 8f", X86_DECODE_OK, 3, "jmp 0xa000"},
+    {16, "e9 fd df", X86_DECODE_OK, 3, "jmp 0xf000"},
+    {16, "e9 fd ef", X86_DECODE_OK, 3, "jmp 0x0"},
+    {64, "66 e9 00 00 00 00", X86_DECODE_OK, 6, "jmp 0x1006"},
+    {64, "66 e9 00 00", X86_DECODE_OK, 4, "jmp 0x1004", true},
+    {64, "66 48 e9 00 00 00 00", X86_DECODE_OK, 7, "jmp 0x1007", true},
+    {64, "48 0f b2 00", X86_DECODE_OK, 4, "lss rax, tbyte ptr [rax]"},
+    {64, "48 0f b2 00", X86_DECODE_OK, 4, "lss eax, fword ptr [rax]", true},
     {64, "66 0f 38 f6 c1", X86_DECODE_OK, 5, "adcx eax, ecx"},
     {64, "c7 00 78 56 34 12", X86_DECODE_OK, 6, "mov dword ptr [rax], 0x12345678"},
     {64, "48 b8 08 07 06 05 04 03 02 01", X86_DECODE_OK, 10, "mov rax, 0x102030405060708"},
@@ -75,7 +94,7 @@ static const Case cases[] = {
     {64, "c4 e3 73 f0 c2 03", X86_DECODE_UD, 0, NULL},    /* vvvv must be 1111 */
     {32, "c5 03", X86_DECODE_OK, 2, "lds eax, fword ptr [ebx]"},
     /* the length limit, and running out of bytes */
-    {64, "66 66 66 66 66 66 66 66 66 66 66 66 66 66 90", X86_DECODE_OK, 15, "xchg ax, ax"},
+    {64, "66 66 66 66 66 66 66 66 66 66 66 66 66 66 90", X86_DECODE_OK, 15, "nop"},
     {64, "66 66 66 66 66 66 66 66 66 66 66 66 66 66 66 90", X86_DECODE_TOO_LONG, 0, NULL},
     {64, "48 b8 00", X86_DECODE_FETCH, 0, NULL},
 };
