@@ -6,6 +6,7 @@
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -53,6 +54,18 @@ def test(folder, suites, results):
             results.append((folder, t['name'], t['result'], t['duration'], t.get('stdout', '') + t.get('stderr', '')))
 
 
+def skips(results):
+    """What was not tested, and why: whole tests, and single verdicts of tests that passed."""
+    for folder, name, result, _, log in results:
+        if result == 'SKIP':
+            yield folder, name, (log.strip().splitlines() or [''])[-1]
+            continue
+        for line in log.splitlines():
+            single = re.match(r'ok \d+\s*-?\s*(.*# SKIP.*)', line)
+            if single:
+                yield folder, name, single.group(1)
+
+
 def main():
     ap = argparse.ArgumentParser(usage=__doc__)
     ap.add_argument('--guests', default='guests')
@@ -78,12 +91,12 @@ def main():
             print(f'== {name}: no test was run')
             broken += 1
     passed = sum(r[2] in ('OK', 'EXPECTEDFAIL') for r in results)
-    skipped = [r for r in results if r[2] == 'SKIP']
+    skipped = list(skips(results))
     failed = [r for r in results if r[2] not in ('OK', 'EXPECTEDFAIL', 'SKIP')]
     for folder, name, result, seconds, log in failed:
         print(f'---- {folder}: {name}: {result} after {seconds:.1f} s\n{log.strip()[-4000:]}')
-    for folder, name, result, seconds, log in skipped:
-        print(f'skipped: {folder}: {name}: {(log.strip().splitlines() or [""])[-1]}')
+    for folder, name, reason in skipped:
+        print(f'skipped: {folder}: {name}: {reason}')
     print(f'== {time.time() - begin:.0f} s')
     print(f'{passed} passed, {len(failed) + broken} failed, {len(skipped)} skipped')
     return 1 if failed or broken else 0

@@ -30,6 +30,11 @@ bool x86_features_have(const uint32_t *features, X86Feature f)
     return features[feature_bits[f].word] >> feature_bits[f].bit & 1;
 }
 
+void x86_features_clear(uint32_t *features, X86Feature f)
+{
+    features[feature_bits[f].word] &= ~BIT(feature_bits[f].bit);
+}
+
 /* Where decoding stands; `status` sticks once bytes run out. */
 typedef struct {
     X86Decoder *d;

@@ -114,6 +114,7 @@ typedef enum {
     X86_FEATURE_COUNT
 } X86Feature;
 bool x86_features_have(const uint32_t *features, X86Feature f); /* features: FEAT_WORDS words */
+void x86_features_clear(uint32_t *features, X86Feature f);
 
 typedef struct {
     uint8_t kind; /* X86SpecKind */

@@ -59,10 +59,16 @@ void gen_set_filter(const char *only, bool integer)
     integer_only = integer;
 }
 
+bool gen_any(bool code64)
+{
+    return n_usable[code64] != 0;
+}
+
 void gen_init(const uint32_t *features)
 {
     gen_features = features;
     for (unsigned m = 0; m < 2; m++) {
+        g_free(usable[m]);
         usable[m] = g_new(uint16_t, x86_row_count);
         n_usable[m] = 0;
         for (unsigned n = 0; n < x86_row_count; n++) {
@@ -635,17 +641,36 @@ static bool usually_faults(const X86Row *r)
     return g_str_has_prefix(r->name, "UD") || !strcmp(r->name, "BOUND");
 }
 
-void gen_stream(Rng *rng, Stream *s, unsigned page, unsigned n_insns)
+static void begin(Stream *s, unsigned page, bool code64)
 {
-    Gen g = {.r = rng, .s = s};
-
-    s->code64 = n_usable[0] == 0 || rng_percent(rng, 75);
-    if (!n_usable[s->code64]) {
-        s->code64 = !s->code64;
-    }
+    s->code64 = code64;
     s->page = page;
     memset(s->code, 0, CODE_MAX);
     s->len = s->n = 0;
+}
+
+static void end(Gen *g)
+{
+    mark(g, -1);
+    resolve_fixes(g);
+    put(g, 0x0b0f0b0f, 4);
+    put(g, 0x0b0f0b0f, 4);
+}
+
+void gen_row(Rng *rng, Stream *s, unsigned row, bool code64)
+{
+    Gen g = {.r = rng, .s = s};
+
+    begin(s, 0, code64);
+    put_insn(&g, row, true);
+    end(&g);
+}
+
+void gen_stream(Rng *rng, Stream *s, unsigned page, unsigned n_insns, bool code64)
+{
+    Gen g = {.r = rng, .s = s};
+
+    begin(s, page, code64);
     for (unsigned i = 0; i < n_insns && s->n < MAX_INSNS - 16 && s->len < CODE_MAX - 128; i++) {
         int row;
 
@@ -654,10 +679,7 @@ void gen_stream(Rng *rng, Stream *s, unsigned page, unsigned n_insns)
         } while (usually_faults(&x86_rows[row]) && !rng_percent(rng, 10) && n_usable[s->code64] > 20);
         put_insn(&g, row, i == n_insns - 1);
     }
-    mark(&g, -1);
-    resolve_fixes(&g);
-    put(&g, 0x0b0f0b0f, 4);
-    put(&g, 0x0b0f0b0f, 4);
+    end(&g);
 }
 
 /* ---- initial state ---- */

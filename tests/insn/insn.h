@@ -75,15 +75,20 @@ static inline bool rng_percent(Rng *r, unsigned p) { return rng_below(r, 100) < 
 uint64_t rng_interesting(Rng *r); /* 0, -1, powers of two, small and any numbers */
 
 /* ---- gen.c ---- */
-void gen_init(const uint32_t *features); /* of the translator's CPU and the host's both */
+void gen_init(const uint32_t *features); /* those that the translator's CPU and the silicon both have; again: others */
 bool gen_row_usable(unsigned row, bool code64);
 /* only: names of rows to draw from ("NAME*": all that begin so), or NULL; integer: none of x87, MMX, SSE, AVX */
 void gen_set_filter(const char *only, bool integer);
-void gen_stream(Rng *r, Stream *s, unsigned page, unsigned n_insns);
+bool gen_any(bool code64); /* there are rows to draw from in that mode */
+void gen_stream(Rng *r, Stream *s, unsigned page, unsigned n_insns, bool code64);
+void gen_row(Rng *r, Stream *s, unsigned row, bool code64); /* one instruction of that row, in page 0 */
 void gen_state(Rng *r, State *st, const Stream *s, const uint8_t *pool, size_t pool_size);
 
 /* ---- native.c ---- */
 bool native_start(void);
+/* What the host cannot tell is tried: kernels may run no 32-bit code, and hypervisors hide features that work. */
+bool native_runs_32_bit(void);
+bool native_has_row(Rng *r, unsigned row, const uint8_t *pool, size_t pool_size); /* in 64-bit mode */
 /* Run n streams; state[i] in and out. ok[i] false: the child died. */
 void native_run(const Stream *const *streams, State **state, bool *ok, unsigned n);
 void native_stop(void);

@@ -294,3 +294,62 @@ void native_run(const Stream *const *streams, State **state, bool *ok, unsigned 
         *state[i] = shared->job[i].st;
     }
 }
+
+/* ---- what the host can do ---- */
+/* The stream alone, from any state; false: it died. */
+static bool run_one(const Stream *s, State *st)
+{
+    bool ok;
+
+    native_run(&s, &st, &ok, 1);
+    return ok;
+}
+
+bool native_runs_32_bit(void)
+{
+    /* inc eax; ud2: in 64-bit mode the first byte is a prefix of the second instruction */
+    g_autofree Stream *s = g_new0(Stream, 1);
+    g_autofree State *st = g_new0(State, 1);
+
+    s->len = 3;
+    memcpy(s->code, "\x40\x0f\x0b", s->len);
+    st->rip = CODE_BASE;
+    st->regs[R_ESP] = STACK_BASE + STACK_SIZE / 2;
+    st->rflags = 0x202;
+    return run_one(s, st) && st->vector == EXCP_UD && st->regs[R_EAX] == 1;
+}
+
+/* LZCNT and TZCNT are BSR and BSF to a processor that lacks them. */
+static bool counts_zeros(const uint8_t code[4])
+{
+    g_autofree Stream *s = g_new0(Stream, 1);
+    g_autofree State *st = g_new0(State, 1);
+
+    s->code64 = true;
+    s->len = 6;
+    memcpy(s->code, code, 4);
+    memcpy(s->code + 4, "\x0f\x0b", 2);
+    st->rip = CODE_BASE;
+    st->regs[R_ESP] = STACK_BASE + STACK_SIZE / 2;
+    st->rflags = 0x202;
+    return run_one(s, st) && st->vector == EXCP_UD && st->regs[R_EAX] == 32; /* of ECX = 0 */
+}
+
+bool native_has_row(Rng *r, unsigned row, const uint8_t *pool, size_t pool_size)
+{
+    g_autofree Stream *s = g_new0(Stream, 1);
+    g_autofree State *st = g_new0(State, 1);
+
+    if (g_str_equal(x86_rows[row].name, "LZCNT") || g_str_equal(x86_rows[row].name, "TZCNT")) {
+        return counts_zeros(x86_rows[row].name[0] == 'L' ? (uint8_t[4]){0xf3, 0x0f, 0xbd, 0xc1} : (uint8_t[4]){0xf3, 0x0f, 0xbc, 0xc1});
+    }
+    for (unsigned i = 0; i < 4; i++) { /* a form may have reserved operands */
+        gen_row(r, s, row, true);
+        gen_state(r, st, s, pool, pool_size);
+        unsigned at = s->n < 2 ? 0 : s->insn[s->n - 2].offset;
+        if (!run_one(s, st) || st->vector != EXCP_UD || st->rip != CODE_BASE + at) {
+            return true;
+        }
+    }
+    return false;
+}
