@@ -84,71 +84,101 @@ void accel_help(const char *name, FILE *out)
     property_list_help(a->props, out);
 }
 
-static bool set_properties(const Accel *a, char **options, GError **error)
+static bool set_properties(const Accel *a, KeyValues *choice, GError **error)
 {
     g_autofree char *owner = g_strdup_printf("%s-accel", a->name);
 
     property_list_defaults(a->props, a->props_base);
-    for (char **o = options; *o; o++) {
-        char *eq = strchr(*o, '=');
+    for (unsigned i = 0; i < choice->items->len; i++) {
+        const KeyValue *kv = keyvals_nth(choice, i);
 
-        if (!**o) {
-            continue;
-        }
-        if (eq) {
-            *eq++ = 0;
-        }
-        if (!property_list_set(a->props, a->props_base, owner, *o, eq ? eq : "on", error)) {
+        if (!g_str_equal(kv->key, "accel") && !property_list_set(a->props, a->props_base, owner, kv->key, kv->value, error)) {
             return false;
         }
     }
     return true;
 }
 
-/* One "name,prop=value,…". Wrong text is final; an accelerator that cannot run sets *reason only. */
-static bool try_one(const char *text, GError **reason, GError **error)
+static bool can_run(const char *name, GError **error)
 {
-    g_auto(GStrv) items = split_options(text);
-    const char *name = items[0] && g_str_has_prefix(items[0], "accel=") ? items[0] + 6 : items[0];
-    const Accel *a = name ? accel_find(name) : NULL;
+    const Accel *a = accel_find(name);
 
     if (!a) {
         g_autofree char *valid = accel_names();
 
-        return error_set(reason, "accelerator '%s' is not in this binary; valid: %s", name ? name : "", valid);
+        return error_set(error, "accelerator '%s' is not in this binary; valid: %s", name, valid);
     }
-    if (!set_properties(a, items + 1, error)) {
-        return false;
-    }
-    if (a->available && !a->available(reason)) {
-        g_prefix_error(reason, "%s: ", a->name);
-        return false;
-    }
-    selected = a;
-    return true;
+    return !a->available || a->available(error);
 }
 
-bool accel_select(const char *list, GError **error)
+/* What is wrong in the text of a choice is said before any is tried. */
+bool accel_choose(const char *option, GPtrArray *choices, GError **error)
 {
-    g_auto(GStrv) names = g_strsplit(list, ":", -1);
     g_autoptr(GString) reasons = g_string_new(NULL);
 
-    for (char **n = names; *n; n++) {
-        g_autoptr(GError) reason = NULL, wrong = NULL;
+    for (unsigned i = 0; i < choices->len; i++) {
+        const Accel *a = accel_find(keyvals_get(choices->pdata[i], "accel"));
 
-        if (try_one(*n, &reason, &wrong)) {
+        if (a && !set_properties(a, choices->pdata[i], error)) {
+            g_prefix_error(error, "%s: ", option);
+            return false;
+        }
+    }
+    for (unsigned i = 0; i < choices->len; i++) {
+        const char *name = keyvals_get(choices->pdata[i], "accel");
+        g_autoptr(GError) reason = NULL;
+
+        if (can_run(name, &reason)) {
+            selected = accel_find(name);
             if (reasons->len) {
-                report_warn("%s; using %s", reasons->str, selected->name);
+                report_warn("%s; using %s", reasons->str, name);
             }
             return true;
         }
-        if (wrong) {
-            g_propagate_error(error, g_steal_pointer(&wrong));
+        g_string_append_printf(reasons, "%s%s%s%s", reasons->len ? "; " : "", choices->len > 1 ? name : "",
+                               choices->len > 1 ? ": " : "", reason->message);
+    }
+    return error_set(error, "%s: %s", option, reasons->str);
+}
+
+GPtrArray *accel_choices_new(void)
+{
+    return g_ptr_array_new_with_free_func((GDestroyNotify)keyvals_free);
+}
+
+bool accel_choices_add(GPtrArray *choices, const char *text, GError **error)
+{
+    g_autoptr(KeyValues) kv = keyvals_parse(text, "accel", error);
+    const char *name = kv ? keyvals_get(kv, "accel") : NULL;
+
+    if (!kv) {
+        return false;
+    }
+    if (!name) {
+        return error_set(error, "no accelerator named; '-accel help' lists them");
+    }
+    if (!strchr(name, ':')) {
+        g_ptr_array_add(choices, g_steal_pointer(&kv));
+        return true;
+    }
+    if (kv->items->len > 1) {
+        return error_set(error, "properties are of one accelerator, not of '%s'; give each an -accel option of its own", name);
+    }
+    g_auto(GStrv) names = g_strsplit(name, ":", -1);
+    for (char **n = names; *n; n++) {
+        if (!accel_choices_add(choices, *n, error)) {
             return false;
         }
-        g_string_append_printf(reasons, "%s%s", reasons->len ? "; " : "", reason ? reason->message : *n);
     }
-    return error_set(error, "-accel %s: %s", list, reasons->str);
+    return true;
+}
+
+bool accel_select(const char *text, GError **error)
+{
+    g_autoptr(GPtrArray) choices = accel_choices_new();
+    g_autofree char *option = g_strdup_printf("-accel %s", text);
+
+    return accel_choices_add(choices, text, error) && accel_choose(option, choices, error);
 }
 
 bool accel_property_set(const char *name, const char *value, GError **error)

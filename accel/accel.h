@@ -171,12 +171,18 @@ struct Accel {
 #define ACCEL_TYPE(ident, ...) \
     static const Accel ident##_accel = { __VA_ARGS__ }; \
     static const Accel *const ident##_accel_entry_ SECTION_ENTRY("rhea_accels") = &ident##_accel
-/* Choose by "-accel kvm:tcg" style list, falling back with one clear line. */
-bool accel_select(const char *list, GError **error) WARN_UNUSED;
+/* Choices in the order of preference: texts as after -accel, "kvm,dirty-ring-size=4096" or "kvm:tcg". Free the array. */
+GPtrArray *accel_choices_new(void);
+bool accel_choices_add(GPtrArray *choices, const char *text, GError **error) WARN_UNUSED;
+/* The first of them that can run here, with one line that says why those before it cannot. Properties of all are checked
+ * first. option: what the user typed, for errors. */
+bool accel_choose(const char *option, GPtrArray *choices, GError **error) WARN_UNUSED;
+/* As "-accel text" does. */
+bool accel_select(const char *text, GError **error) WARN_UNUSED;
 const Accel *accel_current(void);
 /* Initialise the chosen one (tcg if none was) after its properties were set. machine_build does it. */
 bool accel_start(GError **error) WARN_UNUSED;
-/* -accel NAME,name=value of the selected accelerator. */
+/* Of the selected accelerator. */
 bool accel_property_set(const char *name, const char *value, GError **error) WARN_UNUSED;
 void accel_list_help(FILE *out);
 void accel_foreach(void (*fn)(const Accel *accel, void *opaque), void *opaque);

@@ -295,6 +295,23 @@ static void remember(GPtrArray **list, const char *key, const char *value)
     g_ptr_array_add(*list, kv);
 }
 
+/* Several -accel are one list; the last -machine accel= (or -enable-kvm) counts. Nobody can mean both. */
+static bool add_accel(CommandLine *cl, const char *option, const char *text, bool by_machine, GError **error)
+{
+    if (cl->accels && cl->accel_by_machine != by_machine) {
+        return error_set(error, "'%s' and '%s' do not go together; give one of them", cl->accel_option, option);
+    }
+    if (cl->accels && by_machine) {
+        g_clear_pointer(&cl->accels, g_ptr_array_unref);
+    }
+    cl->accel_by_machine = by_machine;
+    char *all = cl->accels ? g_strconcat(cl->accel_option, " ", option, NULL) : g_strdup(option);
+    g_free(cl->accel_option);
+    cl->accel_option = all;
+    cl->accels = cl->accels ?: accel_choices_new();
+    return accel_choices_add(cl->accels, text, error);
+}
+
 OPTION_HANDLER(opt_machine)
 {
     g_autoptr(KeyValues) kv = keyvals_parse(arg, "type", error);
@@ -316,8 +333,10 @@ OPTION_HANDLER(opt_machine)
             g_free(cl->machine_type);
             cl->machine_type = g_strdup(item->value);
         } else if (g_str_equal(item->key, "accel")) {
-            g_free(cl->accel);
-            cl->accel = g_strdup(item->value);
+            g_autofree char *option = g_strdup_printf("-machine accel=%s", item->value);
+            if (!add_accel(cl, option, item->value, true, error)) {
+                return false;
+            }
         } else {
             remember(&cl->machine_props, item->key, item->value);
         }
@@ -338,25 +357,13 @@ OPTION_HANDLER(opt_accel)
         cl->done = true;
         return true;
     }
-    const char *name = keyvals_get(kv, "accel");
-    if (!name) {
-        return error_set(error, "no accelerator named; '-accel help' lists them");
-    }
-    char *list = cl->accel ? g_strconcat(cl->accel, ":", name, NULL) : g_strdup(name);
-    g_free(cl->accel);
-    cl->accel = list;
-    for (unsigned i = 0; i < kv->items->len; i++) {
-        KeyValue *item = keyvals_nth(kv, i);
-        if (!g_str_equal(item->key, "accel")) {
-            remember(&cl->accel_props, item->key, item->value);
-        }
-    }
-    return true;
+    g_autofree char *option = g_strdup_printf("-accel %s", arg);
+    return add_accel(cl, option, arg, false, error);
 }
 
 OPTION_HANDLER(opt_enable_kvm)
 {
-    return opt_accel(cl, "kvm", error);
+    return add_accel(cl, "-enable-kvm", "kvm", true, error);
 }
 
 OPTION_HANDLER(opt_cpu)

@@ -58,8 +58,9 @@ struct CommandLine {
 
     char *machine_type;          /* NULL: the arch's default */
     GPtrArray *machine_props;    /* of KeyValue* */
-    char *accel;                 /* "kvm:tcg" */
-    GPtrArray *accel_props;      /* of KeyValue* */
+    GPtrArray *accels;           /* accel_choices_new; NULL: none was given */
+    char *accel_option;          /* what gave them, as it was typed */
+    bool accel_by_machine;       /* that was -machine accel=, or -enable-kvm, which means the same */
     bool cpu_help;
     char *smp;                   /* -smp text */
     uint64_t ram_size;           /* 0: not given */

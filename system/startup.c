@@ -340,27 +340,12 @@ static bool connect_monitors(CommandLine *cl, GError **error)
     return true;
 }
 
-static bool start_accel(CommandLine *cl, GError **error)
-{
-    if (!accel_select(cl->accel ? cl->accel : "tcg", error)) {
-        return false;
-    }
-    for (unsigned i = 0; cl->accel_props && i < cl->accel_props->len; i++) {
-        const KeyValue *kv = cl->accel_props->pdata[i];
-        if (!accel_property_set(kv->key, kv->value, error)) {
-            g_prefix_error(error, "-accel %s: ", accel_current()->name);
-            return false;
-        }
-    }
-    return true;
-}
-
 static bool build(CommandLine *cl, GError **error)
 {
     if (!make_early_objects(cl, error) || !options_run(cl, STAGE_CHARDEV, error) || cl->done) {
         return cl->done;
     }
-    if (!property_check_globals(error) || !check_boot_options(error) || !start_accel(cl, error) ||
+    if (!property_check_globals(error) || !check_boot_options(error) || !(cl->accels ? accel_choose(cl->accel_option, cl->accels, error) : accel_select("tcg", error)) ||
         !options_run(cl, STAGE_OBJECT, error) || !options_run(cl, STAGE_FRONTEND, error) || !default_frontends(cl, error)) {
         return false;
     }

@@ -21,15 +21,15 @@ static void *real_mmap(int fd, size_t size, off_t offset)
     return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);
 }
 
-static int real_open(void)
+static int real_open(const char *device)
 {
-    int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+    int fd = open(device, O_RDWR | O_CLOEXEC);
 
     return fd < 0 ? -errno : fd;
 }
 
 int (*kvm_ioctl_fn)(int fd, unsigned long request, uintptr_t arg) = real_ioctl;
-int (*kvm_open_fn)(void) = real_open;
+int (*kvm_open_fn)(const char *device) = real_open;
 void *(*kvm_mmap_fn)(int fd, size_t size, off_t offset) = real_mmap;
 
 #define ROW(name) { name, #name }

@@ -36,32 +36,37 @@ extern Accel kvm_accel;
 
 static bool open_kvm(GError **error)
 {
+    const char *device = kvm_options.device ?: "/dev/kvm";
     int r, version;
 
     if (kvm_fd >= 0) {
         return true;
     }
-    r = kvm_open_fn();
+    r = kvm_open_fn(device);
     if (r == -EACCES || r == -EPERM) {
-        return error_set(error, "/dev/kvm: %s; add yourself to group kvm, or use -accel tcg", g_strerror(-r));
+        return error_set(error, "%s: %s; add yourself to group kvm, or use -accel tcg", device, g_strerror(-r));
     }
     if (r == -ENOENT) {
-        return error_set(error, "/dev/kvm: %s; load the kernel module (modprobe kvm_intel or kvm_amd) and enable"
-                         " virtualization in the firmware setup, or use -accel tcg", g_strerror(-r));
+        return error_set(error, "%s: %s; load the kernel module (modprobe kvm_intel or kvm_amd) and enable"
+                         " virtualization in the firmware setup, or use -accel tcg", device, g_strerror(-r));
     }
     if (r == -ENXIO || r == -ENODEV) {
-        return error_set(error, "/dev/kvm: %s; the processor's virtualization is off or used up: enable it in the"
-                         " firmware setup, or use -accel tcg", g_strerror(-r));
+        return error_set(error, "%s: %s; the processor's virtualization is off or used up: enable it in the"
+                         " firmware setup, or use -accel tcg", device, g_strerror(-r));
+    }
+    if (r == -EBUSY) {
+        return error_set(error, "%s: %s; another hypervisor uses the processor's virtualization: end it, or use -accel tcg",
+                         device, g_strerror(-r));
     }
     if (r < 0) {
-        return error_set(error, "/dev/kvm: %s; use -accel tcg", g_strerror(-r));
+        return error_set(error, "%s: %s; use -accel tcg", device, g_strerror(-r));
     }
     version = kvm_ioctl(r, KVM_GET_API_VERSION, 0);
     if (version != KVM_API_VERSION) {
         close(r);
-        return version < 0 ? kvm_error(error, KVM_GET_API_VERSION, version)
-                           : error_set(error, "/dev/kvm: speaks version %d of its interface, %d is needed; use a"
-                                       " current kernel, or -accel tcg", version, KVM_API_VERSION);
+        return version < 0 ? error_set(error, "%s: not KVM's device (%s); use -accel tcg", device, g_strerror(-version))
+                           : error_set(error, "%s: speaks version %d of its interface, %d is needed; use a current kernel,"
+                                       " or -accel tcg", device, version, KVM_API_VERSION);
     }
     kvm_fd = r;
     return true;
@@ -765,6 +770,7 @@ static bool check_shadow_mem(Object *obj, const Property *p, const char *text, G
 static const char *const notify_names[] = {"run", "internal-error", "disable", NULL};
 static const char *const irqchip_names[] = {"auto", "on", "off", "split", NULL};
 static const Property kvm_props[] = {
+    PROP_STRING("device", KvmOptions, device, "/dev/kvm", "the device of the host kernel's KVM"),
     {.name = "kernel-irqchip", .kind = PROPERTY_ENUM, .offset = offsetof(KvmOptions, irqchip), .names = irqchip_names,
      .help = "interrupt controllers in the kernel: all (on), local APICs (split), none (off)"},
     {.name = "dirty-ring-size", .kind = PROPERTY_U32, .offset = offsetof(KvmOptions, ring_entries), .set = check_ring,

@@ -54,6 +54,7 @@ typedef struct {
     uint64_t shadow_mem;           /* bytes; 0: the kernel's choice */
     int notify_vmexit;             /* NotifyVmexit */
     uint32_t notify_window;
+    char *device;                  /* NULL: /dev/kvm */
     bool pit;                      /* in the kernel where the other controllers are */
 } KvmOptions;
 extern KvmOptions kvm_options;
@@ -111,7 +112,7 @@ static inline KvmCpu *kvm_cpu(Cpu *cpu) { return cpu->kvm; }
 #define kvm_ioctl(fd, request, arg) kvm_ioctl_fn((fd), (request), (uintptr_t)(arg))
 /* Replaceable for tests. */
 extern int (*kvm_ioctl_fn)(int fd, unsigned long request, uintptr_t arg);
-extern int (*kvm_open_fn)(void);                  /* /dev/kvm: fd or -errno */
+extern int (*kvm_open_fn)(const char *device);    /* fd or -errno */
 extern void *(*kvm_mmap_fn)(int fd, size_t size, off_t offset); /* MAP_FAILED and errno */
 typedef struct { unsigned long request; const char *name; } KvmIoctl;
 extern const KvmIoctl kvm_ioctls[];               /* all that are used */

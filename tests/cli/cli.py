@@ -124,6 +124,14 @@ KVM_CASES = [
     ('-accel kvm,nosuch=1', 1, ['nosuch', 'dirty-ring-size', 'notify-vmexit']),
     ('-accel kvm,dirty-ring-size=1000', 1, ['dirty-ring-size=1000', 'power of two']),
     ('-accel kvm,kvm-shadow-mem=1k', 1, ['kvm-shadow-mem=1k', '1M']), ('-accel kvm,notify-vmexit=never', 1, ['never', 'internal-error']),
+    ('-accel kvm,dirty-ring-size=1000 -accel tcg', 1, ['dirty-ring-size=1000']), ('-accel tcg -accel kvm,nosuch=1', 1, ['nosuch']),
+    ('-accel kvm:tcg,kernel-irqchip=off', 1, ['kvm:tcg', 'an -accel option of its own']),
+    ('-accel kvm,device=/', 1, ['-accel kvm,device=/: /: Is a directory', '-accel tcg']),
+    ('-accel kvm,device=/no/kvm', 1, ['/no/kvm: No such file', 'modprobe']),
+    ('-accel kvm,device=%s' % GARBAGE, 1, [GARBAGE, "not KVM's device", '-accel tcg']),
+    ('-machine accel=tcg -accel kvm', 1, ['-machine accel=tcg', '-accel kvm', 'one of them']),
+    ('-accel tcg -enable-kvm', 1, ['-accel tcg', '-enable-kvm', 'one of them']),
+    ('-machine accel=nosuch -enable-kvm -machine accel=tcg -cpu nosuch', 1, ['-cpu nosuch']),
     ('-accel kvm,kernel-irqchip=maybe', 1, ['maybe', 'split']), ('-accel kvm,notify-window=-1', 1, ['notify-window=-1']),
 ]
 
@@ -245,6 +253,9 @@ def argv0_cases():
 has_kvm = b'kvm' in subprocess.run([RHEA, '-accel', 'help'], stdout=subprocess.PIPE, check=False).stdout
 for row in CASES + (KVM_CASES if has_kvm else []):
     run_case(*row)
+if has_kvm and not os.access('/dev/kvm', os.R_OK | os.W_OK):
+    for given in '-enable-kvm', '-accel kvm', '-machine accel=kvm':
+        run_case(given, 1, [f'{given}: /dev/kvm: ', '-accel tcg'])
 terminal_cases()
 pipe_cases()
 argv0_cases()

@@ -526,7 +526,7 @@ static void test_slots(void)
 
 /* ---- what is said ---- */
 
-static int no_permission(void)
+static int no_permission(const char *device)
 {
     return -EACCES;
 }
@@ -534,7 +534,7 @@ static int no_permission(void)
 /* One line says why, and what runs instead. */
 static void test_fallback(void)
 {
-    int (*real)(void) = kvm_open_fn;
+    int (*real)(const char *device) = kvm_open_fn;
     int old = dup(2), told = memfd_create("told", MFD_CLOEXEC);
     g_autoptr(GError) error = NULL;
     char text[1024] = "";
@@ -558,7 +558,7 @@ static void test_fallback(void)
 
 static void test_messages(void)
 {
-    int (*real)(void) = kvm_open_fn;
+    int (*real)(const char *device) = kvm_open_fn;
     g_autoptr(GError) error = NULL;
 
     kvm_open_fn = no_permission;

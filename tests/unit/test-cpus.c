@@ -101,7 +101,12 @@ static void test_select(void)
     g_assert_false(accel_select("fake,size=zz", &error));
     g_assert_nonnull(strstr(error->message, "size"));
     g_clear_error(&error);
-    g_assert_true(accel_select("broken:fake,size=1M", &error));
+    g_assert_false(accel_select("broken:fake,size=1M", &error));
+    g_assert_nonnull(strstr(error->message, "option of its own"));
+    g_clear_error(&error);
+    g_autoptr(GPtrArray) choices = accel_choices_new();
+    g_assert_true(accel_choices_add(choices, "broken", NULL) && accel_choices_add(choices, "fake,size=1M", NULL));
+    g_assert_true(accel_choose("-accel …", choices, &error));
     g_assert_cmpstr(accel_current()->name, ==, "fake");
     g_assert_cmpuint(fake_options.size, ==, MiB);
     g_assert_false(accel_property_set("sizes", "1", &error));
