@@ -254,10 +254,9 @@ static unsigned dr7_len(uint64_t dr7, unsigned i)
 
 void x86_helper_bp_insn(X86State *env)
 {
-    uint64_t la = env->segs[R_CS].base + env->eip;
+    uint64_t la = env->hflags & HF_CS64 ? env->eip : (uint32_t)(env->segs[R_CS].base + env->eip);
     uint32_t hit = 0;
     bool enabled = false;
-    la = env->hflags & HF_CS64 ? la : (uint32_t)la;
     if ((env->dr6_pending & X86_STACK_SHADOW) && x86_is_intel(env)) {
         return; /* SDM 6.8.3; AMD has no such rule */
     }

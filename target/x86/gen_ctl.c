@@ -257,6 +257,20 @@ static void branch(DisasContext *s, X86Insn *i, IrCond c, IrVal x, IrVal y)
     jump(s, 1, relative_target(i));
 }
 
+/* The same for LOOP, whose count stays if the target is refused. */
+static void branch_counted(DisasContext *s, X86Insn *i, IrCond c, IrVal x, IrVal y, IrVal count)
+{
+    IrLabel taken = ir_label_new(s->b);
+
+    ir_brcond(s->b, c, x, y, taken);
+    x86_store_gpr(s, R_ECX, i->addrsize, count);
+    x86_gen_goto(s, 0, i->pc_next);
+    ir_label(s->b, taken);
+    check_target(s, relative_target(i));
+    x86_store_gpr(s, R_ECX, i->addrsize, count);
+    x86_gen_goto(s, 1, relative_target(i));
+}
+
 void gen_jcc(DisasContext *s, X86Insn *i)
 {
     X86Cond c = x86_cond(s, i->opcode & 15);
@@ -274,19 +288,15 @@ void gen_loop(DisasContext *s, X86Insn *i)
     IrVal n = ir_addi(s->b, x86_load_addr_reg(s, R_ECX, i->addrsize), -1), go;
     IrVal cut = i->addrsize == 8 ? n : ir_zext(s->b, n, i->addrsize == 4 ? IR_I32 : IR_I16, IR_I64);
 
-    if (s->segcheck) {
-        check_target(s, relative_target(i)); /* before the count changes; a loop that leaves CS is a bug anyway */
-    }
-    x86_store_gpr(s, R_ECX, i->addrsize, n);
     if (i->arg == 0) {
-        branch(s, i, IR_NE, cut, ir_i64(s->b, 0));
+        branch_counted(s, i, IR_NE, cut, ir_i64(s->b, 0), n);
         return;
     }
 
     X86Cond z = x86_cond(s, i->arg == 1 ? 4 : 5);
 
     go = ir_and(s->b, ir_setcond(s->b, IR_NE, cut, ir_i64(s->b, 0)), ir_setcond(s->b, z.c, z.x, z.y));
-    branch(s, i, IR_NE, go, ir_i32(s->b, 0));
+    branch_counted(s, i, IR_NE, go, ir_i32(s->b, 0), n);
 }
 
 static IrVal target_operand(DisasContext *s, X86Insn *i)

@@ -130,6 +130,8 @@ static void do_wrmsr_fs(void *v) { wrmsr(MSR_FS_BASE, (ulong)v); }
 /* The last bytes below the hole: at offset 0xff0 a jump over its border. */
 static void jump_at_border(void *p) { ((Fn *)0x7ffffffffff0)(NULL); }
 
+static void loop_at_border(void *count) { __asm__ volatile("call *%1" : "+c"(count) : "r"(0x7fffffffffe0)); }
+
 static void canonical_tests(void)
 {
     static const u64 bad = 1ull << 62, wide = 1ull << 55; /* wide: canonical for 57 bits */
@@ -158,6 +160,10 @@ static void canonical_tests(void)
     test_page2[0xff1] = 0x7f;
     expect(jump_at_border, NULL, 13, 0, "#GP near jump across the border of the lower half");
     check_eq(exc.rip, 0x7ffffffffff0, "that jump's own address is saved");
+    memcpy(test_page2 + 0xfe0, "\xe2\x7f\xc3", 3); /* loop .+0x7f; ret */
+    expect_none(loop_at_border, (void *)1, "loop across that border, not taken");
+    expect(loop_at_border, (void *)2, 13, 0, "#GP loop across that border, taken");
+    check(exc.rcx == 2 && exc.rip == 0x7fffffffffe0, "and its count stays");
     boot_pml4[255] = test_pdpt[511] = test_pd[511] = test_pt[511] = 0;
     write_cr3(read_cr3());
 }

@@ -120,11 +120,12 @@ __asm__(".text\n"
         ".global compat_push_es\ncompat_push_es: push $-1; pop %eax; push %es; pop %eax; int $0x80\n"
         ".global compat_push\ncompat_push: push %eax; int $0x80\n"
         ".code64\n"
+        ".global user_ss_syscall, user_ss\nuser_ss_syscall: mov user_ss(%rip), %ss; syscall\nuser_ss: .word 0x23\n"
         ".global user_gs\nuser_gs: mov %gs:0, %rax; mov %gs, %ecx; int $0x80\n"
         ".code32\n"
         ".global compat_syscall\ncompat_syscall: syscall; int $0x80\n"
         ".code64\n.popsection");
-extern u8 compat_ss[], compat_write[], compat_syscall[], compat_arpl[], compat_push_es[], compat_push[], user_gs[];
+extern u8 compat_ss[], compat_write[], compat_syscall[], compat_arpl[], compat_push_es[], compat_push[], user_gs[], user_ss_syscall[], user_ss[];
 
 typedef struct {
     u32 offset;
@@ -336,6 +337,7 @@ static void near_branch_tests(void)
     unmap_test();
 }
 
+extern u8 syscall_entry[];
 static u64 sc_rcx, sc_r11, sc_flags, sc_cs, sc_ss;
 static bool on_syscall(Frame *f)
 {
@@ -345,6 +347,36 @@ static bool on_syscall(Frame *f)
     sc_cs = f->cs;
     sc_ss = f->ss;
     return false;
+}
+
+/* SYSCALL under TF, and after a MOV SS that hit a breakpoint. */
+static unsigned db_count;
+static u64 db_rip;
+static bool on_debug(Frame *f)
+{
+    db_rip = f->rip;
+    db_count++;
+    write_dr6(0);
+    return true;
+}
+
+static void syscall_traps(void)
+{
+    hooks[1] = on_debug;
+    db_count = 0;
+    user_flags(user_syscall, 0, 2 | FL_TF, UCS, UDS, 0x1000);
+    check(exc.vector == 0x81 && db_count == 1, "no single step after syscall with tf in fmask");
+    wrmsr(0xc0000084, FL_IF | 1);
+    user_flags(user_syscall, 0, 2 | FL_TF, UCS, UDS, 0x1000);
+    check(exc.vector == 0x81 && db_count == 3 && db_rip == (u64)syscall_entry, "single step after syscall that leaves tf set");
+    db_count = 0;
+    write_dr0((ulong)user_ss);
+    write_dr7(2 | 0x400 | (3ul | 1 << 2) << 16);
+    user_flags(user_ss_syscall, 0, 2, UCS, UDS, 0x1000);
+    write_dr7(0x400);
+    check(exc.vector == 0x81 && db_count == 1 && db_rip == (u64)syscall_entry, "a breakpoint that mov to ss hit and syscall: at its entry");
+    wrmsr(0xc0000084, FL_IF | FL_TF | 1);
+    hooks[1] = NULL;
 }
 
 /* Back to CPL 3 by SYSRET with rcx and r11 given. */
@@ -361,7 +393,6 @@ static void sysret_null_ss(void *p)
 }
 static void do_syscall(void *p) { __asm__ volatile("syscall" : : : "rcx", "r11", "memory"); }
 static void do_swapgs(void *p) { __asm__ volatile("swapgs"); }
-extern u8 syscall_entry[];
 
 void test_fast_calls(void)
 {
@@ -378,6 +409,7 @@ void test_fast_calls(void)
     check_eq(sc_flags & (FL_IF | 1 | 0x40), 0x40, "syscall clears what fmask says");
     check(sc_cs == KCS && sc_ss == KDS, "syscall: cs and ss from star");
 
+    syscall_traps();
     u64 v[2] = {(u64)user_done, 2 | FL_IF | 0x80000000ull | FL_RF};
     guard(do_sysret, v);
     check(exc.vector == 0x80 && exc.cs == UCS && exc.ss == UDS, "sysret to 64-bit code");
