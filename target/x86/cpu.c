@@ -443,6 +443,7 @@ static const StateField x86_fields[] = {
     STATE_ARRAY(X86State, pmu.counter), STATE_ARRAY(X86State, pmu.select), STATE_ARRAY(X86State, pmu.fixed),
     MEMBER_INT(pmu.fixed_control), MEMBER_INT(pmu.global_control), MEMBER_INT(pmu.global_status),
     STATE_U64(X86State, tsx_ctrl), STATE_U64(X86State, virt_ssbd), STATE_U64(X86State, misc_features),
+    {.name = "dr6_pending", .kind = STATE_KIND_INT, .offset = offsetof(X86State, dr6_pending), .size = 4, .num = 1, .since = 2},
 };
 
 static bool nested_needed(void *obj) { return ((X86State *)obj)->nested_size; }
@@ -512,7 +513,7 @@ static bool x86_post_load(void *obj, unsigned version, GError **error)
         }
         env->kvm_exception = 0;
     }
-    env->dr6_pending = 0;
+    env->dr6_pending = version < 2 ? 0 : env->dr6_pending & (0xf | X86_STACK_SHADOW); /* what MOV SS holds back */
     env->pkru_seen = env->pkrs_seen = 0;
     x86_update_hflags(env);
     tlb_switch(x86_cs(env), env->cr[4] & CR4_PCIDE ? env->cr[3] & 0xfff : 0, true);
@@ -520,7 +521,7 @@ static bool x86_post_load(void *obj, unsigned version, GError **error)
     return true;
 }
 
-static const StateDesc x86_state = {.name = "cpu", .version = 1, .min_version = 1, .fields = x86_fields,
+static const StateDesc x86_state = {.name = "cpu", .version = 2, .min_version = 1, .fields = x86_fields,
                                     .count = ARRAY_SIZE(x86_fields), .pre_save = x86_pre_save, .post_load = x86_post_load, .subsections = x86_subsections};
 
 static bool has_bytes(X86Decoder *d, unsigned n)

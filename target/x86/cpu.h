@@ -271,7 +271,7 @@ struct X86State {
     bool monitor_armed;
     uint64_t debugctl, feature_control, syscfg, hwcr, patch_level;
     uint64_t mce_banks[4 * 10]; /* CTL, STATUS, ADDR, MISC of each bank */
-    uint32_t dr6_pending;       /* data breakpoints hit by the instruction so far */
+    uint32_t dr6_pending;       /* data breakpoints hit by the instruction so far, or by the MOV SS before; X86_STEP_* … */
     uint16_t pkru_seen, pkrs_seen; /* keys whose rights may be folded into TLB entries */
     uint64_t a20_mask;          /* all ones, or bit 20 clear */
 

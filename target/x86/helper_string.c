@@ -462,7 +462,10 @@ void x86_helper_rep_ins(X86State *env, uint32_t how, uint64_t next_eip)
         return;
     }
     do {
-        x86_ins(env, linear(&s, R_ES, reg_get(&s, R_EDI), true), s.size, s.ra);
+        uint64_t va = linear(&s, R_ES, reg_get(&s, R_EDI), true);
+
+        bp_record(&s, va, s.size, true);
+        x86_ins(env, va, s.size, s.ra);
         reg_add(&s, R_EDI, 1);
     } while (go_on(&s, count_done(&s, 1)));
 }
@@ -476,7 +479,10 @@ void x86_helper_rep_outs(X86State *env, uint32_t how, uint64_t next_eip)
         return;
     }
     do {
-        x86_outs(env, linear(&s, s.seg, reg_get(&s, R_ESI), false), s.size, s.ra);
+        uint64_t va = linear(&s, s.seg, reg_get(&s, R_ESI), false);
+
+        bp_record(&s, va, s.size, false);
+        x86_outs(env, va, s.size, s.ra);
         reg_add(&s, R_ESI, 1);
     } while (go_on(&s, count_done(&s, 1)));
 }

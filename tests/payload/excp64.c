@@ -484,6 +484,9 @@ INSN(nops, "nop; .global nops_second; nops_second: nop; nop")
 INSN(store, "movl $1, (%%rdi); .global store_next; store_next: nop")
 INSN(load, "movl (%%rdi), %%eax; nop")
 INSN(store_far, "movl $1, 4(%%rdi); nop")
+INSN(ins, "mov $0x80, %%edx; insl; .global ins_next; ins_next: nop")
+INSN(far_call, "mov %%rsp, %%rbx; lea 3200(%%rdi), %%rsp; lcall *(%%rdi); jmp 2f; .global far_call_to; far_call_to: lret; 2: mov %%rbx, %%rsp")
+extern u8 ins_next[], far_call_to[];
 INSN(io, "outb %%al, $0x80; .global io_next; io_next: nop")
 INSN(rddr0, "mov %%dr0, %%rax")
 INSN(rddr4, "mov %%dr4, %%rax")
@@ -635,6 +638,18 @@ void test_debug(void)
     write_dr7(DR7_DATA(0, 3, 4) | DR7_DATA(1, 1, 4));
     db_run(fn_store_far, cell);
     check(db_count == 1 && (db_dr6[0] & 0xf) == 2, "dr1 has its own bit");
+
+    write_dr1((ulong)cell);
+    write_dr7(DR7_DATA(1, 1, 4));
+    db_run(fn_ins, cell);
+    check(db_count == 1 && db_rip[0] == (u64)ins_next, "ins hits a write breakpoint");
+    static u32 stack[1024] __attribute__((aligned(16)));
+    stack[0] = (u32)(u64)far_call_to;
+    stack[1] = KCS;
+    write_dr1((ulong)(stack + 3200 / 4 - 1));
+    db_run(fn_far_call, stack);
+    check(db_count == 1 && db_rip[0] == (u64)far_call_to, "the push of a far call hits a write breakpoint");
+    write_dr7(0x400);
 
     write_cr4(read_cr4() | CR4_DE);
     write_dr0(0x80);

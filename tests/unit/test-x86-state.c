@@ -62,6 +62,7 @@ static void fill(X86State *env)
     env->mxcsr = 0x1fa1;
     env->lstar = 0xffffffff82000000;
     env->mtrr_var[3].mask = 0xff0000800;
+    env->dr6_pending = 2;
     x86_update_hflags(env);
     g_rand_free(r);
 }
@@ -79,6 +80,7 @@ static void test_round_trip(void)
     g_assert_cmphex(b->env.hflags, ==, a->env.hflags);
     g_assert_true(b->env.hflags & HF_CS64);
     g_assert_true(b->env.hflags & HF_AVX);
+    g_assert_cmphex(b->env.dr6_pending, ==, 2);
     g_assert_cmpmem(a->env.xmm, sizeof(a->env.xmm), b->env.xmm, sizeof(b->env.xmm));
     object_unref(&a->cpu.dev.obj);
     object_unref(&b->cpu.dev.obj);
