@@ -310,7 +310,8 @@ void x86_helper_debug_trap(X86State *env)
 {
     uint32_t pending = env->dr6_pending, bits = pending & 0xf;
     env->dr6_pending = 0;
-    if ((pending & DR6_BS) || ((env->hflags & HF_TF) && !(pending & X86_STEP_SUPPRESSED))) {
+    bool step = (pending & DR6_BS) || ((env->hflags & HF_TF) && !(pending & X86_STEP_SUPPRESSED));
+    if (step && (!(env->debugctl & DEBUGCTL_BTF) || (pending & X86_BRANCHED))) {
         bits |= DR6_BS;
     }
     if (bits) {

@@ -507,7 +507,7 @@ void x86_deliver_exception(Cpu *cpu)
     x86_do_interrupt(env, vector, env->exception_is_int, env->error_code, env->exception_has_error, env->exception_next_eip, false);
     if (vector == EXCP_DB && !env->exception_is_int) {
         env->dr[7] &= ~(uint64_t)DR7_GD;
-        env->debugctl &= ~UINT64_C(1);
+        env->debugctl &= ~(uint64_t)(DEBUGCTL_LBR | DEBUGCTL_BTF);
         x86_update_hflags(env);
     }
     env->old_exception = -1;

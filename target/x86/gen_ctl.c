@@ -235,10 +235,16 @@ static void check_target_value(DisasContext *s, IrVal target)
     } /* else x86_check_jump does */
 }
 
+static void goto_target(DisasContext *s, unsigned slot, uint64_t target)
+{
+    x86_gen_branched(s);
+    x86_gen_goto(s, slot, target);
+}
+
 static void jump(DisasContext *s, unsigned slot, uint64_t target)
 {
     check_target(s, target);
-    x86_gen_goto(s, slot, target);
+    goto_target(s, slot, target);
 }
 
 void gen_jmp(DisasContext *s, X86Insn *i)
@@ -268,7 +274,7 @@ static void branch_counted(DisasContext *s, X86Insn *i, IrCond c, IrVal x, IrVal
     ir_label(s->b, taken);
     check_target(s, relative_target(i));
     x86_store_gpr(s, R_ECX, i->addrsize, count);
-    x86_gen_goto(s, 1, relative_target(i));
+    goto_target(s, 1, relative_target(i));
 }
 
 void gen_jcc(DisasContext *s, X86Insn *i)
@@ -328,7 +334,7 @@ void gen_call(DisasContext *s, X86Insn *i)
     check_target(s, relative_target(i));
     x86_push(s, return_address(s, i), i->opsize);
     if (!x86_follow_call(s, i, relative_target(i))) {
-        x86_gen_goto(s, 0, relative_target(i));
+        goto_target(s, 0, relative_target(i));
     }
 }
 
@@ -361,6 +367,7 @@ void gen_ret(DisasContext *s, X86Insn *i)
 static void far_end(DisasContext *s)
 {
     x86_cc_unknown(s);
+    x86_gen_branched(s);
     x86_gen_exit(s);
 }
 

@@ -513,24 +513,28 @@ void gen_syscall(DisasContext *s, X86Insn *i)
 {
     x86_call(s, x86_h_syscall, next_eip(s, i));
     x86_cc_unknown(s);
+    x86_gen_branched(s);
     x86_gen_exit(s);
 }
 
 void gen_sysret(DisasContext *s, X86Insn *i)
 {
     x86_call(s, x86_h_sysret, ir_i32(s->b, x86_size_log2(i->opsize)));
+    x86_gen_branched(s);
     x86_gen_exit(s);
 }
 
 void gen_sysenter(DisasContext *s, X86Insn *i)
 {
     x86_call0(s, x86_h_sysenter);
+    x86_gen_branched(s);
     x86_gen_exit(s);
 }
 
 void gen_sysexit(DisasContext *s, X86Insn *i)
 {
     x86_call(s, x86_h_sysexit, ir_i32(s->b, x86_size_log2(i->opsize)));
+    x86_gen_branched(s);
     x86_gen_exit(s);
 }
 

@@ -72,6 +72,7 @@ void x86_helper_sysret(X86State *env, uint32_t shift)
     env->eip = to64 ? target : (uint32_t)target;
     x86_update_hflags(env);
     if (unlikely(env->hflags & HF_TF)) { /* traps before the target's first instruction */
+        env->dr6_pending |= X86_BRANCHED;
         x86_helper_debug_trap(env);
     }
 }

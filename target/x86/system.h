@@ -114,9 +114,12 @@ void x86_set_pkrs(X86State *env, uint32_t value);
 void x86_set_mxcsr(X86State *env, uint32_t value); /* inside a helper: the host's MXCSR as well */
 uint32_t x86_get_mxcsr(X86State *env);             /* inside a helper: sticky bits out of the host's */
 #define MXCSR_MASK 0xffffu
-/* Bits of dr6_pending beside DR6's: TF was set by the instruction itself; it was MOV SS or POP SS. */
+/* Bits of dr6_pending beside DR6's: TF was set by the instruction itself; it was MOV SS or POP SS; it jumped. */
 #define X86_STEP_SUPPRESSED (1u << 31)
 #define X86_STACK_SHADOW (1u << 30)
+#define X86_BRANCHED (1u << 29)
+#define DEBUGCTL_LBR (1u << 0)
+#define DEBUGCTL_BTF (1u << 1) /* the step is from branch to branch */
 void x86_note_tf_change(X86State *env, uint32_t old_tf);
 void x86_bp_io(X86State *env, uint32_t port, unsigned size); /* records hits of I/O breakpoints */
 void x86_check_io(X86State *env, uint32_t port, unsigned size, uintptr_t ra); /* #GP(0) unless IOPL or the bitmap allow it */

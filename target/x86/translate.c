@@ -82,8 +82,20 @@ void x86_gen_goto(DisasContext *s, unsigned slot, uint64_t eip)
     s->ended = true;
 }
 
+void x86_gen_branched(DisasContext *s)
+{
+    const unsigned offset = offsetof(X86State, dr6_pending);
+
+    if (s->flags & HF_TF) {
+        IrVal v = ir_ld_env(s->b, offset, IR_I32, IR_I32, false);
+
+        ir_st_env(s->b, offset, ir_or(s->b, v, ir_i32(s->b, X86_BRANCHED)), IR_I32);
+    }
+}
+
 void x86_gen_goto_indirect(DisasContext *s, IrJumpHint hint)
 {
+    x86_gen_branched(s);
     if (s->debug || flags_changed(s)) {
         x86_gen_exit(s);
     } else {

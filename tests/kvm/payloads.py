@@ -29,7 +29,7 @@ LIMITS = {
     ('system64', 'privileged'): (r'.*allowed.*|.*rdtsc.*|#GP\(gate\).*|no #AC.*|popf at CPL 3.*|#(UD|GP) at CPL 3: .*', 'user mode is not the processor\'s own'),
     ('system64', 'delivery'): ('', 'INT n outside real mode is not emulated'),
     ('system64', 'debug'): (r'.*breakpoint.*|single step (traps each rep|after ).*|rep iteration keeps rip|dr1 has its own bit|no single step after.*|.*while stepping|'
-                            r'the last step is .*|rf is saved set.*|it comes with those.*', 'debug registers do not act on emulated accesses'),
+                            r'the (last )?step .*|rf is saved set.*|it comes with those.*', 'debug registers do not act on emulated accesses'),
     ('system64', 'paging'): (r'page .* u-(read|write|exec)', 'INT n from user mode is not delivered; CLAC and STAC are not emulated'),
     ('system64', 'inspection'): ('', 'LAR, LSL, VERR are not emulated'),
     ('system64', 'call-gates'): ('', 'far transfers through memory are not emulated'),

@@ -499,6 +499,7 @@ INSN(step_mwait, "mov %%rdi, %%rax; xor %%ecx, %%ecx; xor %%edx, %%edx; monitor;
      "mwait; .global mwait_next; mwait_next: nop; " CLEAR_TF)
 INSN(step_ret_nc, SET_TF "movabs $0x7123456789abcdef, %%rax; push %%rax; .global nc_ret; nc_ret: ret")
 INSN(step_jmp_nc, SET_TF "movabs $0x7123456789abcdef, %%rax; .global nc_jmp; nc_jmp: jmp *%%rax")
+INSN(step_branch, SET_TF "nop; cmp %%eax, %%eax; jne 2f; jmp 2f; nop; .global branch_to; 2: branch_to: nop; nop; " CLEAR_TF)
 INSN(step_lss, "movl $0x10, 4(%%rdi); " SET_TF "lss (%%rdi), %%ebx; .global lss_next; lss_next: nop; " CLEAR_TF)
 INSN(step_mov_ss, SET_TF "mov (%%rdi), %%ss; nop; .global step_ss_next; step_ss_next: nop; " CLEAR_TF)
 INSN(ss_nop, "mov (%%rdi), %%ss; nop; .global ss_nop_next; ss_nop_next: nop")
@@ -509,7 +510,7 @@ INSN(ss_code, "mov %%ss, %%eax; mov %%eax, %%ss; .global ss_code_next; ss_code_n
 INSN(pop_ss_code, "mov %%ss, %%eax; push %%rax; mov %%eax, %%ss; nop; .global ss_two_on; ss_two_on: nop; pop %%rax")
 INSN(sti_code, "sti; .global sti_next; sti_next: nop; cli")
 INSN(rep_code, "mov $3, %%ecx; mov %%rdi, %%rsi; .global rep_code_at; rep_code_at: rep lodsb")
-extern u8 step_nop2[], nops_second[], store_next[], io_next[], pause_next[], hlt_next[], mwait_next[], nc_ret[], nc_jmp[], lss_next[],
+extern u8 branch_to[], step_nop2[], nops_second[], store_next[], io_next[], pause_next[], hlt_next[], mwait_next[], nc_ret[], nc_jmp[], lss_next[],
     step_ss_next[], ss_nop_next[], ss_store_next[], ss_code_next[], ss_two_on[], sti_next[], rep_code_at[];
 
 static unsigned db_count;
@@ -537,6 +538,10 @@ static void db_run(Fn *fn, void *arg)
 
 static bool resume(Frame *f) { return true; }
 
+#define MSR_DEBUGCTL 0x1d9
+#define DEBUGCTL_BTF 2
+static void set_btf(void *p) { wrmsr(MSR_DEBUGCTL, DEBUGCTL_BTF); }
+
 /* Instructions that leave the processor's pipeline, or cannot be completed, are stepped like any other. */
 static void step_tests(void)
 {
@@ -557,6 +562,11 @@ static void step_tests(void)
     check(exc.rip == (u64)nc_jmp && db_rip[db_count - 1] == (u64)nc_jmp, "the last step is before that jmp");
     db_run(fn_step_lss, cell);
     check_eq(db_rip[0], (u64)lss_next, "single step after lss");
+    guard(set_btf, NULL); /* if that is possible here */
+    bool by_branches = rdmsr(MSR_DEBUGCTL) == DEBUGCTL_BTF;
+    db_run(fn_step_branch, NULL);
+    check(!by_branches || db_rip[0] == (u64)branch_to, "the step with debugctl.btf is to the first branch that is taken");
+    check(!(rdmsr(MSR_DEBUGCTL) & DEBUGCTL_BTF), "the step clears debugctl.btf");
     cell[0] = KDS;
     db_run(fn_step_mov_ss, cell);
     check_eq(db_rip[0], (u64)step_ss_next, "no single step after mov to ss");
