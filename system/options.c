@@ -82,7 +82,7 @@ static const OptionRow rows[] = {
     {"dtb", NULL, "file", "use 'file' as device tree image", STAGE_MACHINE, opt_dtb},
     {"fw_cfg", NULL, "[name=]<name>,file=<file>|string=<text>", "add a firmware configuration file for the guest",
      STAGE_MACHINE, opt_fw_cfg},
-    {"smbios", NULL, "type=0|1|2|3|4|11|17[,key=value...]", "set fields of the SMBIOS tables", STAGE_MACHINE, opt_smbios},
+    {"smbios", NULL, "type=0|1|2|3|4|8|11|17|41[,key=value...] | file=FILE", "set fields of the SMBIOS tables", STAGE_MACHINE, opt_smbios},
 
     SECTION("Debug/Expert options"),
     {"serial", NULL, "dev", "redirect the serial port to char device 'dev'; may be given several times",

@@ -2,7 +2,8 @@
  * hw/x86/smbios.c: SMBIOS tables (DMTF DSP0134, versions 2.8 and 3.0).
  *
  * Each structure is a formatted area, with its strings behind it. -smbios type=N,key=value overrides
- * strings and some numbers; the keys stand in one table.
+ * strings and some numbers, or adds a structure (types 8 and 41); the keys stand in one table. -smbios
+ * file=F gives a whole structure, which takes the place of all that are made here of its type.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -12,15 +13,25 @@
 
 enum { ENTRY3_SIZE = 24, ENTRY2_SIZE = 31, ENTRY2_AT = 0x20, STRUCTURES_AT = 0x40 };
 enum { HANDLE_BIOS = 0x000, HANDLE_SYSTEM = 0x100, HANDLE_BOARD = 0x200, HANDLE_CHASSIS = 0x300,
-       HANDLE_CPU = 0x400, HANDLE_CACHE = 0x700, HANDLE_OEM = 0xb00, HANDLE_ARRAY = 0x1000, HANDLE_DIMM = 0x1100,
-       HANDLE_MAP = 0x1300, HANDLE_BOOT = 0x2000, HANDLE_END = 0x7f00 };
+       HANDLE_CPU = 0x400, HANDLE_PORT = 0x800, HANDLE_OEM = 0xb00, HANDLE_ARRAY = 0x1000, HANDLE_DIMM = 0x1100,
+       HANDLE_MAP = 0x1300, HANDLE_BOOT = 0x2000, HANDLE_ONBOARD = 0x2900, HANDLE_END = 0x7f00 };
 #define NO_HANDLE 0xffff
 #define NO_ERROR_HANDLE 0xfffe
 #define DIMM_MAX (16 * GiB)
 
 /* ---- -smbios ---- */
 
-typedef enum { KEY_STRING, KEY_NUMBER, KEY_BOOL, KEY_RELEASE, KEY_UUID, KEY_LIST } KeyKind;
+typedef enum { KEY_STRING, KEY_NUMBER, KEY_BYTE, KEY_BOOL, KEY_RELEASE, KEY_UUID, KEY_FILE, KEY_ONBOARD, KEY_PCI } KeyKind;
+static const char *const key_expects[] = {
+    [KEY_NUMBER] = "a number up to 65535", [KEY_BYTE] = "a number up to 255", [KEY_BOOL] = "on or off",
+    [KEY_RELEASE] = "two numbers such as 1.2", [KEY_UUID] = "a UUID",
+    [KEY_ONBOARD] = "other, unknown, video, scsi, ethernet, tokenring, sound, pata, sata or sas",
+    [KEY_PCI] = "a PCI device, and this machine has no PCI yet",
+};
+/* In the order of "Onboard Devices Extended Information", from 1 on. */
+static const char *const onboard_kinds[] = {
+    "other", "unknown", "video", "scsi", "ethernet", "tokenring", "sound", "pata", "sata", "sas", NULL,
+};
 static const struct { uint8_t type; const char *key; KeyKind kind; } known_keys[] = {
     {0, "vendor"}, {0, "version"}, {0, "date"}, {0, "release", KEY_RELEASE}, {0, "uefi", KEY_BOOL},
     {1, "manufacturer"}, {1, "product"}, {1, "version"}, {1, "serial"}, {1, "uuid", KEY_UUID}, {1, "sku"},
@@ -29,12 +40,30 @@ static const struct { uint8_t type; const char *key; KeyKind kind; } known_keys[
     {3, "manufacturer"}, {3, "version"}, {3, "serial"}, {3, "asset"}, {3, "sku"},
     {4, "sock_pfx"}, {4, "manufacturer"}, {4, "version"}, {4, "serial"}, {4, "asset"}, {4, "part"},
     {4, "max-speed", KEY_NUMBER}, {4, "current-speed", KEY_NUMBER},
-    {11, "value", KEY_LIST},
+    {8, "internal_reference"}, {8, "external_reference"}, {8, "connector_type", KEY_BYTE}, {8, "port_type", KEY_BYTE},
+    {11, "value"}, {11, "path", KEY_FILE},
     {17, "loc_pfx"}, {17, "bank"}, {17, "manufacturer"}, {17, "serial"}, {17, "asset"}, {17, "part"},
     {17, "speed", KEY_NUMBER},
+    {41, "designation"}, {41, "kind", KEY_ONBOARD}, {41, "instance", KEY_BYTE}, {41, "pcidev", KEY_PCI},
 };
-typedef struct { uint8_t type; char *key, *value; } Override;
+#define VALID_TYPES "0, 1, 2, 3, 4, 8, 11, 17, 41"
+/* option: which -smbios it came from. */
+typedef struct { uint8_t type; unsigned option; char *key, *value; } Override;
 static GArray *overrides;
+static unsigned options;
+static GPtrArray *file_structures; /* GBytes */
+
+/* What one option says. */
+static const char *option_get(unsigned option, const char *key, const char *otherwise)
+{
+    for (guint i = overrides ? overrides->len : 0; i-- > 0;) {
+        const Override *o = &g_array_index(overrides, Override, i);
+        if (o->option == option && !strcmp(o->key, key)) {
+            return o->value;
+        }
+    }
+    return otherwise;
+}
 
 static const char *override_get(uint8_t type, const char *key, const char *otherwise)
 {
@@ -94,6 +123,12 @@ static bool value_valid(KeyKind kind, const char *value)
     switch (kind) {
     case KEY_NUMBER:
         return *value && strtoul(value, &end, 0) <= UINT16_MAX && !*end;
+    case KEY_BYTE:
+        return *value && strtoul(value, &end, 0) <= UINT8_MAX && !*end;
+    case KEY_ONBOARD:
+        return g_strv_contains(onboard_kinds, value);
+    case KEY_PCI:
+        return false;
     case KEY_BOOL:
         return !strcmp(value, "on") || !strcmp(value, "off");
     case KEY_RELEASE:
@@ -117,20 +152,88 @@ static char *valid_keys(unsigned type)
     return g_string_free(s, FALSE);
 }
 
+/* A file's contents as a string. */
+static bool read_string(const char *path, char **out, GError **error)
+{
+    g_autofree char *text = NULL;
+    gsize size;
+
+    if (!g_file_get_contents(path, &text, &size, error)) {
+        return false;
+    }
+    if (strlen(text) != size) {
+        return error_set(error, "type=11: '%s' has a zero byte, which no string can have", path);
+    }
+    *out = g_steal_pointer(&text);
+    return true;
+}
+
+/* Formatted area, strings, and two zero bytes. */
+static bool structure_valid(const uint8_t *s, gsize size)
+{
+    gsize at = size ? s[1] : 0;
+
+    if (size < 6 || at < 4 || at + 2 > size || s[0] == 127) {
+        return false;
+    }
+    for (; at + 2 < size; at++) {
+        if (!s[at] && !s[at + 1]) {
+            return false; /* more than one structure */
+        }
+    }
+    return !s[size - 2] && !s[size - 1];
+}
+
+static bool add_file(const char *path, GError **error)
+{
+    g_autofree char *data = NULL;
+    gsize size;
+
+    if (!g_file_get_contents(path, &data, &size, error)) {
+        return false;
+    }
+    if (!structure_valid((uint8_t *)data, size)) {
+        return error_set(error, "file=%s: is not one SMBIOS structure: header, formatted area, strings, two zero bytes", path);
+    }
+    if (override_any((uint8_t)data[0])) {
+        return error_set(error, "file=%s: fields of type %u are given already", path, (uint8_t)data[0]);
+    }
+    if (!file_structures) {
+        file_structures = g_ptr_array_new();
+    }
+    g_ptr_array_add(file_structures, g_bytes_new_take(g_steal_pointer(&data), size));
+    return true;
+}
+
+static bool is_from_file(uint8_t type)
+{
+    for (guint i = 0; file_structures && i < file_structures->len; i++) {
+        if (*(const uint8_t *)g_bytes_get_data(file_structures->pdata[i], NULL) == type) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool add_override(unsigned type, const KeyValue *kv, GError **error)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(known_keys); i++) {
         if (known_keys[i].type == type && !strcmp(known_keys[i].key, kv->key)) {
-            Override o = {type, g_strdup(kv->key), g_strdup(kv->value)};
+            KeyKind kind = known_keys[i].kind;
+            Override o = {.type = type, .option = options};
 
-            if (!value_valid(known_keys[i].kind, kv->value)) {
-                g_free(o.key);
-                g_free(o.value);
+            if (!value_valid(kind, kv->value)) {
                 return error_set(error, "type=%u: '%s=%s' is not valid; expected %s", type, kv->key, kv->value,
-                                 known_keys[i].kind == KEY_BOOL ? "on or off"
-                                 : known_keys[i].kind == KEY_UUID ? "a UUID"
-                                 : known_keys[i].kind == KEY_RELEASE ? "two numbers such as 1.2"
-                                 : "a number up to 65535");
+                                 key_expects[kind]);
+            }
+            if (kind == KEY_FILE) {
+                if (!read_string(kv->value, &o.value, error)) {
+                    return false;
+                }
+                o.key = g_strdup("value");
+            } else {
+                o.key = g_strdup(kv->key);
+                o.value = g_strdup(kv->value);
             }
             g_array_append_val(overrides, o);
             return true;
@@ -151,21 +254,26 @@ bool smbios_option(const char *text, GError **error)
         return false;
     }
     if (keyvals_get(kv, "file")) {
-        return error_set(error, "file=%s: tables from files are not supported; use type=N,key=value",
-                         keyvals_get(kv, "file"));
+        return kv->items->len == 1 ? add_file(keyvals_get(kv, "file"), error)
+                                   : error_set(error, "file=%s: a file is a whole structure; no other keys go with it",
+                                               keyvals_get(kv, "file"));
     }
     type_text = keyvals_get(kv, "type");
     if (!type_text) {
-        return error_set(error, "'%s': no type given; valid: type=0, 1, 2, 3, 4, 11, 17", text);
+        return error_set(error, "'%s': no type given; valid: type=" VALID_TYPES ", or file=FILE", text);
     }
     if (!keyvals_unsigned(kv, "type", &type, error)) {
         return false;
     }
     keys = valid_keys(type);
     if (!*keys) {
-        return error_set(error, "type=%s: not a type that can be changed; valid: 0, 1, 2, 3, 4, 11, 17",
+        return error_set(error, "type=%s: not a type that can be changed; valid: " VALID_TYPES "; others by file=FILE",
                          type_text);
     }
+    if (is_from_file(type)) {
+        return error_set(error, "type=%u: is given by a file already", type);
+    }
+    options++;
     if (!overrides) {
         overrides = g_array_new(FALSE, FALSE, sizeof(Override));
     }
@@ -366,6 +474,64 @@ static void add_oem_strings(Builder *b)
     end(b, 5);
 }
 
+static unsigned option_number(unsigned option, const char *key)
+{
+    return strtoul(option_get(option, key, "0"), NULL, 0);
+}
+
+/* Runs `add` for each -smbios of that type, with the option and how many were before. */
+static void for_each_option(Builder *b, uint8_t type, void (*add)(Builder *b, unsigned option, unsigned n))
+{
+    unsigned last = 0, n = 0;
+
+    for (guint i = 0; overrides && i < overrides->len; i++) {
+        const Override *o = &g_array_index(overrides, Override, i);
+        if (o->type == type && o->option != last) {
+            last = o->option;
+            add(b, last, n++);
+        }
+    }
+}
+
+static void add_port(Builder *b, unsigned option, unsigned n)
+{
+    begin(b, 8, HANDLE_PORT + n);
+    put_string(b, option_get(option, "internal_reference", NULL));
+    put(b, 0, 1);             /* no connector inside */
+    put_string(b, option_get(option, "external_reference", NULL));
+    put(b, option_number(option, "connector_type"), 1);
+    put(b, option_number(option, "port_type"), 1);
+    end(b, 9);
+}
+
+static void add_onboard(Builder *b, unsigned option, unsigned n)
+{
+    const char *kind = option_get(option, "kind", "other");
+    unsigned i = 0;
+
+    while (strcmp(onboard_kinds[i], kind)) {
+        i++;
+    }
+    begin(b, 41, HANDLE_ONBOARD + n);
+    put_string(b, option_get(option, "designation", NULL));
+    put(b, 0x80 | (i + 1), 1); /* enabled */
+    put(b, option_number(option, "instance"), 1);
+    put(b, 0, 4);             /* PCI segment, bus, device: none */
+    end(b, 11);
+}
+
+static void add_files(Builder *b)
+{
+    for (guint i = 0; file_structures && i < file_structures->len; i++) {
+        gsize size;
+        const void *data = g_bytes_get_data(file_structures->pdata[i], &size);
+
+        g_byte_array_append(b->out, data, size);
+        b->largest = MAX(b->largest, size);
+        b->count++;
+    }
+}
+
 static void add_memory_array(Builder *b, uint64_t ram, unsigned devices)
 {
     uint64_t kib = ram / KiB;
@@ -434,30 +600,45 @@ static void build_structures(Builder *b, const SmbiosConfig *c)
     uint64_t ram = c->ram_below_4g + c->ram_above_4g;
     unsigned dimms = (ram + DIMM_MAX - 1) / DIMM_MAX;
 
-    add_bios(b);
-    add_system(b, c);
+    add_files(b);
+    if (!is_from_file(0)) {
+        add_bios(b);
+    }
+    if (!is_from_file(1)) {
+        add_system(b, c);
+    }
     if (override_any(2)) {
         add_board(b, c);
     }
-    add_chassis(b, c);
-    for (unsigned i = 0; i < c->sockets; i++) {
+    if (!is_from_file(3)) {
+        add_chassis(b, c);
+    }
+    for (unsigned i = 0; !is_from_file(4) && i < c->sockets; i++) {
         add_processor(b, c, i);
     }
+    for_each_option(b, 8, add_port);
     if (override_any(11)) {
         add_oem_strings(b);
     }
-    add_memory_array(b, ram, dimms);
-    for (unsigned i = 0; i < dimms; i++) {
+    if (!is_from_file(16)) {
+        add_memory_array(b, ram, dimms);
+    }
+    for (unsigned i = 0; !is_from_file(17) && i < dimms; i++) {
         add_memory_device(b, i, MIN(DIMM_MAX, ram - i * DIMM_MAX));
     }
-    add_memory_map(b, 0, 0, c->ram_below_4g);
-    if (c->ram_above_4g) {
-        add_memory_map(b, 1, 4 * GiB, c->ram_above_4g);
+    if (!is_from_file(19)) {
+        add_memory_map(b, 0, 0, c->ram_below_4g);
+        if (c->ram_above_4g) {
+            add_memory_map(b, 1, 4 * GiB, c->ram_above_4g);
+        }
     }
-    begin(b, 32, HANDLE_BOOT);
-    put(b, 0, 6);
-    put(b, 0, 1);             /* no errors */
-    end(b, 11);
+    if (!is_from_file(32)) {
+        begin(b, 32, HANDLE_BOOT);
+        put(b, 0, 6);
+        put(b, 0, 1);         /* no errors */
+        end(b, 11);
+    }
+    for_each_option(b, 41, add_onboard);
     begin(b, 127, HANDLE_END);
     end(b, 4);
 }

@@ -28,5 +28,5 @@ typedef struct {
 SmbiosTables *smbios_build(const SmbiosConfig *config, uint32_t base, uint32_t end, GError **error);
 void smbios_free(SmbiosTables *t);
 
-/* -smbios type=N,key=value,…: checked at once, used by smbios_build. */
+/* -smbios type=N,key=value,… or file=FILE: checked at once, used by smbios_build. */
 bool smbios_option(const char *text, GError **error) WARN_UNUSED;

@@ -166,11 +166,77 @@ static void test_options(void)
     smbios_free(t);
 }
 
+static char *temporary(const char *data, size_t size)
+{
+    char *path = NULL;
+    int fd = g_file_open_tmp("rhea-smbios-XXXXXX", &path, NULL);
+
+    g_assert_cmpint(write(fd, data, size), ==, size);
+    close(fd);
+    return path;
+}
+
+static void test_added(void)
+{
+    static const char chassis[] = "\x03\x06\x77\x03\x01\x17" "Box\0";
+    SmbiosConfig c = {.product = "p", .version = "v", .sockets = 1, .cores = 1, .threads = 1, .ram_below_4g = GiB};
+    g_autofree char *text = temporary("from a file", 11), *file = temporary(chassis, sizeof(chassis));
+    g_autofree char *cut = temporary(chassis, sizeof(chassis) - 1), *zero = temporary("a\0b", 3);
+    g_autofree char *text_option = g_strdup_printf("type=11,path=%s", text);
+    g_autofree char *file_option = g_strdup_printf("file=%s", file), *cut_option = g_strdup_printf("file=%s", cut);
+    g_autofree char *zero_option = g_strdup_printf("type=11,path=%s", zero), *both = g_strdup_printf("file=%s,type=3", file);
+    SmbiosTables *t;
+    unsigned count;
+    const uint8_t *s;
+
+    refuse("type=8,port_type=256", "255");
+    refuse("type=41,kind=toaster", "ethernet");
+    refuse("type=41,pcidev=net0", "PCI");
+    refuse("type=11,path=/nonexistent", "/nonexistent");
+    refuse("file=/nonexistent", "/nonexistent");
+    refuse(zero_option, "zero byte");
+    refuse(cut_option, "structure");
+    refuse(both, "whole structure");
+    g_assert_true(smbios_option("type=8,internal_reference=J1,external_reference=COM1,connector_type=8,port_type=9", NULL));
+    g_assert_true(smbios_option("type=8,external_reference=COM2", NULL));
+    g_assert_true(smbios_option("type=41,designation=LAN,kind=ethernet,instance=2", NULL));
+    g_assert_true(smbios_option(text_option, NULL));
+    g_assert_true(smbios_option(file_option, NULL));
+    refuse("type=3,serial=x", "by a file");
+    t = smbios_build(&c, BASE, 0x100000, NULL);
+    s = find(t, 8, 0, &count);
+    g_assert_cmpuint(ldw_le(t->image + 0x20 + 28), ==, count);
+    g_assert_cmpstr(string(s, 4), ==, "J1");
+    g_assert_cmpstr(string(s, 6), ==, "COM1");
+    g_assert_cmpuint(s[7], ==, 8);
+    g_assert_cmpuint(s[8], ==, 9);
+    s = find(t, 8, 1, &count);
+    g_assert_cmpstr(string(s, 6), ==, "COM2");
+    g_assert_cmpuint(s[4], ==, 0);
+    s = find(t, 41, 0, &count);
+    g_assert_cmpstr(string(s, 4), ==, "LAN");
+    g_assert_cmphex(s[5], ==, 0x85);
+    g_assert_cmpuint(s[6], ==, 2);
+    s = find(t, 11, 0, &count);
+    g_assert_nonnull(strstr((const char *)s + 5, "one"));
+    g_assert_cmpuint(s[4], ==, 3);
+    s = find(t, 3, 0, &count);
+    g_assert_cmphex(ldw_le(s + 2), ==, 0x377);
+    g_assert_cmpstr(string(s, 4), ==, "Box");
+    g_assert_null(find(t, 3, 1, &count));
+    smbios_free(t);
+    unlink(text);
+    unlink(file);
+    unlink(cut);
+    unlink(zero);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/smbios/build", test_build);
     g_test_add_func("/smbios/too-large", test_too_large);
     g_test_add_func("/smbios/options", test_options);
+    g_test_add_func("/smbios/added", test_added);
     return g_test_run();
 }
