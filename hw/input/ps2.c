@@ -284,9 +284,41 @@ static void keyboard_put_key(Ps2Keyboard *k, const Ps2Key *key, bool down)
     }
 }
 
-/* Pause sends make and break together when pressed, and nothing when released. */
+enum { MOD_SHIFT = 0x03, MOD_CTRL = 0x0c, MOD_ALT = 0x30 }; /* left and right */
+
+static void keyboard_note_modifier(Ps2Keyboard *k, const char *qcode, bool down)
+{
+    static const char *const modifiers[] = {"shift", "shift_r", "ctrl", "ctrl_r", "alt", "alt_r"};
+    for (unsigned i = 0; i < ARRAY_SIZE(modifiers); i++) {
+        if (strcmp(modifiers[i], qcode) == 0) {
+            k->modifiers = down ? k->modifiers | BIT(i) : k->modifiers & ~BIT(i);
+        }
+    }
+}
+
+/* Print comes with a shift key of its own, unless shift or control is held; with alternate it is SysRq. */
+static void keyboard_put_print(Ps2Keyboard *k, const Ps2Key *print, bool down)
+{
+    static const Ps2Key shift = {.set2 = 0xe012}, sysrq = {.set2 = 0x84};
+    if (k->set == 3 || (k->modifiers & (MOD_SHIFT | MOD_CTRL) && !(k->modifiers & MOD_ALT))) {
+        keyboard_put_key(k, print, down);
+    } else if (k->modifiers & MOD_ALT) {
+        keyboard_put_key(k, &sysrq, down);
+    } else {
+        keyboard_put_key(k, down ? &shift : print, down);
+        keyboard_put_key(k, down ? print : &shift, down);
+    }
+}
+
+/* Pause sends make and break together when pressed, and nothing when released; with control it is Break. */
 static void keyboard_put_pause(Ps2Keyboard *k)
 {
+    static const Ps2Key break_key = {.set2 = 0xe07e};
+    if (k->modifiers & MOD_CTRL && k->set != 3) {
+        keyboard_put_key(k, &break_key, true);
+        keyboard_put_key(k, &break_key, false);
+        return;
+    }
     static const uint8_t set2[] = { 0xe1, 0x14, 0x77, 0xe1, 0xf0, 0x14, 0xf0, 0x77 };
     static const uint8_t set1[] = { 0xe1, 0x1d, 0x45, 0xe1, 0x9d, 0xc5 };
     static const uint8_t set3[] = { 0x62, 0xf0, 0x62 };
@@ -336,10 +368,13 @@ bool ps2_key_event(const char *qcode, bool down)
     if (!k || (!key && !pause)) {
         return false;
     }
+    keyboard_note_modifier(k, qcode, down);
     if (!k->scanning || k->out.count > KEY_ROOM) {
         return true; /* lost, as on the real thing */
     }
-    if (key) {
+    if (key && strcmp(qcode, "print") == 0) {
+        keyboard_put_print(k, key, down);
+    } else if (key) {
         keyboard_put_key(k, key, down);
     } else if (down) {
         keyboard_put_pause(k);
@@ -529,9 +564,9 @@ static const StateDesc queue_state = { .name = "queue", .version = 1, .fields = 
 static const StateField keyboard_fields[] = {
     STATE_STRUCT(Ps2Keyboard, out, queue_state), STATE_U8(Ps2Keyboard, command), STATE_U8(Ps2Keyboard, set),
     STATE_U8(Ps2Keyboard, leds), STATE_U8(Ps2Keyboard, rate), STATE_U8(Ps2Keyboard, last),
-    STATE_BOOL(Ps2Keyboard, scanning),
+    STATE_BOOL(Ps2Keyboard, scanning), STATE_U8(Ps2Keyboard, modifiers),
 };
-const StateDesc ps2_keyboard_state = { .name = "keyboard", .version = 1, .fields = keyboard_fields,
+const StateDesc ps2_keyboard_state = { .name = "keyboard", .version = 2, .min_version = 2, .fields = keyboard_fields,
                                        .count = ARRAY_SIZE(keyboard_fields) };
 static const StateField mouse_fields[] = {
     STATE_STRUCT(Ps2Mouse, out, queue_state), STATE_U8(Ps2Mouse, command), STATE_U8(Ps2Mouse, id),

@@ -34,6 +34,7 @@ typedef struct Ps2Keyboard {
     Ps2Queue out;
     uint8_t command;      /* waits for its argument; 0: none */
     uint8_t set, leds, rate, last;
+    uint8_t modifiers;    /* shift, control and alternate keys held down */
     bool scanning;
 } Ps2Keyboard;
 typedef struct Ps2Mouse {

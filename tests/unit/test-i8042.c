@@ -122,6 +122,46 @@ static void test_keys(void)
     expect("32 f0 32 ");
 }
 
+/* Print and Pause by the modifiers, in each set of codes. */
+static void test_print_and_pause(void)
+{
+    static const struct { const char *modifier, *key, *set1, *set2; } rows[] = {
+        {NULL, "print", "e0 2a e0 37 e0 b7 e0 aa ", "e0 12 e0 7c e0 f0 7c e0 f0 12 "},
+        {"shift", "print", "e0 37 e0 b7 ", "e0 7c e0 f0 7c "},
+        {"shift_r", "print", "e0 37 e0 b7 ", "e0 7c e0 f0 7c "},
+        {"ctrl", "print", "e0 37 e0 b7 ", "e0 7c e0 f0 7c "},
+        {"ctrl_r", "print", "e0 37 e0 b7 ", "e0 7c e0 f0 7c "},
+        {"alt", "print", "54 d4 ", "84 f0 84 "},
+        {"alt_r", "print", "54 d4 ", "84 f0 84 "},
+        {NULL, "pause", "e1 1d 45 e1 9d c5 ", "e1 14 77 e1 f0 14 f0 77 "},
+        {"shift", "pause", "e1 1d 45 e1 9d c5 ", "e1 14 77 e1 f0 14 f0 77 "},
+        {"alt", "pause", "e1 1d 45 e1 9d c5 ", "e1 14 77 e1 f0 14 f0 77 "},
+        {"ctrl", "pause", "e0 46 e0 c6 ", "e0 7e e0 f0 7e "},
+        {"ctrl_r", "pause", "e0 46 e0 c6 ", "e0 7e e0 f0 7e "},
+    };
+    for (unsigned set = 1; set <= 2; set++) {
+        start();
+        command(0x60);
+        outb(0x60, set == 1 ? 0x47 : 0x07); /* translated, or not */
+        for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+            if (rows[i].modifier) {
+                ps2_key_event(rows[i].modifier, true);
+                while (inb(0x64) & 1) {
+                    inb(0x60);
+                }
+            }
+            tap(rows[i].key);
+            expect(set == 1 ? rows[i].set1 : rows[i].set2);
+            if (rows[i].modifier) {
+                ps2_key_event(rows[i].modifier, false);
+                while (inb(0x64) & 1) {
+                    inb(0x60);
+                }
+            }
+        }
+    }
+}
+
 static void test_keyboard_commands(void)
 {
     start();
@@ -225,6 +265,7 @@ int main(int argc, char **argv)
     g_test_add_func("/i8042/controller", test_controller);
     g_test_add_func("/i8042/lines", test_lines);
     g_test_add_func("/i8042/keys", test_keys);
+    g_test_add_func("/i8042/print-and-pause", test_print_and_pause);
     g_test_add_func("/i8042/keyboard-commands", test_keyboard_commands);
     g_test_add_func("/i8042/mouse", test_mouse);
     g_test_add_func("/i8042/state", test_state);
