@@ -20,6 +20,7 @@ enum {
     H_BOOT_FLAG = 0x1fe,
     H_JUMP = 0x200,          /* short jump: its target is the end of the header */
     H_VERSION = 0x206,
+    H_KERNEL_VERSION = 0x20e,
     H_TYPE_OF_LOADER = 0x210,
     H_LOADFLAGS = 0x211,
     H_CODE32_START = 0x214,
@@ -59,7 +60,8 @@ typedef struct {
     const uint8_t *head;
     uint16_t version, xloadflags;
     uint32_t setup_size;   /* bytes in front of the protected-mode code */
-    uint64_t code_size;    /* bytes of that */
+    uint64_t code_size;    /* bytes of that in the file */
+    uint64_t load_size;    /* and in memory */
     uint64_t align, pref_address, init_size, initrd_max;
     uint32_t cmdline_max;
     bool relocatable;
@@ -89,14 +91,16 @@ static bool parse_header(const BootFile *f, const uint8_t *head, size_t len, Lin
     }
     h->code_size = f->size - h->setup_size;
     declared = (uint64_t)ldl_le(head + H_SYSSIZE) * 16;
-    /* syssize is a 16-bit field before 2.04 and unusable for a bzImage */
-    if (h->version >= 0x204 && declared > h->code_size) {
+    /* syssize is a 16-bit field before 2.04 and unusable for a bzImage; it counts paragraphs, the last of which may be
+     * there in part */
+    if (h->version >= 0x204 && declared >= h->code_size + 16) {
         return error_set(error, "kernel '%s' is truncated: it has %" PRIu64 " bytes, its header tells %" PRIu64,
                          f->path, f->size, h->setup_size + declared);
     }
     if (h->version >= 0x204 && declared) {
-        h->code_size = declared; /* what follows is a signature */
+        h->code_size = MIN(declared, h->code_size); /* what follows is a signature */
     }
+    h->load_size = h->version >= 0x204 && declared ? declared : h->code_size;
 
     h->initrd_max = h->version >= 0x203 ? ldl_le(head + H_INITRD_ADDR_MAX) : 0x37ffffff;
     h->align = h->version >= 0x205 ? ldl_le(head + H_KERNEL_ALIGNMENT) : 0;
@@ -108,8 +112,22 @@ static bool parse_header(const BootFile *f, const uint8_t *head, size_t len, Lin
     if (!IS_POW2(h->align) || h->align < 4096) {
         h->align = MiB;
     }
-    h->init_size = MAX(h->init_size, h->code_size);
+    h->init_size = MAX(h->init_size, h->load_size);
     return true;
+}
+
+/* Loaders in a kernel's clothes: their real-mode part, which is not run, does the work by BIOS calls. iPXE's tells no
+ * 32-bit entry; MEMDISK's is known by its name. */
+static void warn_of_bios_calls(const BootFile *f, const LinuxHeader *h, size_t len)
+{
+    static const char memdisk[] = "MEMDISK";
+    size_t at = 0x200 + (size_t)ldw_le(h->head + H_KERNEL_VERSION);
+    bool is_memdisk = at + strlen(memdisk) <= len && !memcmp(h->head + at, memdisk, strlen(memdisk));
+
+    if (is_memdisk || (!ldl_le(h->head + H_CODE32_START) && !(h->xloadflags & XLF_KERNEL_64))) {
+        report_warn("kernel '%s' works by BIOS calls, as MEMDISK and iPXE do: firmware is not supported yet, and it will"
+                    " not get far", f->path);
+    }
 }
 
 /* Where the kernel likes to be, else the lowest place above that its alignment allows: loaded lower, it
@@ -270,6 +288,7 @@ bool boot_linux_load(X86Boot *b, const BootFile *f, const uint8_t *head, size_t 
     if (!parse_header(f, head, head_len, &h, error) || !choose_address(b, &h, error)) {
         return false;
     }
+    warn_of_bios_calls(f, &h, head_len);
     b->setup_size = h.setup_size;
     b->kernel_size = h.code_size;
     /* The decompressor works in place within init_size; only the file's bytes need placing, but the
@@ -278,7 +297,7 @@ bool boot_linux_load(X86Boot *b, const BootFile *f, const uint8_t *head, size_t 
         return error_set(error, "kernel '%s' must run at 0x%" PRIx64 " and needs %" PRIu64
                          " KiB of RAM there; use a larger -m", f->path, b->kernel_addr, h.init_size / KiB);
     }
-    if (!boot_add_file(b, "kernel", b->kernel_addr, f, h.setup_size, h.code_size, 0, error)) {
+    if (!boot_add_file(b, "kernel", b->kernel_addr, f, h.setup_size, h.code_size, h.load_size, error)) {
         return false;
     }
     e820_add(&b->avail, b->kernel_addr, h.init_size, E820_RESERVED);

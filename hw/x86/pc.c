@@ -4,7 +4,7 @@
  *
  *   0 – 9FFFF            RAM
  *   A0000 – BFFFF        nothing (VGA's place)
- *   C0000 – FFFFF        RAM; RSDP at E0000, MP table at E1000, SMBIOS at F0000
+ *   C0000 – FFFFF        RAM; RSDP at E0000, MP table at E1000, SMBIOS at F0000, handlers of interrupts at FE000
  *   100000 – C0000000    RAM as far as -m goes, up to E0000000 on "pc" if all of it fits there; ACPI tables at its top
  *   FEC00000, FED00000, FEE00000   IOAPIC, HPET, local APICs
  *   100000000 –          the rest of RAM
@@ -24,6 +24,7 @@
 #include "hw/nvram/fw_cfg.h"
 #include "hw/rtc/mc146818.h"
 #include "hw/timer/i8254.h"
+#include "hw/x86/bios_area.h"
 #include "hw/x86/boot.h"
 #include "hw/x86/mptable.h"
 #include "hw/x86/smbios.h"
@@ -582,7 +583,7 @@ static bool add_smbios(PcMachine *pc, GError **error)
 
     memcpy(c.uuid, config->uuid, sizeof(c.uuid));
     c.uuid_set = config->uuid_set;
-    pc->smbios = smbios_build(&c, SMBIOS_ADDR, BIOS_END, error);
+    pc->smbios = smbios_build(&c, SMBIOS_ADDR, BIOS_CODE_ADDR, error);
     return pc->smbios && rom_add_blob("smbios", pc->smbios->image, pc->smbios->image_size, SMBIOS_ADDR, error);
 }
 
@@ -758,7 +759,7 @@ static bool pc_finish(Machine *m, GError **error)
     PcMachine *pc = PC(m);
 
     if ((pc->acpi != OFF && !add_acpi(pc, error)) || !add_smbios(pc, error) || !add_mptable(pc, error)
-        || !fill_fw_cfg(pc, error)
+        || !bios_area_add(error) || !fill_fw_cfg(pc, error)
         || !load_kernel(pc, error)) {
         return false;
     }
@@ -768,11 +769,11 @@ static bool pc_finish(Machine *m, GError **error)
 
 /* What firmware leaves behind and kernels and small payloads count on. The boot CPU's local APIC is
  * enabled in virtual wire mode (LINT0 from the PIC, LINT1 NMI); the PICs have their vectors, and all
- * inputs but the cascade are masked; the SCI is level-triggered. */
+ * inputs but the timer and the cascade are masked; the SCI is level-triggered. */
 static void init_interrupt_controllers(PcMachine *pc)
 {
     static const struct { uint16_t port; uint8_t value; } pic[] = {
-        {0x20, 0x11}, {0x21, 0x08}, {0x21, 0x04}, {0x21, 0x01}, {0x21, 0xfb},
+        {0x20, 0x11}, {0x21, 0x08}, {0x21, 0x04}, {0x21, 0x01}, {0x21, 0xfa},
         {0xa0, 0x11}, {0xa1, 0x70}, {0xa1, 0x02}, {0xa1, 0x01}, {0xa1, 0xff},
         {0x4d1, 1 << (ACPI_SCI_IRQ - 8)},
     };
@@ -811,6 +812,7 @@ static void pc_reset(Machine *m)
     uint64_t hole = pc->below_4g > BELOW_4G_DIVIDED ? BELOW_4G_MAX : BELOW_4G_DIVIDED;
 
     init_interrupt_controllers(pc);
+    bios_start_ticks();
     for (guint i = 0; i < cpus->len; i++) {
         set_mtrrs(&X86_CPU(cpus->pdata[i])->env, hole);
     }

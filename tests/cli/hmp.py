@@ -6,7 +6,7 @@ import os
 import re
 import sys
 
-from harness import HALT, SCRATCH, Background, Skip, Terminal, main, rhea, test
+from harness import BZIMAGE, HALT, SCRATCH, Background, Skip, Terminal, main, rhea, scratch, test
 
 PROGRAM = os.path.abspath(sys.argv[2]) if len(sys.argv) > 2 else None
 
@@ -183,6 +183,17 @@ def memory_below_4_gib():
             tree = Monitor(b)('info mtree')
             expect(tree, rf'^ *0000000000100000-{(below << 20) - 1:016x} .*ram-below-4g')
             assert ('ram-above-4g' in tree) == (mib > below), tree
+
+
+@test
+def a_kernel_that_works_by_bios_calls():
+    head = bytearray(BZIMAGE)
+    head[0x206:0x212] = b'\x07\x02' + bytes(6) + b'\x00\x01' + b'\x00\x01'
+    for entry, version, warns in ((0x100000, b'MEMDISK 6.04', True), (0, b'1.0.0+git', True), (0x100000, b'6.1.0', False)):
+        head[0x214:0x218] = entry.to_bytes(4, 'little')
+        head[0x300:0x310] = version.ljust(16, b'\0')
+        out = rhea('-M', 'pc', '-kernel', scratch('by-bios', head), '-S', '-nodefaults', '-display', 'none', '-monitor', 'stdio', stdin=b'quit\n')
+        assert ("by-bios' works by BIOS calls" in out[1]) == warns, out
 
 
 @test

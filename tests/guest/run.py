@@ -49,6 +49,9 @@ CASES = {
     'pit-and-pic': case(append='noapic nolapic nohpet', selftest=False),
     'hpet-off-nolapic': case(append='nolapic', options=['-no-hpet'], selftest=False),
     'clock': case(sleep=5, selftest=False),
+    # by the reset vector, where nothing else resets
+    'reboot-bios': case(append='reboot=b', end='reboot', boots=2, selftest=False),
+    'microvm-acpi-off': case(machine='microvm', append='acpi=off', end='reboot', boots=2, selftest=False),
     'alarm': case(append='rhea.alarm=2', selftest=False),
     'alarm-hpet-off': case(append='rhea.alarm=2', options=['-no-hpet'], selftest=False),
     'alarm-acpi-alarm': case(append='rhea.alarm=2 rtc_cmos.use_acpi_alarm=1', selftest=False),

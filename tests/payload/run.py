@@ -20,6 +20,14 @@ def triple_fault(argv):
     sys.exit(0 if r.returncode == 0 and text.count('T\n') + text.count('T\r\n') == 1 and 'triple fault' in text and '!' not in text else 1)
 
 
+def bios(argv):
+    """All letters, once; the jump to the reset vector ends the emulator (-no-reboot)."""
+    r = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+    text = r.stdout.decode(errors='replace')
+    print(text)
+    sys.exit(0 if r.returncode == 0 and text.replace('\r', '') == 'MECT\n' else 1)
+
+
 def garbage(argv, seeds):
     """Random code: the emulator may end as it likes, by its own doing, or be stopped after some seconds."""
     for seed in seeds:
@@ -49,6 +57,8 @@ def main():
     if 'garbage' in program:
         at = argv.index('-device') # a random OUT would end it too soon
         garbage(argv[:at] + argv[at + 2:], os.environ.get('SEEDS', '1 2 3 4').split())
+    if 'bios' in program:
+        bios(argv)
     if 'triple' in program:
         triple_fault(argv)
     try:

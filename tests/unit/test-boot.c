@@ -241,11 +241,29 @@ static void test_linux_placement(void)
     x86_boot_clear(&b);
 }
 
+/* The header counts paragraphs: of the last one, a byte is enough, and the rest is zero. */
+static void test_linux_last_paragraph(void)
+{
+    g_autofree uint8_t *k = bzimage();
+    X86Boot b;
+
+    load_ok(&b, k, BZ_SIZE - 15);
+    for (guint i = 0; i < b.blobs->len; i++) {
+        const BootBlob *blob = b.blobs->pdata[i];
+        if (!strcmp(blob->name, "kernel")) {
+            g_assert_cmpuint(blob->mem_size, ==, BZ_SIZE - SETUP);
+            g_assert_cmpuint(blob->size, ==, BZ_SIZE - SETUP - 15);
+        }
+    }
+    g_assert_cmpuint(b.kernel_size, ==, BZ_SIZE - SETUP - 15);
+    x86_boot_clear(&b);
+}
+
 static void test_linux_refused(void)
 {
     g_autofree uint8_t *k = bzimage();
 
-    load_fails(k, BZ_SIZE - 1, "truncated");
+    load_fails(k, BZ_SIZE - 16, "truncated");
     load_fails(k, 600, "truncated");
     load_fails(k, SETUP, "truncated");
     stw_le(k + 0x206, 0x201);
@@ -676,6 +694,7 @@ int main(int argc, char **argv)
     g_test_add_func("/boot/linux", test_linux);
     g_test_add_func("/boot/linux/initrd", test_linux_initrd);
     g_test_add_func("/boot/linux/placement", test_linux_placement);
+    g_test_add_func("/boot/linux/last-paragraph", test_linux_last_paragraph);
     g_test_add_func("/boot/linux/refused", test_linux_refused);
     g_test_add_func("/boot/linux/setup_data", test_setup_data);
     g_test_add_func("/boot/elf", test_elf);
