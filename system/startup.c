@@ -345,7 +345,8 @@ static bool build(CommandLine *cl, GError **error)
     if (!make_early_objects(cl, error) || !options_run(cl, STAGE_CHARDEV, error) || cl->done) {
         return cl->done;
     }
-    if (!property_check_globals(error) || !check_boot_options(error) || !(cl->accels ? accel_choose(cl->accel_option, cl->accels, error) : accel_select("tcg", error)) ||
+    if (!property_check_globals(error) || !check_boot_options(error) ||
+        !(cl->accels ? accel_choose(cl->accel_option, cl->accels, error) : accel_select("tcg", error)) ||
         !options_run(cl, STAGE_OBJECT, error) || !options_run(cl, STAGE_FRONTEND, error) || !default_frontends(cl, error)) {
         return false;
     }
