@@ -1198,6 +1198,10 @@ static void apic_reset_enter(Device *dev)
         memory_region_set_address(&bus.page, APIC_DEFAULT_BASE);
     }
     s->base = APIC_DEFAULT_BASE | MSR_APIC_BASE_ENABLE | (boot ? MSR_APIC_BASE_BSP : 0);
+    if (s->id >= 255 && apic_has_feature(s, CPUID_1_ECX_X2APIC)) {
+        /* What firmware leaves behind: in xAPIC mode the id's low byte would be that of another CPU, or broadcast. */
+        s->base |= MSR_APIC_BASE_X2APIC;
+    }
     s->xapic_id = s->id;
     s->lint[0] = s->lint[1] = false;
     apic_reset_registers(s);

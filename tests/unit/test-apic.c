@@ -581,26 +581,62 @@ static void test_state(void)
     pin(9, false);
 }
 
+static X86Cpu *add_cpu(unsigned index, uint32_t apic_id)
+{
+    g_autoptr(GError) error = NULL;
+    X86Cpu *x = g_aligned_alloc0(1, ALIGN_UP(sizeof(X86Cpu), 64), 64);
+    static const ObjectType type = { .name = "test-cpu", .size = sizeof(X86Cpu) };
+    x->cpu.dev.obj.type = &type;
+    x->cpu.dev.obj.children = g_hash_table_new(g_str_hash, g_str_equal);
+    x->cpu.dev.obj.child_order = g_ptr_array_new();
+    x->cpu.index = index;
+    x->cpu.env = (struct CpuArchState *)&x->env;
+    x->features[FEAT_1_ECX] = 1u << 21 | 1u << 24;
+    x->env.phys_bits = 40;
+    g_ptr_array_add(cpus, x);
+    bool ok = apic_create(&x->cpu, apic_id, &error);
+    g_assert_no_error(error);
+    g_assert_true(ok);
+    return x;
+}
+
+/* Ids beyond a byte: only x2APIC mode tells them from others. The last test, since the CPU stays. */
+static void test_wide_ids(void)
+{
+    X86Cpu *far = add_cpu(CPUS, 258);
+    uint64_t v;
+    start();
+    device_reset(far->apic);
+    cpu_interrupt_clear(&far->cpu, UINT32_MAX);
+    g_assert_true(apic_msr_read(far->apic, 0x802, &v));
+    g_assert_cmpuint(v, ==, 258);
+    g_assert_true(apic_msr_write(far->apic, 0x80f, 0x1ff));
+    ipi(0, 2, 0x4500); /* INIT, start-up, fixed: to CPU 2 alone */
+    g_assert_true(took(2, X86_INTERRUPT_INIT));
+    ipi(0, 2, 0x4612);
+    g_assert_true(took(2, X86_INTERRUPT_SIPI));
+    ipi(0, 2, 0x4031);
+    apic_msi_write(APIC_DEFAULT_BASE | 2 << 12, 0x32);
+    ipi(0, 0x04, 0x4833); /* logical */
+    g_assert_cmphex(cpu_interrupt_pending(&far->cpu), ==, 0);
+    ipi(0, 0xff, 0x4034); /* to all */
+    g_assert_true(cpu_interrupt_pending(&far->cpu) & CPU_INTERRUPT_HARD);
+    g_assert_cmpint(apic_get_interrupt(far->apic), ==, 0x34);
+    g_assert_true(apic_set_base(apic[1], 0xfee00c00));
+    g_assert_true(apic_msr_write(apic[1], 0x830, UINT64_C(258) << 32 | 0x4500));
+    g_assert_true(cpu_interrupt_pending(&far->cpu) & X86_INTERRUPT_INIT);
+    g_assert_false(took(2, X86_INTERRUPT_INIT));
+    apic_init_reset(far->apic); /* INIT leaves the mode */
+    g_assert_true(apic_msr_read(far->apic, 0x802, &v));
+}
+
 int main(int argc, char **argv)
 {
     dt_init(&argc, &argv);
     cpus = g_ptr_array_new();
     for (unsigned c = 0; c < CPUS; c++) {
-        g_autoptr(GError) error = NULL;
-        X86Cpu *x = g_aligned_alloc0(1, ALIGN_UP(sizeof(X86Cpu), 64), 64);
-        static const ObjectType type = { .name = "test-cpu", .size = sizeof(X86Cpu) };
-        x->cpu.dev.obj.type = &type;
-        x->cpu.dev.obj.children = g_hash_table_new(g_str_hash, g_str_equal);
-        x->cpu.dev.obj.child_order = g_ptr_array_new();
-        x->cpu.index = c;
-        x->cpu.env = (struct CpuArchState *)&x->env;
-        x->features[FEAT_1_ECX] = 1u << 21 | 1u << 24;
-        x->env.phys_bits = 40;
+        X86Cpu *x = add_cpu(c, c);
         cpu[c] = &x->cpu;
-        g_ptr_array_add(cpus, x);
-        bool ok = apic_create(cpu[c], c, &error);
-        g_assert_no_error(error);
-        g_assert_true(ok);
         apic[c] = x->apic;
     }
     ioapic = dt_device("ioapic", "ioapic", NULL, 0);
@@ -627,5 +663,6 @@ int main(int argc, char **argv)
     g_test_add_func("/apic/disabled", test_disabled);
     g_test_add_func("/apic/init", test_init);
     g_test_add_func("/apic/state", test_state);
+    g_test_add_func("/apic/wide-ids", test_wide_ids);
     return g_test_run();
 }
