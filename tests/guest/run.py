@@ -30,6 +30,8 @@ CASES = {
     'cloud-qemu64': case(cpu='qemu64'),
     'cloud-smp2': case(smp=2),
     'cloud-smp4-qemu64': case(smp=4, cpu='qemu64', m=1024),
+    # more than xAPIC ids can tell apart: the kernel takes those that they can, and no two answer as one
+    'cloud-smp258': case(smp=258, m=2048, selftest=False),
     'cloud-128M': case(m=128),
     'cloud-2G': case(m=2048, selftest=False),
     'cloud-6G-smp2': case(m=6144, smp=2, selftest=False),
@@ -170,6 +172,7 @@ def check_machine(guest, c):
         raise Failed(f"MemTotal is {kib} KiB of {c['m']} MiB")
     cpus = int(guest.expect(r'RHEA: cpus (\d+)\n').group(1))
     want = 1 if 'nosmp' in c['append'] else int(str(c['smp']).split(',', maxsplit=1)[0])
+    want = min(want, 255) # a kernel without interrupt remapping leaves x2APIC mode
     if cpus != want:
         raise Failed(f'{cpus} CPUs, not {want}')
     for i, (cpulist, mib, distance) in enumerate(c['nodes']):
