@@ -420,6 +420,11 @@ static void pit_write(void *opaque, hwaddr addr, uint64_t value, unsigned size)
             pit_load(s, addr, v << 8 | c->write_low);
         } else {
             c->write_low = v;
+            if (c->mode == TERMINAL_COUNT) { /* the first byte stops the count and lowers the output */
+                c->counting = false;
+                c->held = 0;
+                pit_changed(s, addr, clock_now(CLOCK_VIRTUAL_NS));
+            }
         }
         c->write_high_next = !c->write_high_next;
         break;

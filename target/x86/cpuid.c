@@ -16,6 +16,7 @@ typedef struct {
     uint32_t sets;
     bool shared_by_package;
 } Cache;
+#define BUS_KHZ 1000000u /* the local APIC timer's clock */
 #define LINE 64u
 static const Cache caches[] = {
     {1, 1, 32 * 1024, 8, 64, false},
@@ -150,6 +151,23 @@ static void leaf_d(X86State *env, uint32_t subleaf, uint32_t *a, uint32_t *b, ui
     }
 }
 
+/* TSC = C · B / A, and C is what the local APIC's timer counts. Kernels multiply in 32 bits: the fraction has to be a
+ * small one, so that only whole MHz are told. */
+static void leaf_tsc(uint32_t *a, uint32_t *b, uint32_t *c)
+{
+    uint64_t mhz = x86_tsc_khz() / 1000, gcd = mhz;
+    if (x86_tsc_khz() % 1000 || !mhz) {
+        return;
+    }
+    for (uint64_t other = BUS_KHZ / 1000, rest; other; other = rest) {
+        rest = gcd % other;
+        gcd = other;
+    }
+    *a = BUS_KHZ / 1000 / gcd;
+    *b = mhz / gcd;
+    *c = BUS_KHZ * 1000;
+}
+
 static void leaf_basic(X86State *env, uint32_t leaf, uint32_t subleaf, uint32_t *a, uint32_t *b, uint32_t *c, uint32_t *d)
 {
     X86Cpu *x = x86_cpu_of(env);
@@ -187,6 +205,17 @@ static void leaf_basic(X86State *env, uint32_t leaf, uint32_t subleaf, uint32_t 
         break;
     case 0xd:
         leaf_d(env, subleaf, a, b, c, d);
+        break;
+    case 0x15:
+        if (x86_is_intel(env)) {
+            leaf_tsc(a, b, c);
+        }
+        break;
+    case 0x16: /* MHz: base, maximum, bus */
+        if (x86_is_intel(env)) {
+            *a = *b = x86_tsc_khz() / 1000;
+            *c = BUS_KHZ / 1000;
+        }
         break;
     case 0x1f:
         topology_leaf(env, subleaf, true, a, b, c, d);
@@ -267,8 +296,11 @@ static void leaf_extended(X86State *env, uint32_t leaf, uint32_t subleaf, uint32
 
 static void leaf_hypervisor(X86State *env, uint32_t leaf, uint32_t *a, uint32_t *b, uint32_t *c, uint32_t *d)
 {
-    if (leaf == 0x40000000) {
-        *a = 0x40000001;
+    if (leaf == 0x40000010) { /* kHz of TSC and local APIC timer, as hypervisors agreed to say it */
+        *a = x86_tsc_khz();
+        *b = BUS_KHZ;
+    } else if (leaf == 0x40000000) {
+        *a = 0x40000010;
         *b = *c = *d = ldl_le("TCGT");
         *c = ldl_le("CGTC");
         *d = ldl_le("GTCG");

@@ -79,7 +79,11 @@ static void test_terminal(void)
     g_assert_cmpint(count(0), ==, 0x10000 - 10);
     step(SEC);
     g_assert_cmpint(dt_edges(0), ==, 0);
-    program(0, 0, 100); /* loads at once and lowers OUT */
+    outb(0x40, 100); /* the first byte lowers OUT, the second loads at once */
+    g_assert_false(dt_wire[0].level);
+    step(SEC);
+    g_assert_false(dt_wire[0].level);
+    outb(0x40, 0);
     g_assert_false(dt_wire[0].level);
     step(TICKS(101));
     g_assert_true(dt_wire[0].level);

@@ -211,12 +211,39 @@ static void test_hypervisor(void)
     Cpu *cpu = make("qemu64");
     Leaf l = leaf(cpu, 0x40000000, 0);
     g_assert_cmpint(memcmp(&l.b, "TCGTCGTCGTCG", 12), ==, 0);
+    g_assert_cmphex(l.a, ==, 0x40000010);
+    l = leaf(cpu, 0x40000010, 0);
+    g_assert_cmpuint(l.a, ==, x86_tsc_khz());
+    g_assert_cmpuint(l.b, ==, 1000000);
     /* beyond the last leaf: AMD says nothing */
     l = leaf(cpu, 0x7fff0000, 0);
     g_assert_cmphex(l.a | l.b | l.c | l.d, ==, 0);
     drop(cpu);
     cpu = make("max,-hypervisor");
     l = leaf(cpu, 0x40000000, 0);
+    g_assert_cmphex(l.a | l.b | l.c | l.d, ==, 0);
+    drop(cpu);
+}
+
+static void test_frequency(void)
+{
+    Cpu *cpu = make("Skylake-Client,level=0x16,check=off");
+    uint64_t before = x86_tsc_khz();
+    static const struct { uint64_t khz; uint32_t a, b; } rows[] = {
+        {1000000, 1, 1}, {2100000, 10, 21}, {2593000, 1000, 2593}, {5000000, 1, 5}, {2096034, 0, 0},
+    };
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        x86_tsc_set_khz(rows[i].khz);
+        Leaf l = leaf(cpu, 0x15, 0);
+        g_assert_cmpuint(l.a, ==, rows[i].a);
+        g_assert_cmpuint(l.b, ==, rows[i].b);
+        g_assert_cmpuint(l.c, ==, rows[i].a ? 1000000000 : 0);
+        g_assert_cmpuint(leaf(cpu, 0x16, 0).a, ==, rows[i].khz / 1000);
+    }
+    x86_tsc_set_khz(before);
+    drop(cpu);
+    cpu = make("EPYC,level=0x16,check=off"); /* reserved on AMD's */
+    Leaf l = leaf(cpu, 0x15, 0);
     g_assert_cmphex(l.a | l.b | l.c | l.d, ==, 0);
     drop(cpu);
 }
@@ -246,6 +273,7 @@ int main(int argc, char **argv)
     g_test_add_func("/x86-cpuid/topology", test_topology);
     g_test_add_func("/x86-cpuid/xsave", test_xsave);
     g_test_add_func("/x86-cpuid/hypervisor", test_hypervisor);
+    g_test_add_func("/x86-cpuid/frequency", test_frequency);
     g_test_add_func("/x86-cpuid/feature-names", test_feature_names);
     return g_test_run();
 }
