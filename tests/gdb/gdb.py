@@ -385,6 +385,32 @@ def test_steps(o, s):
         to(c, s['leaf'])
 
 
+def test_step_refused_jump(o, s):
+    """single step of a return to a non-canonical address: the fault's handler, never that address"""
+    if Client.emulated:
+        raise Skip('the host\'s KVM has no processor below it that could fault')
+    code, idt, handler, stack, bad = 0x300000, 0x301000, 0x302000, 0x304000, 0x7123456789abcdef
+    with program(o) as m:
+        c = m.client()
+        to(c, s['leaf'])
+
+        def put(addr, data):
+            c.ok(f'M{addr:x},{len(data):x}:{data.hex()}')
+        put(code, bytes.fromhex('0f 01 18 50 c3'))  # lidt [rax]; push rax; ret
+        put(idt, struct.pack('<HQ', 14 * 16 - 1, idt + 16))
+        put(idt + 16 + 13 * 16, struct.pack('<HHBBHQ', handler & 0xffff, c.reg('cs'), 0, 0x8e, handler >> 16, 0))
+        put(handler, b'\xeb\xfe')
+        for name, value in (('rax', idt), ('rsp', stack), ('rip', code)):
+            c.set_reg(name, value)
+        c.go('s')
+        c.set_reg('rax', bad)
+        c.go('s')
+        expect((c.reg('rip'), c.u64(c.reg('rsp'))), (code + 4, bad))
+        c.go('s')
+        expect(c.reg('rip'), handler)
+        expect(c.u64(c.reg('rsp') + 8), code + 4, 'the saved rip')
+
+
 def test_sstep_bits(o, s):
     """qemu.sstep: bits and their default"""
     with program(o) as m:
