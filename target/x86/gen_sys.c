@@ -25,11 +25,6 @@ static bool check_umip(DisasContext *s, X86Insn *i)
 }
 
 /* ---- segments ---- */
-static void set_env_bit(DisasContext *s, unsigned offset, uint32_t bit)
-{
-    ir_st_env(s->b, offset, ir_or(s->b, ir_ld_env(s->b, offset, IR_I32, IR_I32, false), ir_i32(s->b, bit)), IR_I32);
-}
-
 static void load_seg(DisasContext *s, unsigned seg, IrVal selector)
 {
     x86_call(s, x86_h_load_seg, ir_i32(s->b, seg), selector);
@@ -42,9 +37,9 @@ void x86_gen_load_seg(DisasContext *s, unsigned seg, IrVal selector)
 {
     load_seg(s, seg, selector);
     if (seg == R_SS) { /* the shadow of MOV SS and POP SS: neither interrupts nor debug traps */
-        set_env_bit(s, ENV(hflags), HF_INHIBIT_IRQ);
+        x86_gen_set_bit(s, ENV(hflags), HF_INHIBIT_IRQ);
         if (s->flags & HF_DB) {
-            set_env_bit(s, ENV(dr6_pending), X86_STACK_SHADOW);
+            x86_gen_set_bit(s, ENV(dr6_pending), X86_STACK_SHADOW);
         }
         s->trap_inhibited = true;
     }

@@ -82,14 +82,17 @@ void x86_gen_goto(DisasContext *s, unsigned slot, uint64_t eip)
     s->ended = true;
 }
 
+void x86_gen_set_bit(DisasContext *s, unsigned offset, uint32_t bit)
+{
+    IrVal v = ir_ld_env(s->b, offset, IR_I32, IR_I32, false);
+
+    ir_st_env(s->b, offset, ir_or(s->b, v, ir_i32(s->b, bit)), IR_I32);
+}
+
 void x86_gen_branched(DisasContext *s)
 {
-    const unsigned offset = offsetof(X86State, dr6_pending);
-
     if (s->flags & HF_TF) {
-        IrVal v = ir_ld_env(s->b, offset, IR_I32, IR_I32, false);
-
-        ir_st_env(s->b, offset, ir_or(s->b, v, ir_i32(s->b, X86_BRANCHED)), IR_I32);
+        x86_gen_set_bit(s, offsetof(X86State, dr6_pending), X86_BRANCHED);
     }
 }
 

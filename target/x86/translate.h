@@ -132,6 +132,7 @@ bool x86_check_mmx(DisasContext *s, X86Insn *i);
 bool x86_feature(const DisasContext *s, X86Feature f);
 /* Leave the block for a known eip (chained; slot 0 or 1), or for the one just put to V_PC. */
 void x86_gen_goto(DisasContext *s, unsigned slot, uint64_t eip);
+void x86_gen_set_bit(DisasContext *s, unsigned offset, uint32_t bit); /* in a 32-bit field of env */
 void x86_gen_branched(DisasContext *s); /* before it, if the instruction jumps there */
 void x86_gen_goto_indirect(DisasContext *s, IrJumpHint hint);
 /* Does the latter look for the next block in generated code, and come by x86_check_jump if there is none? */
