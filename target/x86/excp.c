@@ -499,6 +499,7 @@ void x86_deliver_exception(Cpu *cpu)
     if (vector < 0) {
         return;
     }
+    /* By MOV SS before INT n: due at its handler's entry (SDM 6.8.3); faults forget them (SDM 26.7.3). */
     uint32_t held = env->exception_is_int ? env->dr6_pending & 0xf : 0;
     env->exception = -1;
     env->dr6_pending = 0;
@@ -511,7 +512,8 @@ void x86_deliver_exception(Cpu *cpu)
         x86_update_hflags(env);
     }
     env->old_exception = -1;
-    if (held) { /* by MOV SS before INT n: at its handler's entry (SDM 6.8.3); faults forget them (SDM 26.7.3) */
+    held |= env->dr6_pending & DR6_BT;
+    if (held) {
         x86_raise_db(env, held);
     }
 }
@@ -524,6 +526,7 @@ static void deliver_external(X86State *env, int vector)
     env->dr6_pending = 0; /* of an instruction that was left half done, and starts again */
     env->old_exception = -1;
     x86_do_interrupt(env, vector, false, 0, false, 0, true);
+    x86_task_trap(env);
 }
 
 static int acknowledge_interrupt(X86Cpu *x)

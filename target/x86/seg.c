@@ -469,6 +469,7 @@ static void far_task(X86State *env, uint32_t selector, uint32_t e1, uint32_t e2,
         selector = x86_task_gate_target(env, e1, &e1, &e2, 0);
     }
     x86_switch_task(env, selector, e1, e2, how, next_eip, 0);
+    x86_task_trap(env);
 }
 
 static void far_real(X86State *env, uint32_t selector, uint64_t offset)
@@ -825,4 +826,5 @@ void x86_helper_iret(X86State *env, uint32_t shift, uint64_t next_eip)
     if (!old_tf) {
         x86_note_tf_change(env, old_tf);
     }
+    x86_task_trap(env);
 }

@@ -90,14 +90,22 @@ bool x86_seg_contains(const X86Segment *s, uint32_t offset, unsigned len);
 void x86_tss_stack(X86State *env, unsigned level, uint32_t *ss, uint32_t *esp, uint32_t ext);
 uint64_t x86_tss_rsp(X86State *env, unsigned slot, uint32_t ext); /* 0–2: RSP0–2; 4 + n: IST n */
 
+G_NORETURN void x86_raise_db(X86State *env, uint32_t dr6_bits);       /* fault, or trap with eip = next */
 typedef enum { TASK_JMP, TASK_CALL, TASK_IRET } X86TaskSwitch; /* CALL: also interrupts */
-/* Switch to the task of TSS descriptor (selector, e1, e2). `ext` goes into error codes. */
+/* Switch to the task of TSS descriptor (selector, e1, e2). `ext` goes into error codes. The caller ends with
+ * x86_task_trap. */
 void x86_switch_task(X86State *env, uint32_t selector, uint32_t e1, uint32_t e2, X86TaskSwitch how, uint64_t next_eip, uint32_t ext);
+/* #DB if the new task's TSS asks for it, once all is done. */
+static inline void x86_task_trap(X86State *env)
+{
+    if (unlikely(env->dr6_pending & DR6_BT)) {
+        x86_raise_db(env, env->dr6_pending & (0xf | DR6_BT));
+    }
+}
 /* Resolve a present task gate (e1 of it): the TSS selector, checked; faults with `ext`. */
 uint32_t x86_task_gate_target(X86State *env, uint32_t gate_e1, uint32_t *e1, uint32_t *e2, uint32_t ext);
 
 /* ---- exceptions ---- */
-G_NORETURN void x86_raise_db(X86State *env, uint32_t dr6_bits);       /* fault, or trap with eip = next */
 G_NORETURN void x86_raise_noncanonical(X86State *env, uintptr_t retaddr); /* #GP(0) or #SS(0) */
 /* Load the PAE PDPTEs CR3 points to; false (nothing loaded): reserved bits set. */
 /* INIT: halts until a start-up IPI (the boot CPU starts at the reset vector). */

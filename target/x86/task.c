@@ -253,6 +253,6 @@ void x86_switch_task(X86State *env, uint32_t selector, uint32_t e1, uint32_t e2,
     }
     x86_update_hflags(env);
     if (t.trap) {
-        x86_raise_db(env, DR6_BT);
+        env->dr6_pending |= DR6_BT;
     }
 }

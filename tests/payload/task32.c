@@ -155,6 +155,8 @@ static bool on_db(Frame *f)
     return true;
 }
 
+static void load_absent(void *p) { __asm__ volatile("mov %w0, %%fs" : : "r"(SEL)); }
+
 static void trap_bit(void)
 {
     fresh_task(task_entry);
@@ -163,6 +165,16 @@ static void trap_bit(void)
     db_count = 0;
     call_task(NULL);
     check(db_count == 1 && (db_dr6 & 0x8000), "tss debug trap sets dr6.bt");
+    set_desc(SEL, descriptor(0, 0xfffff, 0x12, 0xc));
+    init_task(&df_tss, df_task_home, (u32)df_stack + sizeof(df_stack));
+    df_tss.trap = 1;
+    set_tss(DF_TSS, &df_tss, sizeof(Tss) - 1, 9);
+    set_task_gate(11, DF_TSS, 0);
+    db_count = df_count = 0;
+    df_error = ~0u;
+    guard(load_absent, NULL);
+    check(db_count == 1 && df_count == 1 && df_error == SEL, "the debug trap comes once the error code is on the new task's stack");
+    default_gate(11);
     hooks[1] = NULL;
     clear_ts();
 }
