@@ -158,6 +158,14 @@ static void ld_area(X86State *env, uint64_t va, void *buf, unsigned len)
     tcg_ld_bytes(x86_cs(env), va, buf, len, x86_mmu_index(env->hflags), 0);
 }
 
+/* Before put_x87: the pointers in memory, if they are to stay. */
+static void ld_kept_pointers(X86State *env, uint64_t va, X86LegacyRegion *a)
+{
+    if (!keeps_pointers(env, env->fpus)) {
+        ld_area(env, va, a, X87_CONTROL);
+    }
+}
+
 /* FFXSR: at CPL 0 in 64-bit code FXSAVE and FXRSTOR leave the XMM registers out. */
 static bool skips_xmm(const X86State *env)
 {
@@ -171,7 +179,7 @@ void x86_helper_fxsave(X86State *env, uint64_t va, uint32_t rexw)
     bool xmm = (env->cr[4] & CR4_OSFXSR) && !skips_xmm(env);
     unsigned len = xmm ? offsetof(X86LegacyRegion, xmm) + xmm_count(env) * 16 : offsetof(X86LegacyRegion, xmm);
     probe_area(env, va, len, MMU_DATA_STORE);
-    ld_area(env, va, &a, X87_CONTROL); /* what may stay */
+    ld_kept_pointers(env, va, &a);
     put_x87(env, &a, rexw);
     a.mxcsr = x86_get_mxcsr(env);
     a.mxcsr_mask = MXCSR_MASK;
@@ -271,7 +279,7 @@ static void save_components(X86State *env, uint64_t va, uint64_t save, bool mxcs
 {
     X86LegacyRegion a;
     if (save & XFEATURE_X87) {
-        ld_area(env, va, &a, X87_CONTROL);
+        ld_kept_pointers(env, va, &a);
         put_x87(env, &a, rexw);
         st_area(env, va, &a, X87_CONTROL);
         st_area(env, va + offsetof(X86LegacyRegion, st), a.st, sizeof(a.st));
