@@ -708,9 +708,9 @@ static bool check_config(PcMachine *pc, GError **error)
     }
     pc->hpet &= !c->no_hpet;
     /* a guest learns the time from KVM's clock; under an accelerator without one it needs the RTC and something to
-     * measure its TSC with */
-    pc->pic = pc->pic == OFF ? OFF : ON;
+     * measure its TSC with; with PICs and no timer on IRQ 0 Linux waits for ticks that never come */
     pc->pit = pc->pit == OFF ? OFF : ON;
+    pc->pic = pc->pic == OFF || (pc->pic == AUTO && pc->pit == OFF && !pc->hpet) ? OFF : ON;
     pc->rtc = pc->rtc == OFF || (pc->rtc == AUTO && accel_current()->platform_init) ? OFF : ON;
     return true;
 }
@@ -846,7 +846,7 @@ static void pc_finalize(Object *obj)
     PROP_U32("bus-lock-ratelimit", PcMachine, bus_lock_ratelimit, 0, "bus locks that the guest may take in a second (KVM); 0: no limit"), \
     PROP_BOOL("usb", PcMachine, usb, false, "USB controller: only off"), \
     PROP_BOOL("nvdimm", PcMachine, nvdimm, false, "NVDIMM support: only off"), \
-    PROP_ENUM("pic", PcMachine, pic, on_off_auto, AUTO, "i8259 interrupt controllers"), \
+    PROP_ENUM("pic", PcMachine, pic, on_off_auto, AUTO, "i8259 interrupt controllers; auto: with a timer on IRQ 0"), \
     PROP_ENUM("pit", PcMachine, pit, on_off_auto, AUTO, "i8254 timer and speaker port")
 
 static const Property pc_props[] = {

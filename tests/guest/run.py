@@ -52,6 +52,7 @@ CASES = {
     'hpet-off-nolapic': case(append='nolapic', options=['-no-hpet'], selftest=False),
     'clock': case(sleep=5, selftest=False),
     # nothing to measure the TSC with but the PM timer: CPUID tells its frequency
+    'microvm-pit-off': case(machine='microvm,pit=off', selftest=False),
     'microvm-bare': case(machine='microvm,pit=off,pic=off,rtc=off', cpu='Skylake-Client,level=0x16,check=off', sleep=3, selftest=False),
     # by the reset vector, where nothing else resets
     'reboot-bios': case(append='reboot=b', end='reboot', boots=2, selftest=False),
