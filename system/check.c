@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include "accel/accel.h"
+#include "accel/tcg/host.h"
 #include "rhea-features.h"
 #include "util/library.h"
 #include "util/report.h"
@@ -72,19 +73,23 @@ static CheckStatus check_host(Finding *f)
                 u.sysname, u.release, u.machine, g_get_num_processors());
 }
 
-/* What generated code uses: the level x86-64-v3, under the names of /proc/cpuinfo. */
+/* What generated code uses. What the emulator says when it starts, and what it does without, comes from the same table. */
 static CheckStatus check_cpu(Finding *f)
 {
-    static const char *const needed[] = {"avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "xsave"};
-    g_autoptr(GString) missing = g_string_new(NULL);
-    for (unsigned i = 0; i < ARRAY_SIZE(needed); i++) {
-        if (!cpu_flag(needed[i])) {
-            g_string_append_printf(missing, " %s", needed[i]);
+    static const char remedy[] = "use a CPU that has AVX2 (2013 or later); in a virtual machine, pass the host's CPU on";
+    g_autoptr(GString) without = g_string_new(NULL), missing = g_string_new(NULL);
+    const TcgHostFeature *h;
+    for (unsigned i = 0; (h = tcg_host_feature(i)); i++) {
+        if (!tcg_host_has(h->name, strlen(h->name))) {
+            GString *s = h->without ? without : missing;
+            g_string_append_printf(s, "%s%s (%s)", s->len ? ", " : "", h->name, h->without ? h->without : h->use);
         }
     }
-    return missing->len ? find(f, CHECK_FAIL, "use a CPU of the level x86-64-v3 (Haswell, Zen); in a virtual machine, pass the host's CPU on",
-                               "lacks%s", missing->str)
-                        : find(f, CHECK_OK, NULL, "x86-64-v3, as the translator needs");
+    if (missing->len) {
+        return find(f, CHECK_FAIL, remedy, "lacks %s", missing->str);
+    }
+    return without->len ? find(f, CHECK_NOTE, NULL, "all that the translator needs; does without %s", without->str)
+                        : find(f, CHECK_OK, NULL, "all that the translator uses");
 }
 
 /* Some KVMs do without; ordinary kernels do not run on them. */
@@ -331,17 +336,39 @@ static json_t *json_row(const HostCheck *c, CheckStatus status, const Finding *f
     return row;
 }
 
+/* The translator's table, for programs. */
+static json_t *json_host_features(void)
+{
+    json_t *all = json_array();
+    const TcgHostFeature *h;
+    for (unsigned i = 0; (h = tcg_host_feature(i)); i++) {
+        json_array_append_new(all, json_pack("{s:s, s:s, s:s?, s:b}", "name", h->name, "use", h->use, "without", h->without,
+                                             "present", tcg_host_has(h->name, strlen(h->name))));
+    }
+    return all;
+}
+
 int check_main(int argc, char **argv, char ***emulate)
 {
-    bool json = argc == 2 && g_str_equal(argv[1], "--json"), usable = true;
-    if (argc > 1 && !json) {
-        bool help = argc == 2 && (g_str_equal(argv[1], "--help") || g_str_equal(argv[1], "-h"));
-        if (!help) {
-            report_error("check: unknown option '%s'; usage: rhea check [--json]", argv[argc > 2 ? 2 : 1]);
+    static const char usage[] = "usage: rhea check [--json] [--host-cpu=-FEATURE:…]";
+    bool json = false, usable = true;
+    for (int i = 1; i < argc; i++) {
+        g_autoptr(GError) error = NULL;
+        if (g_str_equal(argv[i], "--json")) {
+            json = true;
+        } else if (g_str_has_prefix(argv[i], "--host-cpu=")) {
+            if (!tcg_host_imitate(argv[i] + strlen("--host-cpu="), &error)) {
+                report_error("check: --host-cpu: %s", error->message);
+                return 1;
+            }
+        } else if (g_str_equal(argv[i], "--help") || g_str_equal(argv[i], "-h")) {
+            printf("%s\n--host-cpu: look at the CPU as if it lacked these, as -accel tcg,host-cpu= does\n"
+                   "Exit code 0: guests can run here; 1: something that is needed is missing.\n", usage);
+            return 0;
+        } else {
+            report_error("check: unknown option '%s'; %s", argv[i], usage);
             return 1;
         }
-        printf("usage: rhea check [--json]\nExit code 0: guests can run here; 1: something that is needed is missing.\n");
-        return 0;
     }
     json_t *rows = json_array();
     for (unsigned i = 0; i < ARRAY_SIZE(checks); i++) {
@@ -357,7 +384,7 @@ int check_main(int argc, char **argv, char ***emulate)
         g_free(f.remedy);
     }
     if (json) {
-        json_t *all = json_pack("{s:b, s:O}", "usable", usable, "checks", rows);
+        json_t *all = json_pack("{s:b, s:O, s:o}", "usable", usable, "checks", rows, "cpu-features", json_host_features());
         json_dumpf(all, stdout, JSON_INDENT(2));
         putchar('\n');
         json_decref(all);

@@ -9,6 +9,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "util/osdep.h"
+#include "accel/tcg/host.h"
 #include "accel/debug.h"
 #include "accel/tcg/runtime.h"
 #include "util/report.h"
@@ -314,6 +315,7 @@ static void tcg_exec(Cpu *cpu)
 typedef struct {
     uint32_t tb_size; /* MiB, 0: default */
     int thread;
+    const char *host_cpu;
 } TcgOptions;
 static TcgOptions options;
 
@@ -331,12 +333,19 @@ static bool check_thread(Object *obj, const Property *p, const char *text, GErro
     return true;
 }
 
+static bool set_host_cpu(Object *obj, const Property *p, const char *text, GError **error)
+{
+    return tcg_host_imitate(text, error);
+}
+
 static const char *const thread_names[] = {"multi", "single", NULL};
 static const Property tcg_props[] = {
     {.name = "tb-size", .kind = PROPERTY_U32, .offset = offsetof(TcgOptions, tb_size), .set = check_tb_size,
      .help = "size of the code cache in MiB; 0: 256"},
     {.name = "thread", .kind = PROPERTY_ENUM, .offset = offsetof(TcgOptions, thread), .names = thread_names,
      .set = check_thread, .help = "one thread per vCPU (multi)"},
+    {.name = "host-cpu", .kind = PROPERTY_STRING, .offset = offsetof(TcgOptions, host_cpu), .set = set_host_cpu,
+     .help = "do as on a host whose processor lacks features, as in -bmi2:-movbe, or -all that can be done without"},
 };
 
 static bool tcg_available(GError **error)

@@ -4,6 +4,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "accel/tcg/host.h"
 #include "accel/tcg/ir_priv.h"
 
 #define SIDE IROP_SIDE
@@ -277,12 +278,34 @@ BINARY(rol, ROL)
 BINARY(ror, ROR)
 BINARY(clz, CLZ)
 BINARY(ctz, CTZ)
-BINARY(pdep, PDEP)
-BINARY(pext, PEXT)
 UNARY(not, NOT)
 UNARY(neg, NEG)
 UNARY(bswap, BSWAP)
 UNARY(popcnt, POPCNT)
+
+static uint32_t pdep32(uint32_t x, uint32_t mask) { return ir_eval(IR_PDEP, IR_I32, x, mask, 0, 0); }
+static uint32_t pext32(uint32_t x, uint32_t mask) { return ir_eval(IR_PEXT, IR_I32, x, mask, 0, 0); }
+static uint64_t pdep64(uint64_t x, uint64_t mask) { return ir_eval(IR_PDEP, IR_I64, x, mask, 0, 0); }
+static uint64_t pext64(uint64_t x, uint64_t mask) { return ir_eval(IR_PEXT, IR_I64, x, mask, 0, 0); }
+
+/* Too long for code in line where the host has no instruction. */
+static IrVal move_bits(IrBlock *b, IrOpcode opc, IrVal x, IrVal y)
+{
+#define HELPER(f, t) {.fn = (void *)f, .name = #f, .flags = IR_HELPER_PURE, .ret = t}
+    static const IrHelper helpers[2][2] = {
+        {HELPER(pdep32, IR_I32), HELPER(pext32, IR_I32)}, {HELPER(pdep64, IR_I64), HELPER(pext64, IR_I64)},
+    };
+#undef HELPER
+    IrType t = ir_type(b, x);
+
+    if ((x.id < 0 && y.id < 0) || tcg_host_has("bmi2", 4)) {
+        return arith(b, opc, t, x, y);
+    }
+    return ir_call(b, &helpers[t == IR_I64][opc == IR_PEXT], IR_ARGS(x, y));
+}
+
+IrVal ir_pdep(IrBlock *b, IrVal x, IrVal y) { return move_bits(b, IR_PDEP, x, y); }
+IrVal ir_pext(IrBlock *b, IrVal x, IrVal y) { return move_bits(b, IR_PEXT, x, y); }
 
 IrVal ir_addi(IrBlock *b, IrVal x, int64_t imm) { return ir_add(b, x, ir_const(b, ir_type(b, x), imm)); }
 IrVal ir_andi(IrBlock *b, IrVal x, int64_t imm) { return ir_and(b, x, ir_const(b, ir_type(b, x), imm)); }

@@ -410,5 +410,3 @@ void x86_cpu_reset(Cpu *cpu);
 Cpu *x86_cpu_new(const char *model, GError **error);
 void x86_cpu_help(FILE *out);
 void x86_cpuid(X86State *env, uint32_t leaf, uint32_t subleaf, uint32_t *a, uint32_t *b, uint32_t *c, uint32_t *d);
-/* Host features the translator can pass through (for instructions that need the host's own). */
-bool x86_tcg_host_has(X86FeatureWord w, uint32_t bit);

@@ -4,7 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "target/x86/cpu_models.h"
-#include <cpuid.h>
+#include "accel/tcg/host.h"
 
 const X86FeatureWordInfo x86_feature_words[FEAT_WORDS] = {
     [FEAT_1_EDX] = {1, -1, "EDX", {
@@ -99,38 +99,6 @@ static const char always[] =
 /* Translated to the host's own instructions, so only where it has them. */
 static const char from_host[] = "pclmulqdq aes avx fma f16c avx2 sha-ni gfni vaes vpclmulqdq";
 
-static void host_words(uint32_t w[FEAT_WORDS])
-{
-    uint32_t a, b, c, d;
-    if (__get_cpuid(1, &a, &b, &c, &d)) {
-        w[FEAT_1_EDX] = d;
-        w[FEAT_1_ECX] = c;
-    }
-    if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) {
-        w[FEAT_7_0_EBX] = b;
-        w[FEAT_7_0_ECX] = c;
-        w[FEAT_7_0_EDX] = d;
-    }
-    if (__get_cpuid_count(7, 1, &a, &b, &c, &d)) {
-        w[FEAT_7_1_EAX] = a;
-    }
-    if (__get_cpuid(0x80000001, &a, &b, &c, &d)) {
-        w[FEAT_8000_0001_EDX] = d;
-        w[FEAT_8000_0001_ECX] = c;
-    }
-}
-
-bool x86_tcg_host_has(X86FeatureWord w, uint32_t bit)
-{
-    static gsize once;
-    static uint32_t words[FEAT_WORDS];
-    if (g_once_init_enter(&once)) {
-        host_words(words);
-        g_once_init_leave(&once, 1);
-    }
-    return words[w] & bit;
-}
-
 static void add_names(uint32_t words[FEAT_WORDS], const char *names, bool need_host)
 {
     while (*names) {
@@ -139,7 +107,7 @@ static void add_names(uint32_t words[FEAT_WORDS], const char *names, bool need_h
         unsigned bit;
         bool known = x86_feature_find(names, n, &w, &bit);
         assert(known);
-        if (!need_host || x86_tcg_host_has(w, BIT(bit))) {
+        if (!need_host || tcg_host_has(names, n)) {
             words[w] |= BIT(bit);
         }
         names += n + strspn(names + n, " ");

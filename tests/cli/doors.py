@@ -97,6 +97,22 @@ def check_reports():
 
 
 @test
+def check_and_the_start_agree_on_the_host_cpu():
+    features = json.loads(rhea('check', '--json')[0])['cpu-features']
+    docs = open(os.path.join(os.path.dirname(GUIDE), 'accelerators.md'), encoding='utf-8').read()
+    rows = [f"| `{f['name']}` | {f['use']} | {f['without'] or 'required'} |" for f in features]
+    assert '\n'.join(rows) in docs, rows
+    for lack in ['all'] + [f['name'] for f in features]:
+        required = any(f['name'] == lack and not f['without'] for f in features)
+        seen = subprocess.run([RHEA, 'check', f'--host-cpu=-{lack}'], capture_output=True, text=True, timeout=PATIENCE, check=False)
+        assert (seen.returncode == 1) == required and (lack == 'all' or lack in seen.stdout), (lack, seen)
+        start = subprocess.run([RHEA, '-M', 'none', '-display', 'none', '-accel', f'tcg,host-cpu=-{lack}', '-device', 'nosuch'],
+                               capture_output=True, text=True, timeout=PATIENCE, check=False).stderr
+        assert (f'lacks {lack} ' if required else "nosuch") in start, (lack, start)
+    fails('check', '--host-cpu=-nosuch', texts=['-nosuch', '-movbe'])
+
+
+@test
 def check_fails_where_guests_cannot_run():
     p = subprocess.run(['sh', '-c', f'ulimit -v 3000000; exec {shlex.quote(RHEA)} check'], capture_output=True, text=True, timeout=PATIENCE, check=False)
     if not p.stdout:

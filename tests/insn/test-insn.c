@@ -1,13 +1,14 @@
 /*
  * tests/insn/test-insn.c: the translator against the silicon. See insn.h.
  *
- *   test-insn [--insns N] [--seed S] [--only NAME,NAME*,…] [--integer] [--coverage] [--stop N]
+ *   test-insn [--insns N] [--seed S] [--only NAME,NAME*,…] [--host-cpu LIST] [--integer] [--coverage] [--stop N]
  *
  * Prints each difference with the smallest prefix of the stream that shows it, the coverage per row, and
  * a TAP result. Exit code 1 if there was a difference.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "accel/tcg/host.h"
 #include "tests/insn/insn.h"
 #include "memory/memory.h"
 #include "util/report.h"
@@ -418,13 +419,14 @@ static bool explain(const Stream *s, const State *initial)
 /* ---- main ---- */
 static gint64 opt_insns = 100000;
 static gint64 opt_seed;
-static gchar *opt_only;
+static gchar *opt_only, *opt_host_cpu;
 static gboolean opt_coverage, opt_integer;
 static int opt_stop = 10;
 static const GOptionEntry options[] = {
     {"insns", 0, 0, G_OPTION_ARG_INT64, &opt_insns, "instructions to run", "N"},
     {"seed", 0, 0, G_OPTION_ARG_INT64, &opt_seed, "seed; 0: fresh", "S"},
     {"only", 0, 0, G_OPTION_ARG_STRING, &opt_only, "rows by name", "NAME,…"},
+    {"host-cpu", 0, 0, G_OPTION_ARG_STRING, &opt_host_cpu, "without features of the host, as in -accel tcg,host-cpu=", "LIST"},
     {"integer", 0, 0, G_OPTION_ARG_NONE, &opt_integer, "no x87, MMX, SSE, AVX", NULL},
     {"log", 0, 0, G_OPTION_ARG_STRING, &opt_log, "-d items while a difference is explained", "ITEMS"},
     {"coverage", 0, 0, G_OPTION_ARG_NONE, &opt_coverage, "print the count of each row", NULL},
@@ -569,7 +571,7 @@ int main(int argc, char **argv)
         return 2;
     }
     bql_lock();
-    if (!emu_init(&error)) {
+    if ((opt_host_cpu && !tcg_host_imitate(opt_host_cpu, &error)) || !emu_init(&error)) {
         printf("Bail out! %s\n", error->message);
         return 2;
     }

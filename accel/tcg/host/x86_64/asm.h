@@ -191,6 +191,7 @@ static inline void shift_ri(Asm *a, int digit, bool w64, int d, unsigned n)
     }
 }
 enum { SH_ROL, SH_ROR, SH_SHL = 4, SH_SHR = 5, SH_SAR = 7 };
+static inline void bswap_r(Asm *a, bool w64, int r) { asm_prefix(a, opw((0xc8 | (r & 7)) | M0F, w64), 0, -1, r, true); }
 
 static inline void jmp_to(Asm *a, const uint8_t *target)
 {

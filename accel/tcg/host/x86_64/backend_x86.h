@@ -12,6 +12,27 @@
 #include "accel/tcg/host/x86_64/asm.h"
 #include "accel/tcg/ir_priv.h"
 
+/* ---- what the host has: bits of x86_host_features, which is set by tcg_backend_init; rows of features.c ---- */
+enum {
+    X86_HOST_SSE4_2, X86_HOST_POPCNT, X86_HOST_AVX, X86_HOST_AVX2, X86_HOST_LZCNT, X86_HOST_BMI1, X86_HOST_BMI2, X86_HOST_MOVBE,
+    X86_HOST_FMA, X86_HOST_F16C, X86_HOST_AES, X86_HOST_PCLMULQDQ, X86_HOST_SHA, X86_HOST_GFNI, X86_HOST_VAES, X86_HOST_VPCLMULQDQ,
+    X86_HOST_FEATURES
+};
+extern uint32_t x86_host_features;
+static inline bool host_has(unsigned feature) { return x86_host_features & BIT(feature); }
+
+/* d = s rotated right by n; the condition codes are lost */
+static inline void ror_rri(Asm *a, bool w64, int d, int s, unsigned n)
+{
+    if (host_has(X86_HOST_BMI2)) {
+        vex_rr(a, 3, 3, w64, 0, 0xf0, d, 0, s); /* rorx */
+        db(a, n);
+    } else {
+        op_rr(a, opw(0x8b, w64), d, s);
+        shift_ri(a, SH_ROR, w64, d, n);
+    }
+}
+
 /* ---- frame, offsets from rsp; those below 128 have short displacements ---- */
 enum {
     N_SLOTS = 128,                      /* 8-byte spill slots */

@@ -5,33 +5,9 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "accel/tcg/host/x86_64/backend_x86.h"
-#include "util/report.h"
-#include <cpuid.h>
 #include <immintrin.h>
 
 Common x86_common;
-
-static const struct {
-    unsigned leaf, reg, bit; /* reg: 1 ebx, 2 ecx, 3 edx */
-    const char *name;
-} required[] = {
-    {1, 2, 20, "SSE4.2"}, {1, 2, 23, "POPCNT"}, {1, 2, 22, "MOVBE"}, {1, 2, 27, "OSXSAVE"}, {1, 2, 28, "AVX"},
-    {1, 2, 29, "F16C"}, {1, 2, 12, "FMA"}, {7, 1, 3, "BMI1"}, {7, 1, 5, "AVX2"}, {7, 1, 8, "BMI2"},
-    {0x80000001, 2, 5, "LZCNT"},
-};
-
-bool tcg_backend_init(GError **error)
-{
-    for (unsigned i = 0; i < G_N_ELEMENTS(required); i++) {
-        unsigned r[4] = {0};
-        if (!__get_cpuid_count(required[i].leaf, 0, &r[0], &r[1], &r[2], &r[3]) ||
-            !(r[required[i].reg] & BIT(required[i].bit))) {
-            return error_set(error, "accelerator tcg: this host CPU lacks %s; an x86-64-v3 CPU (2013 or later) is needed,"
-                             " or use -accel kvm", required[i].name);
-        }
-    }
-    return true;
-}
 
 /* ---- entry and exit ---- */
 

@@ -160,7 +160,7 @@ void be_unary(Gen *g, int32_t i)
         break;
     case IR_BSWAP:
         mov_rr(a, d, x);
-        asm_prefix(a, opw((0xc8 | (d & 7)) | M0F, w), 0, -1, d, true);
+        bswap_r(a, w, d);
         break;
     default: /* POPCNT */
         op_rr(a, opw(0xb8 | M0F | PF3, w), d, x);
@@ -294,6 +294,33 @@ void be_muldiv(Gen *g, int32_t i)
     }
 }
 
+/* The count must be in cl; work on a scratch copy that is not rcx. */
+static void shift_by_cl(Gen *g, int32_t i, int digit)
+{
+    const IrOp *op = &g->b->op[i];
+    Asm *a = &g->a;
+    bool w = wide(op->type);
+    int c = be_use(g, op->b);
+
+    g->locked |= BIT(RCX);
+    int t = be_use_copy(g, op->a);
+    if (c != RCX) {
+        mov_store(a, mem_bd(RSP, FR_S0), RCX);
+        mov_rr(a, RCX, c);
+    }
+    op_rr(a, opw(0xd3, w), digit, t);
+    if (c != RCX) {
+        mov_load(a, RCX, mem_bd(RSP, FR_S0));
+    }
+    int d = be_dest(g, i, t);
+    if (d != t) {
+        op_rr(a, opw(0x8b, w), d, t);
+    } else if (!w) {
+        mov32_rr(a, d, d); /* a shift by 0 keeps the copy's upper half */
+    }
+    be_define(g, i, d);
+}
+
 void be_shift(Gen *g, int32_t i)
 {
     static const uint8_t digit[] = {[IR_SHL - IR_SHL] = SH_SHL, [IR_SHR - IR_SHL] = SH_SHR, [IR_SAR - IR_SHL] = SH_SAR};
@@ -314,6 +341,10 @@ void be_shift(Gen *g, int32_t i)
             shift_ri(a, digit[op->opc - IR_SHL], w, d, n);
         }
     } else {
+        if (!host_has(X86_HOST_BMI2)) {
+            shift_by_cl(g, i, digit[op->opc - IR_SHL]);
+            return;
+        }
         x = be_use(g, op->a);
         c = be_use(g, op->b);
         d = be_dest(g, i, x);
@@ -333,29 +364,31 @@ void be_rotate(Gen *g, int32_t i)
         unsigned bits = w ? 64 : 32, n = ir_id_value(g->b, op->b) & (bits - 1);
         x = be_use(g, op->a);
         d = be_dest(g, i, x);
-        vex_rr(a, 3, 3, w, 0, 0xf0, d, 0, x); /* rorx */
-        db(a, left ? (bits - n) & (bits - 1) : n);
+        ror_rri(a, w, d, x, left ? (bits - n) & (bits - 1) : n);
         be_define(g, i, d);
         return;
     }
-    /* The count must be in cl; work on a scratch copy that is not rcx. */
-    int c = be_use(g, op->b);
-    g->locked |= BIT(RCX);
-    int t = be_use_copy(g, op->a);
-    if (c != RCX) {
-        mov_store(a, mem_bd(RSP, FR_S0), RCX);
-        mov_rr(a, RCX, c);
+    shift_by_cl(g, i, left ? SH_ROL : SH_ROR);
+}
+
+/* BSR and BSF say nothing of 0. */
+static void count_by_scan(Gen *g, int32_t i)
+{
+    const IrOp *op = &g->b->op[i];
+    Asm *a = &g->a;
+    bool w = wide(op->type), leading = op->opc == IR_CLZ;
+    int x = be_use(g, op->a), z = be_use(g, op->b), t = be_temp(g);
+
+    op_rr(a, opw(0x8b, w), t, z);
+    op_rr(a, opw(0x85, w), x, x); /* test */
+    uint32_t zero = jcc_fwd(a, CC_E);
+    op_rr(a, opw((leading ? 0xbd : 0xbc) | M0F, w), t, x);
+    if (leading) {
+        alu_ri(a, ALU_XOR, w, t, w ? 63 : 31);
     }
-    op_rr(a, opw(0xd3, w), left ? SH_ROL : SH_ROR, t);
-    if (c != RCX) {
-        mov_load(a, RCX, mem_bd(RSP, FR_S0));
-    }
-    d = be_dest(g, i, t);
-    if (d != t) {
-        op_rr(a, opw(0x8b, w), d, t);
-    } else if (!w) {
-        mov32_rr(a, d, d); /* a rotate by 0 keeps the copy's upper half */
-    }
+    jmp_bind(a, zero);
+    int d = be_dest(g, i, t);
+    mov_rr(a, d, t);
     be_define(g, i, d);
 }
 
@@ -365,6 +398,11 @@ void be_count_zeros(Gen *g, int32_t i)
     Asm *a = &g->a;
     bool w = wide(op->type);
     uint32_t opcode = opw((op->opc == IR_CLZ ? 0xbd : 0xbc) | M0F | PF3, w);
+
+    if (!host_has(op->opc == IR_CLZ ? X86_HOST_LZCNT : X86_HOST_BMI1)) {
+        count_by_scan(g, i);
+        return;
+    }
     int x = be_use(g, op->a);
 
     if (op->b < 0 && ir_id_value(g->b, op->b) == (w ? 64 : 32)) {
@@ -381,11 +419,29 @@ void be_count_zeros(Gen *g, int32_t i)
     be_define(g, i, d);
 }
 
-/* BMI ops on three registers */
+static void and_not(Gen *g, int32_t i)
+{
+    const IrOp *op = &g->b->op[i];
+    bool w = wide(op->type);
+    int t = be_use_copy(g, op->b), x = be_use(g, op->a);
+
+    op_rr(&g->a, opw(0xf7, w), 2, t); /* not */
+    alu_rr(&g->a, ALU_AND, w, t, x);
+    int d = be_dest(g, i, t);
+    mov_rr(&g->a, d, t);
+    be_define(g, i, d);
+}
+
+/* BMI ops on three registers; without BMI2 there is no IR_PDEP or IR_PEXT (ir.c) */
 void be_bmi(Gen *g, int32_t i)
 {
     const IrOp *op = &g->b->op[i];
     bool w = wide(op->type);
+
+    if (op->opc == IR_ANDC && !host_has(X86_HOST_BMI1)) {
+        and_not(g, i);
+        return;
+    }
     int x = be_use(g, op->a), y = be_use(g, op->b), d = be_dest(g, i, x);
 
     switch (op->opc) {

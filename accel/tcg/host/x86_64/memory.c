@@ -49,8 +49,7 @@ static uint32_t emit_check(Asm *a, unsigned mem, bool write, int va, int e, int 
 
 static void emit_lookup(Asm *a, unsigned mem, int va, int e)
 {
-    vex_rr(a, 3, 3, 0, 0, 0xf0, e, 0, va); /* rorx */
-    db(a, 8);
+    ror_rri(a, false, e, va, 8);
     alu_ri(a, ALU_AND, false, e, (TLB_SIZE - 1) << 4);
     alu_rm(a, ALU_ADD, true, e, env_mem(ENV_STATE(tlb) + 8 * (mem >> 8)));
 }
@@ -183,6 +182,17 @@ static Out *slow_out(Gen *g, SlowKind kind, const Check *c, unsigned mem)
 
 /* ---- loads ---- */
 
+/* MOVBE, or its parts */
+static void load_swapped(Asm *a, bool w64, int d, Mem m)
+{
+    if (host_has(X86_HOST_MOVBE)) {
+        op_rm(a, opw(0xf0 | M0F38, w64), d, m);
+    } else {
+        op_rm(a, opw(0x8b, w64), d, m);
+        bswap_r(a, w64, d);
+    }
+}
+
 static void emit_load_int(Asm *a, IrType t, unsigned mem, int d, Mem m)
 {
     bool sign = mem & IR_MEM_SIGN, w = t == IR_I64, swap = mem & IR_MEM_BSWAP;
@@ -205,7 +215,7 @@ static void emit_load_int(Asm *a, IrType t, unsigned mem, int d, Mem m)
         break;
     case 2:
         if (swap) {
-            op_rm(a, 0xf0 | M0F38, d, m);
+            load_swapped(a, false, d, m);
             if (sign && w) {
                 op_rr(a, 0x63 | RW, d, d);
             }
@@ -214,7 +224,11 @@ static void emit_load_int(Asm *a, IrType t, unsigned mem, int d, Mem m)
         }
         break;
     default:
-        op_rm(a, swap ? 0xf0 | M0F38 | RW : 0x8b | RW, d, m);
+        if (swap) {
+            load_swapped(a, true, d, m);
+        } else {
+            mov_load(a, d, m);
+        }
         break;
     }
 }
@@ -260,6 +274,26 @@ void be_ld(Gen *g, int32_t i)
 
 /* ---- stores ---- */
 
+/* A store that needs a scratch register */
+static bool store_scratch(unsigned mem)
+{
+    unsigned size = mem & IR_MEM_SIZE_MASK;
+
+    return (mem & IR_MEM_BSWAP) && (size == 1 || (size > 1 && !host_has(X86_HOST_MOVBE)));
+}
+
+/* MOVBE, or its parts */
+static void store_swapped(Asm *a, bool w64, int s, int tmp, Mem m)
+{
+    if (host_has(X86_HOST_MOVBE)) {
+        op_rm(a, opw(0xf1 | M0F38, w64), s, m);
+    } else {
+        mov_rr(a, tmp, s);
+        bswap_r(a, w64, tmp);
+        op_rm(a, opw(0x89, w64), tmp, m);
+    }
+}
+
 static void emit_store_int(Gen *g, unsigned mem, int s, int tmp, Mem m)
 {
     Asm *a = &g->a;
@@ -284,10 +318,10 @@ static void emit_store_int(Gen *g, unsigned mem, int s, int tmp, Mem m)
         op_rm(a, 0x89 | P66, tmp, m);
         break;
     case 2 | IR_MEM_BSWAP:
-        op_rm(a, 0xf1 | M0F38, s, m);
+        store_swapped(a, false, s, tmp, m);
         break;
     default:
-        op_rm(a, 0xf1 | M0F38 | RW, s, m);
+        store_swapped(a, true, s, tmp, m);
         break;
     }
 }
@@ -340,7 +374,7 @@ void be_st(Gen *g, int32_t i)
     } else if (imm) {
         emit_store_imm(&g->a, size, k, m);
     } else {
-        if ((op->mem & (IR_MEM_SIZE_MASK | IR_MEM_BSWAP)) == (1 | IR_MEM_BSWAP)) {
+        if (store_scratch(op->mem)) {
             be_forget_tlb(g); /* t2 is scratch */
         }
         emit_store_int(g, op->mem, val, c.t2, m);
@@ -371,7 +405,7 @@ static void swap_bytes(Asm *a, unsigned size, int r)
         op_rr(a, 0xc1 | P66, SH_ROL, r);
         db(a, 8);
     } else if (size >= 2) {
-        asm_prefix(a, opw((0xc8 | (r & 7)) | M0F, size == 3), 0, -1, r, true);
+        bswap_r(a, size == 3, r);
     }
 }
 

@@ -1,0 +1,21 @@
+/*
+ * accel/tcg/host.h: what the translator asks of the host's processor. One table: generated code, the start of the
+ * emulator, the features that guests are offered, `rhea check` and the documentation go by it.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#pragma once
+#include "util/osdep.h"
+
+typedef struct TcgHostFeature {
+    const char *name;    /* as in -accel tcg,host-cpu= */
+    const char *use;
+    const char *without; /* what is done on a host that lacks it; NULL: there it cannot run */
+} TcgHostFeature;
+
+/* The nth row; NULL after the last. */
+const TcgHostFeature *tcg_host_feature(unsigned n);
+/* Asked of the processor once. What is not in the table is not there. name need not end at n. */
+bool tcg_host_has(const char *name, size_t n);
+/* Do as on a host that lacks features: "-NAME:-NAME…", or "-all" for all that can be done without. Before the first vCPU. */
+bool tcg_host_imitate(const char *text, GError **error) WARN_UNUSED;
