@@ -5,14 +5,18 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #pragma once
+#include "event/event.h"
 #include "hw/core/device.h"
 
 typedef struct IoThread IoThread;
 IoThread *iothread_find(const char *id, GError **error);
-/* Sources attached to it run in the thread. Lives as long as the object. */
-GMainContext *iothread_context(IoThread *t);
+/* Its loop. Lives as long as the object: whoever uses it has a reference to that. */
+EventContext *iothread_context(IoThread *t);
 int iothread_tid(const IoThread *t); /* the host's number of the thread */
-/* How long it polls before it sleeps, in ns: the most, and the factors by which that adapts (0: the usual). */
-void iothread_polling(const IoThread *t, int64_t *max, int64_t *grow, int64_t *shrink);
+typedef struct {
+    int64_t poll_max_ns, poll_grow, poll_shrink; /* as event_context_set_polling has them */
+    int64_t aio_max_batch; /* requests handed to the host at once; 0: no limit */
+} IoThreadSettings;
+IoThreadSettings iothread_settings(const IoThread *t);
 /* All of them, in the order in which they were made. */
 void iothreads_foreach(void (*fn)(IoThread *t, const char *id, void *opaque), void *opaque);

@@ -89,7 +89,11 @@ static void describe_iothread(IoThread *t, const char *id, void *list)
     QapiIOThreadInfo *info = g_new0(QapiIOThreadInfo, 1);
     info->id = g_strdup(id);
     info->thread_id = iothread_tid(t);
-    iothread_polling(t, &info->poll_max_ns, &info->poll_grow, &info->poll_shrink);
+    IoThreadSettings s = iothread_settings(t);
+    info->poll_max_ns = s.poll_max_ns;
+    info->poll_grow = s.poll_grow;
+    info->poll_shrink = s.poll_shrink;
+    info->aio_max_batch = s.aio_max_batch;
     g_ptr_array_add(list, info);
 }
 

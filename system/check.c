@@ -262,6 +262,7 @@ static CheckStatus check_seccomp(Finding *f)
 static const struct { const char *feature, *gives, *package; } libraries[] = {
     {"capstone", "the translator's code as text in -d out_asm", "libcapstone-dev"},
     {"gnutls", "TLS, encrypted secrets", "libgnutls28-dev"},
+    {"io_uring", "faster I/O threads", "liburing-dev"},
     {"libcap_ng", "an empty bounding set after -runas", "libcap-ng-dev"},
     {"seccomp", "-sandbox", "libseccomp-dev"},
     {"lzo", "dumps in the format kdump-lzo", "liblzo2-dev"},

@@ -7,8 +7,10 @@
 #include "system/mainloop.h"
 #include <poll.h>
 #include <sys/prctl.h>
+#include "event/event.h"
 #include "hw/core/clock.h"
 #include "memory/memory.h"
+#include "util/report.h"
 
 G_STATIC_ASSERT(sizeof(GPollFD) == sizeof(struct pollfd));
 
@@ -38,6 +40,12 @@ void mainloop_init(void)
     prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0); /* the default delays each guest timer by 50 us */
     if (!g_main_context_acquire(context)) {
         g_assert_not_reached();
+    }
+    g_autoptr(GError) error = NULL;
+    event_context_main = event_context_new_hosted(context, timer_group_main, &error);
+    if (!event_context_main) {
+        report_error("%s", error->message);
+        exit(1);
     }
 }
 

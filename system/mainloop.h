@@ -7,7 +7,7 @@
 #pragma once
 #include "util/osdep.h"
 
-/* Once, in the main thread, which becomes the loop's. */
+/* Once, in the main thread, which becomes the loop's, and that of event_context_main, which it hosts. */
 void mainloop_init(void);
 /* Sleep until something happens and handle it. Called and returns with the big lock held. */
 void mainloop_iterate(void);

@@ -1,9 +1,9 @@
 /*
- * hw/core/clock.c: the three clocks, and timers in one heap per clock.
+ * hw/core/clock.c: the three clocks, and groups of timers, each with one heap per clock.
  *
  * The virtual clock is the host's monotonic clock plus an offset while the VM runs, and frozen
- * otherwise. Reading it takes a sequence counter, no lock. The heaps share one leaf lock, which is not
- * held while a timer's function runs.
+ * otherwise. Reading it takes a sequence counter, no lock. The heaps of a group share one leaf lock, which
+ * is not held while a timer's function runs.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -69,17 +69,7 @@ static void virtual_change(bool running, int64_t now)
     __atomic_store_n(&virt.sequence, virt.sequence + 1, __ATOMIC_RELEASE);
 }
 
-/* The thread that runs the timers looks at the deadlines before it sleeps anyway. */
-static __thread bool runs_timers;
-
-static void notify(void)
-{
-    void (*fn)(void) = __atomic_load_n(&timers_notify, __ATOMIC_RELAXED);
-
-    if (fn && !runs_timers) {
-        fn();
-    }
-}
+static void notify_all(void);
 
 void clock_virtual_enable(bool run)
 {
@@ -88,7 +78,7 @@ void clock_virtual_enable(bool run)
         virtual_change(run, virtual_now());
     }
     g_mutex_unlock(&virt_lock);
-    notify();
+    notify_all();
 }
 
 void clock_virtual_set(int64_t now_ns)
@@ -96,7 +86,7 @@ void clock_virtual_set(int64_t now_ns)
     g_mutex_lock(&virt_lock);
     virtual_change(virt.running, now_ns);
     g_mutex_unlock(&virt_lock);
-    notify();
+    notify_all();
 }
 
 /* ---- timers: binary heaps, 1-based so that index 0 means "not armed" ---- */
@@ -106,9 +96,79 @@ typedef struct {
     guint count, room;
 } TimerHeap;
 
-static TimerHeap heaps[CLOCK_KINDS];
-static GMutex timers_lock;
+struct TimerGroup {
+    TimerHeap heaps[CLOCK_KINDS];
+    GMutex lock;
+    guint armed; /* of all heaps; atomic */
+    void (*notify)(void *opaque);
+    void *opaque;
+};
+
 void (*timers_notify)(void);
+
+/* The main loop's thread looks at the deadlines before it sleeps anyway. */
+static __thread bool runs_timers;
+
+static void notify_main(void *unused)
+{
+    void (*fn)(void) = __atomic_load_n(&timers_notify, __ATOMIC_RELAXED);
+    if (fn && !runs_timers) {
+        fn();
+    }
+}
+
+static TimerGroup main_group = {.notify = notify_main};
+TimerGroup *const timer_group_main = &main_group;
+static GSList *other_groups;
+static GMutex groups_lock;
+
+static void notify_all(void)
+{
+    notify_main(NULL);
+    g_mutex_lock(&groups_lock);
+    for (GSList *l = other_groups; l; l = l->next) {
+        TimerGroup *g = l->data;
+        g->notify(g->opaque);
+    }
+    g_mutex_unlock(&groups_lock);
+}
+
+TimerGroup *timer_group_new(void (*notify)(void *opaque), void *opaque)
+{
+    TimerGroup *g = g_new0(TimerGroup, 1);
+    g->notify = notify;
+    g->opaque = opaque;
+    g_mutex_lock(&groups_lock);
+    other_groups = g_slist_prepend(other_groups, g);
+    g_mutex_unlock(&groups_lock);
+    return g;
+}
+
+void timer_group_free(TimerGroup *g)
+{
+    assert(!g->armed);
+    g_mutex_lock(&groups_lock);
+    other_groups = g_slist_remove(other_groups, g);
+    g_mutex_unlock(&groups_lock);
+    for (ClockKind c = 0; c < CLOCK_KINDS; c++) {
+        g_free(g->heaps[c].slot);
+    }
+    g_mutex_clear(&g->lock);
+    g_free(g);
+}
+
+/* (ThreadSanitizer does not see into GLib's mutexes.) */
+static void group_lock(TimerGroup *g)
+{
+    g_mutex_lock(&g->lock);
+    TSAN_ACQUIRE(g);
+}
+
+static void group_unlock(TimerGroup *g)
+{
+    TSAN_RELEASE(g);
+    g_mutex_unlock(&g->lock);
+}
 
 static void heap_put(TimerHeap *h, guint i, Timer *t)
 {
@@ -142,6 +202,7 @@ static void heap_down(TimerHeap *h, guint i, Timer *t)
 static void heap_remove(TimerHeap *h, Timer *t)
 {
     guint i = t->heap_index;
+    __atomic_store_n(&t->group->armed, t->group->armed - 1, __ATOMIC_RELAXED);
     Timer *last = h->slot[h->count--];
 
     t->heap_index = 0;
@@ -158,43 +219,49 @@ static void heap_insert(TimerHeap *h, Timer *t)
         h->slot = g_renew(Timer *, h->slot, h->room);
     }
     heap_up(h, ++h->count, t);
+    __atomic_store_n(&t->group->armed, t->group->armed + 1, __ATOMIC_RELAXED);
 }
 
 void timer_init(Timer *t, ClockKind clock, void (*fn)(void *opaque), void *opaque)
 {
-    *t = (Timer){.clock = clock, .deadline = INT64_MAX, .fn = fn, .opaque = opaque};
+    timer_init_in(t, &main_group, clock, fn, opaque);
+}
+
+void timer_init_in(Timer *t, TimerGroup *group, ClockKind clock, void (*fn)(void *opaque), void *opaque)
+{
+    *t = (Timer){.group = group, .clock = clock, .deadline = INT64_MAX, .fn = fn, .opaque = opaque};
 }
 
 void timer_mod(Timer *t, int64_t deadline_ns)
 {
-    TimerHeap *h = &heaps[t->clock];
+    TimerHeap *h = &t->group->heaps[t->clock];
     int64_t before;
 
     if (deadline_ns == INT64_MAX) {
         timer_del(t);
         return;
     }
-    g_mutex_lock(&timers_lock);
+    group_lock(t->group);
     before = h->count ? h->slot[1]->deadline : INT64_MAX;
     if (t->heap_index) {
         heap_remove(h, t);
     }
     __atomic_store_n(&t->deadline, deadline_ns, __ATOMIC_RELAXED);
     heap_insert(h, t);
-    g_mutex_unlock(&timers_lock);
-    if (deadline_ns < before) { /* else the main loop wakes early enough, and looks again */
-        notify();
+    group_unlock(t->group);
+    if (deadline_ns < before) { /* else its thread wakes early enough, and looks again */
+        t->group->notify(t->group->opaque);
     }
 }
 
 void timer_del(Timer *t)
 {
-    g_mutex_lock(&timers_lock);
+    group_lock(t->group);
     if (t->heap_index) {
-        heap_remove(&heaps[t->clock], t);
+        heap_remove(&t->group->heaps[t->clock], t);
     }
     __atomic_store_n(&t->deadline, INT64_MAX, __ATOMIC_RELAXED);
-    g_mutex_unlock(&timers_lock);
+    group_unlock(t->group);
 }
 
 void timer_settle(Timer *t)
@@ -208,12 +275,12 @@ void timer_settle(Timer *t)
 }
 
 /* Take the first timer that is due at `now` off the heap. */
-static bool take_due(ClockKind clock, int64_t now, void (**fn)(void *opaque), void **opaque)
+static bool take_due(TimerGroup *g, ClockKind clock, int64_t now, void (**fn)(void *opaque), void **opaque)
 {
-    TimerHeap *h = &heaps[clock];
+    TimerHeap *h = &g->heaps[clock];
     bool due;
 
-    g_mutex_lock(&timers_lock);
+    group_lock(g);
     due = h->count && h->slot[1]->deadline <= now;
     if (due) {
         Timer *t = h->slot[1];
@@ -223,16 +290,16 @@ static bool take_due(ClockKind clock, int64_t now, void (**fn)(void *opaque), vo
         *fn = t->fn;
         *opaque = t->opaque;
     }
-    g_mutex_unlock(&timers_lock);
+    group_unlock(g);
     return due;
 }
 
-static void run_due(ClockKind clock, int64_t now)
+static void run_due(TimerGroup *g, ClockKind clock, int64_t now)
 {
     void (*fn)(void *opaque);
     void *opaque;
 
-    while (take_due(clock, now, &fn, &opaque)) {
+    while (take_due(g, clock, now, &fn, &opaque)) {
         fn(opaque);
     }
 }
@@ -242,33 +309,35 @@ static bool clock_runs(ClockKind clock)
     return clock != CLOCK_VIRTUAL_NS || __atomic_load_n(&virt.running, __ATOMIC_RELAXED);
 }
 
-void timers_run(void)
+void timer_group_run(TimerGroup *g)
 {
-    runs_timers = true;
+    if (!__atomic_load_n(&g->armed, __ATOMIC_RELAXED)) {
+        return;
+    }
     for (ClockKind c = 0; c < CLOCK_KINDS; c++) {
         if (clock_runs(c)) {
             /* One reading of the clock: a timer that re-arms itself in the past runs once per round. */
-            run_due(c, clock_now(c));
+            run_due(g, c, clock_now(c));
         }
     }
 }
 
-static int64_t first_deadline(ClockKind clock)
+static int64_t first_deadline(TimerGroup *g, ClockKind clock)
 {
     int64_t deadline;
 
-    g_mutex_lock(&timers_lock);
-    deadline = heaps[clock].count ? heaps[clock].slot[1]->deadline : INT64_MAX;
-    g_mutex_unlock(&timers_lock);
+    group_lock(g);
+    deadline = g->heaps[clock].count ? g->heaps[clock].slot[1]->deadline : INT64_MAX;
+    group_unlock(g);
     return deadline;
 }
 
-int64_t timers_next_timeout(void)
+int64_t timer_group_timeout(TimerGroup *g)
 {
     int64_t timeout = -1;
 
-    for (ClockKind c = 0; c < CLOCK_KINDS; c++) {
-        int64_t deadline = clock_runs(c) ? first_deadline(c) : INT64_MAX, now, left;
+    for (ClockKind c = 0; c < CLOCK_KINDS && __atomic_load_n(&g->armed, __ATOMIC_RELAXED); c++) {
+        int64_t deadline = clock_runs(c) ? first_deadline(g, c) : INT64_MAX, now, left;
 
         if (deadline != INT64_MAX) {
             now = clock_now(c);
@@ -279,19 +348,30 @@ int64_t timers_next_timeout(void)
     return timeout;
 }
 
+void timers_run(void)
+{
+    runs_timers = true;
+    timer_group_run(&main_group);
+}
+
+int64_t timers_next_timeout(void)
+{
+    return timer_group_timeout(&main_group);
+}
+
 void clock_virtual_advance(int64_t to_ns)
 {
     int64_t deadline;
 
     assert(!virt.running);
-    while ((deadline = first_deadline(CLOCK_VIRTUAL_NS)) <= to_ns && deadline != INT64_MAX) {
+    while ((deadline = first_deadline(&main_group, CLOCK_VIRTUAL_NS)) <= to_ns && deadline != INT64_MAX) {
         clock_virtual_set(MAX(deadline, virtual_now()));
-        run_due(CLOCK_VIRTUAL_NS, virtual_now());
+        run_due(&main_group, CLOCK_VIRTUAL_NS, virtual_now());
     }
     clock_virtual_set(MAX(to_ns, virtual_now()));
 }
 
 int64_t clock_virtual_deadline(void)
 {
-    return first_deadline(CLOCK_VIRTUAL_NS);
+    return first_deadline(&main_group, CLOCK_VIRTUAL_NS);
 }

@@ -5,8 +5,9 @@
  *   CLOCK_HOST_NS      host wall clock (may jump)
  *   CLOCK_REALTIME_NS  host monotonic clock, never stops
  *
- * Timers fire in the main loop thread with the big lock held. timer_mod may be called from any
- * thread and wakes the main loop when needed.
+ * A timer belongs to a group of timers, which one thread runs: the main loop, with the big lock held (timer_init), or
+ * another event loop (timer_init_in; event/event.h). timer_mod may be called from any thread and wakes that one when
+ * needed. After timer_del in that thread the function is not called any more; elsewhere it may be running just now.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -19,7 +20,9 @@ int64_t clock_now(ClockKind clock); /* lock-free */
 void clock_virtual_enable(bool run); /* the run state machine's business */
 void clock_virtual_set(int64_t now_ns); /* when state is loaded */
 
+typedef struct TimerGroup TimerGroup;
 typedef struct Timer {
+    TimerGroup *group;
     ClockKind clock;
     int64_t deadline; /* INT64_MAX when not armed */
     void (*fn)(void *opaque);
@@ -27,6 +30,7 @@ typedef struct Timer {
     guint heap_index; /* internal; 0 when not armed */
 } Timer;
 void timer_init(Timer *t, ClockKind clock, void (*fn)(void *opaque), void *opaque);
+void timer_init_in(Timer *t, TimerGroup *group, ClockKind clock, void (*fn)(void *opaque), void *opaque);
 void timer_mod(Timer *t, int64_t deadline_ns); /* arm or move */
 void timer_del(Timer *t);
 /* Run the timer's function now if its deadline has passed and the main loop has not come to it. A device calls this
@@ -44,5 +48,15 @@ void clock_virtual_advance(int64_t to_ns);
 int64_t clock_virtual_deadline(void);
 /* Set by the main loop: wakes it from another thread. */
 extern void (*timers_notify)(void);
+
+/* A group that another thread than the main loop's runs, by timer_group_run and timer_group_timeout as above. `notify`
+ * is called when the first deadline comes nearer or the virtual clock changes, in any thread and with a lock held: it
+ * may wake the thread, and nothing else. No timer of it may be armed when it is freed. */
+TimerGroup *timer_group_new(void (*notify)(void *opaque), void *opaque);
+void timer_group_free(TimerGroup *group);
+void timer_group_run(TimerGroup *group);
+int64_t timer_group_timeout(TimerGroup *group);
+extern TimerGroup *const timer_group_main; /* what timers_run() runs */
+
 /* a*b/c without overflow */
 static inline uint64_t muldiv64(uint64_t a, uint64_t b, uint64_t c) { return (uint64_t)((unsigned __int128)a * b / c); }

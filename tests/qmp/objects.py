@@ -13,7 +13,7 @@ import time
 
 RHEA, SCRATCH = (os.path.abspath(x) for x in sys.argv[1:3])
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from client import HALT, Emulator, QmpError, Skip, fails, guest, main, test  # noqa: E402
+from client import HALT, PATIENCE, Emulator, QmpError, Skip, fails, guest, main, test  # noqa: E402
 
 SCRATCH = tempfile.mkdtemp(dir=SCRATCH)
 MB = 1 << 20
@@ -187,16 +187,19 @@ def memory_refusals():
 def iothreads():
     with none('-object', 'iothread,id=io0,poll-max-ns=1000') as e:
         c = e.connect()
-        add(c, 'iothread', 'io1', poll_grow=4)
+        add(c, 'iothread', 'io1', poll_grow=4, aio_max_batch=8)
         threads = c.run('query-iothreads')
-        assert [(t['id'], t['poll-max-ns'], t['poll-grow']) for t in threads] == [('io0', 1000, 0), ('io1', 32768, 4)], threads
+        assert [(t['id'], t['poll-max-ns'], t['poll-grow'], t['aio-max-batch']) for t in threads] == [('io0', 1000, 0, 0), ('io1', 32768, 4, 8)], threads
         for t in threads:
             with open(f'/proc/{e.process.pid}/task/{t["thread-id"]}/comm', encoding='ascii') as f:
                 assert f.read().strip() == f'IO {t["id"]}'
         put(c, 'io1', 'poll-max-ns', 0)
         fails(c, 'qom-set', {'path': '/objects/io1', 'property': 'poll-max-ns', 'value': -1}, text='negative')
         c.run('object-del', {'id': 'io1'})
-        assert not os.path.exists(f'/proc/{e.process.pid}/task/{threads[1]["thread-id"]}')
+        deadline = time.time() + PATIENCE  # nobody waits for its end
+        while os.path.exists(f'/proc/{e.process.pid}/task/{threads[1]["thread-id"]}'):
+            assert time.time() < deadline
+            time.sleep(0.01)
 
 
 @test

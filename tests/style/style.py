@@ -40,7 +40,7 @@ def columns():
 
 
 # A layer includes only itself and lower ones. Longest prefix decides.
-LAYERS = {'util': 0, 'qapi': 1, 'chardev': 1, 'memory': 1, 'accel': 1, 'backends': 1, 'hw/core': 1, 'target': 2, 'hw': 2, 'hw/x86': 3,
+LAYERS = {'util': 0, 'qapi': 1, 'chardev': 1, 'memory': 1, 'event': 1, 'accel': 1, 'backends': 1, 'hw/core': 1, 'target': 2, 'hw': 2, 'hw/x86': 3,
           'migration': 4, 'gdbstub': 4,
           'monitor': 4, 'system': 4, 'tests': 5}
 # Known crossings, each with its reason.
