@@ -70,6 +70,7 @@ static inline uint64_t key_pc_var(const TbKey *key)
 typedef struct CodePage {
     Tb *first;
     uint8_t first_part;
+    bool stale;            /* blocks in the list are invalid */
     bool no_follow;        /* guards failed in blocks that begin here: they end at calls */
     bool claimed;          /* written with tb_lock; set before code is read, cleared when no block is left */
     uint64_t granules;

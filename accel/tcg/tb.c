@@ -178,15 +178,20 @@ static void page_link(Tb *tb, unsigned i)
     __atomic_store_n(&p->granules, p->granules | granule_mask(lo, hi), __ATOMIC_RELEASE);
 }
 
-static void page_unlink(Tb *tb, unsigned i)
+/* Take the blocks that became invalid out of the page's list: once for all of them, since pages of libraries have a block
+ * for each address that they were ever mapped at. */
+static void page_sweep(CodePage *p)
 {
-    CodePage *p = code_page(tb->part[i].ram, false);
     Tb **link = &p->first;
     uint8_t *number = &p->first_part;
     uint64_t granules = 0;
+    if (!p->stale) {
+        return;
+    }
+    p->stale = false;
     while (*link) {
         TbPart *part = &(*link)->part[*number];
-        if (*link == tb && *number == i) {
+        if ((*link)->invalid) {
             *link = part->next;
             *number = part->next_part;
             continue;
@@ -283,6 +288,7 @@ void tb_chain(Tb *from, unsigned slot, Tb *to)
 }
 
 /* ---- invalidation ---- */
+/* The block leaves the lists of its pages when these are swept. */
 static void tb_invalidate(Tb *tb)
 {
     if (tb->invalid) {
@@ -297,7 +303,7 @@ static void tb_invalidate(Tb *tb)
         }
     }
     for (unsigned i = 0; i < tb->n_parts; i++) {
-        page_unlink(tb, i);
+        code_page(tb->part[i].ram, false)->stale = true;
     }
     for (unsigned i = 0; i < cpus->len; i++) {
         TcgCpu *t = tcg_cpu(g_ptr_array_index(cpus, i));
@@ -358,18 +364,13 @@ static void invalidate_in_page(uint64_t ram_addr, unsigned len)
     unsigned number = p->first_part;
     while (tb) {
         const TbPart *part = &tb->part[number];
-        Tb *next = part->next;
-        number = part->next_part;
         if (part_overlaps(part, lo, hi)) {
-            bool more = tb->n_parts > 1; /* perhaps in this list, too: all go, so start over */
             tb_invalidate(tb);
-            if (more) {
-                next = p->first;
-                number = p->first_part;
-            }
         }
-        tb = next;
+        tb = part->next;
+        number = part->next_part;
     }
+    page_sweep(p);
 }
 
 void tb_invalidate_ram(uint64_t ram_addr, uint64_t len)
@@ -469,6 +470,12 @@ void tb_evict_oldest(void *unused)
         if (t) {
             jc_clear_all(t);
             t->temp = NULL;
+        }
+    }
+    for (unsigned i = 0; i < g->tbs->len; i++) {
+        const Tb *tb = g_ptr_array_index(g->tbs, i);
+        for (unsigned k = 0; k < tb->n_parts; k++) {
+            page_sweep(code_page(tb->part[k].ram, false));
         }
     }
     for (unsigned i = 0; i < g->tbs->len; i++) {
