@@ -435,7 +435,7 @@ static const GOptionEntry options[] = {
 };
 
 static unsigned long *covered;
-static unsigned long n_run, n_streams, n_lost, n_different[2]; /* [1]: 64-bit code */
+static unsigned long n_run, n_streams, n_lost, n_spoilt, n_different[2]; /* [1]: 64-bit code */
 
 static unsigned long differences(void)
 {
@@ -482,6 +482,26 @@ static void ask_host(Rng *rng, const uint8_t *pool, size_t pool_size)
     }
 }
 
+/* A hypervisor may spoil a signal frame now and then: when the silicon, asked again, says what the translator said at
+ * once, it is the host that differs from itself. Twice, since the second answer may be the spoilt one. */
+static bool host_was_wrong(const Stream *s, const State *initial, State *ours)
+{
+    g_autofree State *again = g_new(State, 1);
+
+    for (unsigned i = 0; i < 2; i++) {
+        g_autoptr(GString) why = g_string_new(NULL);
+        bool ok;
+
+        *again = *initial;
+        native_run(&s, &again, &ok, 1);
+        if (ok && compare(s, again, ours, why)) {
+            n_spoilt++;
+            return true;
+        }
+    }
+    return false;
+}
+
 static void run_batch(Rng *rng, const uint8_t *pool, size_t pool_size)
 {
     static Stream streams[CODE_PAGES];
@@ -518,7 +538,7 @@ static void run_batch(Rng *rng, const uint8_t *pool, size_t pool_size)
         *ours = initial[i];
         emu_run(&streams[i], ours);
         count_stream(&streams[i], &native[i]);
-        if (!compare(&streams[i], &native[i], ours, why)) {
+        if (!compare(&streams[i], &native[i], ours, why) && !host_was_wrong(&streams[i], &initial[i], ours)) {
             n_different[streams[i].code64]++;
             printf("# difference %lu (%s):\n", differences(), streams[i].code64 ? "64-bit" : "32-bit");
             if (!explain(&streams[i], &initial[i])) {
@@ -592,7 +612,7 @@ int main(int argc, char **argv)
     }
     native_stop();
     print_coverage();
-    printf("# %lu instructions in %lu streams, %lu not run, %lu differences\n", n_run, n_streams, n_lost, differences());
+    printf("# %lu instructions in %lu streams, %lu not run, %lu spoilt by the host, %lu differences\n", n_run, n_streams, n_lost, n_spoilt, differences());
     printf("%sok 1 - translated 64-bit code agrees with the silicon (seed %" PRIi64 ")\n", n_different[1] ? "not " : "", (int64_t)opt_seed);
     printf("%sok 2 - translated 32-bit code does%s\n", n_different[0] ? "not " : "",
            runs_32_bit ? "" : " # SKIP the host's kernel runs no 32-bit user code");
