@@ -32,7 +32,8 @@ check: install-needed guests
 	@scripts/check.py --guests $(GUESTS)
 
 bench: install-needed guests all
-	@ninja -C $(BUILD) tests/bench/vmbench
+	@ninja -C $(BUILD) tests/bench/vmbench tests/bench/bench-events
+	@$(BUILD)/tests/bench/bench-events
 	@tests/bench/bench.py --guests $(GUESTS) --ours $(BUILD)/rhea $(BENCH)
 	@tests/bench/realwork.py --guests $(GUESTS) --ours $(BUILD)/rhea || test $$? = 77
 	@tests/kvm/bench.py $(BUILD)/rhea $(BUILD)/tests/kvm/exits.elf $(BUILD)/tests/kvm/irq.elf || test $$? = 77 # no KVM
