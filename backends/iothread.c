@@ -8,6 +8,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "backends/iothread.h"
+#include "event/io.h"
 #include "util/report.h"
 
 #define POLL_DEFAULT_NS 32768
@@ -34,9 +35,10 @@ static void *iothread_main(void *opaque)
     return NULL;
 }
 
-static void tell_polling(IoThread *t)
+static void tell_context(IoThread *t)
 {
     event_context_set_polling(t->ctx, t->poll_max, t->poll_grow, t->poll_shrink);
+    event_context_set_batch(t->ctx, MIN(t->batch, UINT_MAX));
 }
 
 static bool iothread_complete(Object *obj, GError **error)
@@ -58,7 +60,7 @@ static bool iothread_complete(Object *obj, GError **error)
         g_thread_yield(); /* clients ask for the thread's number at once */
     }
     t->ctx = ctx;
-    tell_polling(t);
+    tell_context(t);
     return true;
 }
 
@@ -78,7 +80,7 @@ static bool not_negative(Object *obj, const Property *p, const char *text, GErro
         return error_set(error, "must not be negative");
     }
     if (((IoThread *)obj)->ctx) {
-        tell_polling((IoThread *)obj);
+        tell_context((IoThread *)obj);
     }
     return true;
 }

@@ -23,10 +23,16 @@ static bool list_with(EventBh *bh, unsigned flags)
     if (__atomic_fetch_or(&bh->flags, flags | BH_LISTED, __ATOMIC_SEQ_CST) & BH_LISTED) {
         return false;
     }
-    push(bh); /* from here on it may be freed */
+    if (event_context_is_mine(ctx)) {
+        push(bh);
+        return true;
+    }
+    event_context_ref(ctx); /* from push on bh may be called and freed, and the context ended for it */
+    push(bh);
     if (__atomic_load_n(&ctx->sleeping, __ATOMIC_SEQ_CST)) { /* (push is in the same order) */
         event_context_wake(ctx);
     }
+    event_context_unref(ctx);
     return true;
 }
 

@@ -192,7 +192,12 @@ void event_context_run(EventContext *ctx)
     rcu_leave();
 }
 
-static void unref(EventContext *ctx)
+void event_context_ref(EventContext *ctx)
+{
+    __atomic_add_fetch(&ctx->refs, 1, __ATOMIC_RELAXED);
+}
+
+void event_context_unref(EventContext *ctx)
 {
     if (__atomic_sub_fetch(&ctx->refs, 1, __ATOMIC_ACQ_REL) == 0) {
         close(ctx->wake_fd);
@@ -202,10 +207,10 @@ static void unref(EventContext *ctx)
 
 void event_context_quit(EventContext *ctx)
 {
-    __atomic_add_fetch(&ctx->refs, 1, __ATOMIC_RELAXED); /* the thread may end and free it at once */
+    event_context_ref(ctx); /* the thread may end and free it at once */
     __atomic_store_n(&ctx->quit, true, __ATOMIC_SEQ_CST);
     event_context_wake(ctx);
-    unref(ctx);
+    event_context_unref(ctx);
 }
 
 /* ---- life ---- */
@@ -278,7 +283,7 @@ void event_context_free(EventContext *ctx)
         timer_group_free(ctx->timers);
     }
     current = before == ctx ? NULL : before;
-    unref(ctx);
+    event_context_unref(ctx);
 }
 
 const char *event_context_monitor(const EventContext *ctx)

@@ -31,7 +31,7 @@ EventContext *event_context_new(GError **error);
  * `timers`, which that thread runs itself. It does not poll memory. */
 EventContext *event_context_new_hosted(GMainContext *host, TimerGroup *timers, GError **error);
 /* No thread runs or uses it any more. Descriptors still watched are removed, bottom halves not yet called never will be;
- * no timer may be armed. */
+ * no timer may be armed and no coroutine wait. */
 void event_context_free(EventContext *ctx);
 
 /* Make this thread the context's and call its functions until event_context_quit, and on until no bottom half is left. */

@@ -24,7 +24,8 @@ static LIBRARY_DEFINE(uring, URING_SYMBOLS, "liburing.so.2", "liburing2");
 typedef struct {
     struct io_uring ring;
     GQueue to_do;       /* of EventFd: to be armed, or disarmed */
-    unsigned in_flight; /* requests that the kernel has */
+    unsigned in_flight; /* requests that are with the kernel, or will be */
+    unsigned batch;     /* of event/io.h, that it does not have yet */
 } Uring;
 
 static bool uring_init(EventContext *ctx)
@@ -45,6 +46,13 @@ static bool uring_init(EventContext *ctx)
     g_free(u);
     __atomic_store_n(&denied, true, __ATOMIC_RELAXED);
     return false;
+}
+
+/* Let the kernel have the requests. False: it takes none now. */
+static bool hand_over(Uring *u)
+{
+    u->batch = 0;
+    return uring.submit(&u->ring) > 0;
 }
 
 /* Make requests of what is to be done. False: the ring is full. */
@@ -91,14 +99,62 @@ static void uring_update(EventContext *ctx, EventFd *h, unsigned before)
     }
 }
 
+/* What a completion is of: an EventFd; with this bit an EventIo; 0: a request to remove one, whose own tells more. */
+#define OF_IO 1
+
+static bool uring_submit(EventContext *ctx, EventIo *io)
+{
+    Uring *u = ctx->monitor_state;
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
+    if (!sqe) {
+        hand_over(u);
+        sqe = io_uring_get_sqe(&u->ring);
+    }
+    if (!sqe) {
+        return false;
+    }
+    switch (io->kind) {
+    case EVENT_IO_READ:
+        io_uring_prep_readv(sqe, io->fd, io->iov, io->n, io->offset);
+        break;
+    case EVENT_IO_WRITE:
+        io_uring_prep_writev2(sqe, io->fd, io->iov, io->n, io->offset, io->flags);
+        break;
+    case EVENT_IO_SYNC:
+        io_uring_prep_fsync(sqe, io->fd, IORING_FSYNC_DATASYNC);
+        break;
+    case EVENT_IO_ALLOCATE:
+        io_uring_prep_fallocate(sqe, io->fd, io->flags, io->offset, io->length);
+        break;
+    }
+    io_uring_sqe_set_data64(sqe, (uintptr_t)io | OF_IO);
+    u->in_flight++;
+    unsigned most = __atomic_load_n(&ctx->batch, __ATOMIC_RELAXED);
+    if (++u->batch >= most && most) {
+        hand_over(u);
+    }
+    return true;
+}
+
+static void complete_io(EventIo *io, int result)
+{
+    io->result = result;
+    coroutine_wake(io->co);
+}
+
 static void complete(Uring *u, const struct io_uring_cqe *cqe)
 {
-    EventFd *h = io_uring_cqe_get_data(cqe);
-    if (!h) { /* of a request to remove one: that one's tells more */
+    uint64_t of = cqe->user_data;
+    EventFd *h = (EventFd *)of;
+    if (!of) {
+        return;
+    }
+    u->in_flight--;
+    if (of & OF_IO) {
+        complete_io((EventIo *)(of & ~(uint64_t)OF_IO), cqe->res);
         return;
     }
     h->armed = h->stale = false;
-    u->in_flight--;
     if (cqe->res > 0) {
         event_fd_found(h, cqe->res);
     } else if (cqe->res < 0 && cqe->res != -ECANCELED) {
@@ -108,15 +164,16 @@ static void complete(Uring *u, const struct io_uring_cqe *cqe)
     event_fd_unref(h);
 }
 
-/* Let the kernel have the requests, and wait for a completion if there is none yet. */
+/* The same, and wait for a completion if there is none yet. */
 static void enter(Uring *u, int64_t timeout_ns)
 {
     struct io_uring_cqe *cqe;
     struct __kernel_timespec ts = {.tv_sec = timeout_ns / NANOSECONDS_PER_SECOND, .tv_nsec = timeout_ns % NANOSECONDS_PER_SECOND};
     if (timeout_ns) {
+        u->batch = 0;
         uring.submit_and_wait_timeout(&u->ring, &cqe, 1, timeout_ns < 0 ? NULL : &ts, NULL);
     } else if (io_uring_sq_ready(&u->ring)) {
-        uring.submit(&u->ring);
+        hand_over(u);
     } else if (io_uring_cq_has_overflow(&u->ring)) {
         uring.get_events(&u->ring);
     }
@@ -127,7 +184,7 @@ static void uring_wait(EventContext *ctx, int64_t timeout_ns)
     Uring *u = ctx->monitor_state;
     const struct io_uring_cqe *cqe;
     unsigned head, n = 0;
-    while (!prepare(u) && uring.submit(&u->ring) > 0) {
+    while (!prepare(u) && hand_over(u)) {
     }
     enter(u, timeout_ns);
     io_uring_for_each_cqe(&u->ring, head, cqe) {
@@ -140,7 +197,7 @@ static void uring_wait(EventContext *ctx, int64_t timeout_ns)
 static bool uring_peek(EventContext *ctx)
 {
     Uring *u = ctx->monitor_state;
-    return io_uring_cq_ready(&u->ring);
+    return io_uring_cq_ready(&u->ring) || u->batch;
 }
 
 /* Nothing is watched any more: what the kernel still has comes back at once. */
@@ -156,4 +213,5 @@ static void uring_destroy(EventContext *ctx)
 
 const FdMonitor event_monitor_uring = {
     .name = "io_uring", .init = uring_init, .destroy = uring_destroy, .update = uring_update, .wait = uring_wait, .peek = uring_peek,
+    .submit = uring_submit,
 };

@@ -56,8 +56,9 @@ struct EventContext {
     EventBh *incoming; /* last in, first out; atomic */
     int sleeping;      /* a sleep is at hand or goes on: write wake_fd; atomic */
     bool quit;         /* atomic */
-    unsigned refs;     /* the one that event_context_free drops, calls of event_context_quit; atomic */
+    unsigned refs;     /* the one that event_context_free drops, threads that are waking it; atomic */
     int64_t poll_max, poll_grow, poll_shrink; /* atomic */
+    unsigned batch;    /* most requests at once; 0: no limit; atomic */
     TimerGroup *timers;
     int wake_fd;
     /* by its thread */
@@ -77,6 +78,9 @@ struct EventContext {
 
 /* Wake the thread if it sleeps. What it is to see was stored before. */
 void event_context_wake(EventContext *ctx);
+/* For the memory alone. */
+void event_context_ref(EventContext *ctx);
+void event_context_unref(EventContext *ctx);
 bool event_context_is_mine(const EventContext *ctx);
 
 /* bh.c */

@@ -4,7 +4,8 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "event/coroutine.h"
+#include "event/io.h"
+#include <fcntl.h>
 
 #define SECONDS 0.5
 #define BATCH 10000 /* the clock is read that seldom */
@@ -140,6 +141,32 @@ static void bench_null_device(void)
     event_bh_free(null_device.bh);
 }
 
+/* ---- the host's null device ---- */
+
+static void reader(void *opaque)
+{
+    uint8_t buf[512];
+    struct iovec iov = {buf, sizeof(buf)};
+    while (end - begin < SECONDS * NANOSECONDS_PER_SECOND && coroutine_preadv(*(int *)opaque, &iov, 1, 0) == sizeof(buf)) {
+        over();
+    }
+    workers--;
+}
+
+static void bench_reads(void)
+{
+    int fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+    for (workers = 0; workers < DEPTH; workers++) {
+        coroutine_wake(coroutine_new(ctx, reader, &fd));
+    }
+    start();
+    while (workers) {
+        event_context_iterate(ctx, true);
+    }
+    report("reads of 512 bytes by 64 coroutines", 0);
+    close(fd);
+}
+
 /* ---- GLib ---- */
 
 static gboolean idle(gpointer loop)
@@ -173,6 +200,7 @@ int main(void)
     bench_bhs();
     bench_once();
     bench_null_device();
+    bench_reads();
     event_context_free(ctx);
     bench_glib();
     return 0;

@@ -4,9 +4,10 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "event/coroutine.h"
+#include "event/io.h"
 #include <fcntl.h>
 #include "event/fiber.h"
+#include "seccomp.h"
 
 static EventContext *context_new(void)
 {
@@ -197,6 +198,94 @@ static void test_waiting(void)
     close(w.fd[0]), close(w.fd[1]);
 }
 
+/* ---- files ---- */
+
+#define WRITERS 100
+#define BLOCK 4096
+
+typedef struct {
+    World *w;
+    int fd;
+    unsigned number;
+} File;
+
+/* Every writer has a part of the file, which nobody else touches, and looks whether it comes back. */
+static void writes_and_reads(void *opaque)
+{
+    g_autofree File *f = opaque;
+    g_autofree uint8_t *out = g_malloc(2 * BLOCK), *in = g_malloc0(2 * BLOCK);
+    int64_t offset = f->number * 2 * BLOCK;
+    for (unsigned i = 0; i < 2 * BLOCK; i++) {
+        out[i] = i * 7 + f->number;
+    }
+    struct iovec from[] = {{out, 100}, {out + 100, 2 * BLOCK - 100}}, to[] = {{in, BLOCK}, {in + BLOCK, BLOCK}};
+    g_assert_cmpint(coroutine_pwritev(f->fd, from, 2, offset, f->number % 10 ? 0 : RWF_DSYNC), ==, 2 * BLOCK);
+    if (f->number % 7 == 0) {
+        g_assert_cmpint(coroutine_fdatasync(f->fd), ==, 0);
+    }
+    g_assert_cmpint(coroutine_preadv(f->fd, to, 2, offset), ==, 2 * BLOCK);
+    g_assert_cmpmem(in, 2 * BLOCK, out, 2 * BLOCK);
+    int punched = coroutine_fallocate(f->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, BLOCK);
+    g_assert_true(punched == 0 || punched == -EOPNOTSUPP);
+    g_assert_cmpint(coroutine_preadv(f->fd, to, 2, offset), ==, 2 * BLOCK);
+    g_assert_cmpint(in[1], ==, punched ? out[1] : 0);
+    g_assert_cmpint(in[BLOCK], ==, out[BLOCK]);
+    g_assert_cmpint(coroutine_pwritev(-1, from, 2, offset, 0), ==, -EBADF);
+    g_assert_cmpint(coroutine_preadv(f->fd, to, 2, WRITERS * 3 * BLOCK), ==, 0); /* past the end */
+    f->w->done++;
+}
+
+static void test_files(void)
+{
+    World w = {.ctx = context_new()};
+    char name[] = "/tmp/test-coroutine-XXXXXX";
+    int fd = g_mkstemp(name);
+    g_assert_cmpint(fd, >=, 0);
+    unlink(name);
+    for (unsigned batch = 0; batch < 3; batch++) {
+        event_context_set_batch(w.ctx, batch);
+        for (unsigned i = 0; i < WRITERS; i++) { /* all at once */
+            File *f = g_new(File, 1);
+            *f = (File){&w, fd, i};
+            coroutine_wake(coroutine_new(w.ctx, writes_and_reads, f));
+        }
+        while (w.done < (batch + 1) * WRITERS) {
+            event_context_iterate(w.ctx, true);
+        }
+    }
+    event_context_free(w.ctx);
+    close(fd);
+}
+
+static void sleeps_in_thread(void *opaque)
+{
+    g_assert_null(coroutine_self());
+    g_usleep(1000);
+    (*(unsigned *)opaque)++;
+}
+
+static void employs(void *opaque)
+{
+    World *w = opaque;
+    unsigned calls = 0;
+    coroutine_in_worker(sleeps_in_thread, &calls);
+    coroutine_in_worker(sleeps_in_thread, &calls);
+    g_assert_cmpuint(calls, ==, 2);
+    w->done++;
+}
+
+static void test_workers(void)
+{
+    World w = {.ctx = context_new()};
+    for (int i = 0; i < 100; i++) {
+        coroutine_wake(coroutine_new(w.ctx, employs, &w));
+    }
+    while (w.done < 100) {
+        event_context_iterate(w.ctx, true);
+    }
+    event_context_free(w.ctx);
+}
+
 /* ---- woken by other threads ---- */
 
 static void *wakes(void *co)
@@ -240,11 +329,14 @@ static void test_threads(void)
 
 int main(int argc, char **argv)
 {
+    deny_io_uring(argc > 1 && g_str_equal(argv[1], "denied"));
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/coroutine/fibers", test_fibers);
     g_test_add_func("/coroutine/order", test_order);
     g_test_add_func("/coroutine/many", test_many);
     g_test_add_func("/coroutine/waiting", test_waiting);
+    g_test_add_func("/coroutine/files", test_files);
+    g_test_add_func("/coroutine/workers", test_workers);
     g_test_add_func("/coroutine/threads", test_threads);
     return g_test_run();
 }

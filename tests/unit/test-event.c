@@ -7,14 +7,10 @@
  */
 #include "event/event.h"
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <poll.h>
 #include <sys/eventfd.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include "memory/memory.h"
+#include "seccomp.h"
 #include "util/rcu.h"
 
 #define MILLISECOND INT64_C(1000000)
@@ -790,22 +786,6 @@ static const struct {
     {"timers/other-thread", test_timers_other_thread}, {"timers/virtual", test_timers_virtual}, {"hosted", test_hosted},
 };
 
-/* From now on the kernel denies io_uring, as sandboxes of containers do. */
-static void deny_io_uring(void)
-{
-    struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = {ARRAY_SIZE(code), code};
-    g_assert_cmpint(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), ==, 0);
-    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0) {
-        g_test_message("no seccomp here: %s", g_strerror(errno));
-    }
-}
-
 #ifdef __SANITIZE_THREAD__
 /* It is not built for that, so that what it locks within is not seen. */
 const char *__tsan_default_suppressions(void);
@@ -819,9 +799,7 @@ int main(int argc, char **argv)
 {
     bool denied = argc > 1 && g_str_equal(argv[1], "denied");
     g_test_init(&argc, &argv, NULL);
-    if (denied) {
-        deny_io_uring();
-    }
+    deny_io_uring(denied);
     EventContext *ctx = context_new();
     const char *monitor = event_context_monitor(ctx);
     g_test_message("waits in %s", monitor);
