@@ -446,10 +446,10 @@ void tcg_describe_jit(GString *out)
     for (unsigned i = 0; i < cpus->len; i++) {
         TcgCpu *t = tcg_cpu(g_ptr_array_index(cpus, i));
         g_string_append_printf(out,
-                               "cpu %u: loop entries %" PRIu64 ", block lookups %" PRIu64 ", TLB fills %" PRIu64
+                               "cpu %u: loop entries %" PRIu64 ", block lookups %" PRIu64 ", TLB fills %" PRIu64 " (page walks %" PRIu64 ")"
                                ", slow loads %" PRIu64 ", slow stores %" PRIu64 ", flushes %" PRIu64
                                ", page flushes %" PRIu64 ", address-space switches %" PRIu64 ", stores beside code %" PRIu64 ", failed guards %" PRIu64 "\n",
-                               i, t->n_exits, t->n_lookups, t->n_tlb_fills, t->n_slow_ld, t->n_slow_st, t->n_flush,
+                               i, t->n_exits, t->n_lookups, t->n_tlb_fills, t->n_walks, t->n_slow_ld, t->n_slow_st, t->n_flush,
                                t->n_flush_page, t->n_switch, t->n_smc, t->n_guards);
     }
 }

@@ -175,6 +175,20 @@ typedef struct {
     bool dirty;
 } JumpCache;
 
+/*
+ * Second level of the soft TLB: what page walks found, of all MMU indices, behind the entries that a vCPU looks at first.
+ * Flushes count up a generation instead of touching entries; one of non-global entries counts up the second.
+ */
+#define WALK_BITS 13
+typedef struct {
+    uint64_t page;          /* guest virtual page | MMU index */
+    uint64_t pa;            /* guest-physical page */
+    MemTxAttrs attrs;
+    uint32_t generation, generation_nonglobal;
+    uint8_t prot, page_bits;
+    bool global;
+} TlbWalk;
+
 #define TLB_MODES 3
 #define TLB_SLOTS 6
 typedef struct {
@@ -184,6 +198,8 @@ typedef struct {
     PageFilter large;       /* large pages entered, see large_number */
     uint8_t large_sizes[2]; /* which sizes, by address half: bit 0 2 MiB, 1 4 MiB, 2 1 GiB */
     JumpCache jc;           /* user mode */
+    TlbWalk *walk;          /* 1 << WALK_BITS; entries of other generations than these are void */
+    uint32_t walk_generation, walk_generation_nonglobal;
     TlbEntry *fast[TLB_MODES];  /* 2 * TLB_SIZE */
     TlbFull *full[TLB_MODES];
     uint16_t *used[TLB_MODES];
@@ -214,7 +230,7 @@ struct TcgCpu {
         bool in_code;       /* by the instruction at temp_pc, which may yet fault */
         uint64_t va;
     } hit;
-    uint64_t n_exits, n_lookups, n_tlb_fills, n_slow_ld, n_slow_st, n_flush, n_flush_page, n_switch, n_smc, n_guards;
+    uint64_t n_exits, n_lookups, n_tlb_fills, n_walks, n_slow_ld, n_slow_st, n_flush, n_flush_page, n_switch, n_smc, n_guards;
 };
 static inline TcgCpu *tcg_cpu(Cpu *cpu) { return cpu->accel_data; }
 static inline Cpu *env_cpu(void *env)

@@ -26,7 +26,7 @@ CodeCache code_cache;
 GRecMutex tb_lock;
 uint64_t stat_tb_count, stat_tb_insns, stat_tb_guest_bytes, stat_tb_host_bytes, stat_tb_invalidated, stat_tb_evictions, stat_translate_ns;
 
-#define TB_HASH_BITS 18
+#define TB_HASH_BITS 20
 static Tb *tb_hash[1u << TB_HASH_BITS];
 
 /* CodePage pointers by RAM page number; reserved lazily, enough for 256 GiB of guest RAM. */

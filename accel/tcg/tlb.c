@@ -167,8 +167,54 @@ static void entry_reset(TlbSlot *s, unsigned mode, unsigned i)
     s->full[mode][i].page = ~UINT64_C(0);
 }
 
+static TlbWalk *walk_of(const TlbSlot *s, uint64_t va, unsigned m)
+{
+    uint64_t number = va >> PAGE_BITS;
+
+    return &s->walk[(number ^ number >> WALK_BITS ^ m << (WALK_BITS - 2)) & ((1u << WALK_BITS) - 1)];
+}
+
+/* The same address with a whole generation less is met again after 2^32 flushes: then all entries go. */
+static void walk_forget(TlbSlot *s, bool keep_global)
+{
+    if (++*(keep_global ? &s->walk_generation_nonglobal : &s->walk_generation) == 0) {
+        memset(s->walk, 0, sizeof(*s->walk) << WALK_BITS);
+        s->walk_generation = s->walk_generation_nonglobal = 1;
+    }
+}
+
+static void walk_forget_page(TlbSlot *s, uint64_t va)
+{
+    for (unsigned m = 0; m < TLB_MODES; m++) {
+        TlbWalk *w = walk_of(s, va, m);
+        if (w->page == ((va & PAGE_MASK) | m)) {
+            w->generation = 0;
+        }
+    }
+}
+
+static bool walk_find(const TlbSlot *s, uint64_t va, unsigned prot, unsigned m, MmuResult *r)
+{
+    const TlbWalk *w = walk_of(s, va, m);
+    if (w->page != ((va & PAGE_MASK) | m) || w->generation != s->walk_generation || !(w->prot & prot) ||
+        (!w->global && w->generation_nonglobal != s->walk_generation_nonglobal)) {
+        return false;
+    }
+    *r = (MmuResult){.pa = w->pa | (va & ~PAGE_MASK), .prot = w->prot, .page_bits = w->page_bits, .global = w->global, .attrs = w->attrs};
+    return true;
+}
+
+static void walk_remember(const TlbSlot *s, uint64_t va, unsigned m, const MmuResult *r)
+{
+    *walk_of(s, va, m) = (TlbWalk){.page = (va & PAGE_MASK) | m, .pa = r->pa & PAGE_MASK, .attrs = r->attrs, .prot = r->prot,
+                                   .page_bits = r->page_bits, .global = r->global, .generation = s->walk_generation,
+                                   .generation_nonglobal = s->walk_generation_nonglobal};
+}
+
 static void slot_alloc(TlbSlot *s)
 {
+    s->walk = g_new0(TlbWalk, 1u << WALK_BITS);
+    s->walk_generation = s->walk_generation_nonglobal = 1;
     for (unsigned m = 0; m < TLB_MODES; m++) {
         s->fast[m] = g_aligned_alloc(2 * TLB_SIZE, sizeof(TlbEntry), 64);
         s->full[m] = g_new0(TlbFull, TLB_SIZE);
@@ -182,6 +228,7 @@ static void slot_alloc(TlbSlot *s)
 
 static void slot_flush(TlbSlot *s, bool keep_global)
 {
+    walk_forget(s, keep_global);
     for (unsigned m = 0; m < TLB_MODES; m++) {
         unsigned kept = 0;
         for (unsigned k = 0; k < s->n_used[m]; k++) {
@@ -253,6 +300,7 @@ void tlb_cpu_destroy(TcgCpu *t)
             g_free(t->slots[s].full[m]);
             g_free(t->slots[s].used[m]);
         }
+        g_free(t->slots[s].walk);
         g_aligned_free(t->slots[s].jc.entry);
     }
     g_aligned_free(t->kernel_jc.entry);
@@ -350,6 +398,7 @@ static void flush_page_jc(TcgCpu *t, TlbSlot *s, uint64_t va, bool large)
 
 static void slot_flush_page(TlbSlot *s, uint64_t va, bool current)
 {
+    walk_forget_page(s, va);
     unsigned i = (va >> PAGE_BITS) & (TLB_SIZE - 1);
     for (unsigned m = 0; m < TLB_MODES; m++) {
         TlbFull *f = &s->full[m][i];
@@ -364,6 +413,7 @@ static void slot_flush_page(TlbSlot *s, uint64_t va, bool current)
     if (!large_maybe(s, va)) {
         return;
     }
+    walk_forget(s, false);
     for (unsigned m = 0; m < TLB_MODES; m++) {
         for (unsigned k = 0; k < s->n_used[m]; k++) {
             unsigned j = s->used[m][k];
@@ -587,32 +637,37 @@ static TlbFull *tlb_lookup(TcgCpu *t, uint64_t va, MmuAccess access, unsigned m)
     return f->page == (va & PAGE_MASK) && (f->prot & access_prot[access]) ? f : NULL;
 }
 
+/* Fill the entry by what was found before, or by a page walk. False: probe found a fault. */
+static bool fill(TcgCpu *t, uint64_t va, MmuAccess access, unsigned m, bool probe)
+{
+    MmuResult r = {.page_bits = PAGE_BITS};
+    t->n_tlb_fills++;
+    if (!walk_find(t->slot, va, access_prot[access], m, &r)) {
+        t->n_walks++;
+        if (!t->ops->translate_address(t->cpu, va, access, m, probe, &r)) {
+            return false;
+        }
+        walk_remember(t->slot, va, m, &r);
+    }
+    fill_entry(t, m, va, &r);
+    return true;
+}
+
 TlbFull *tlb_get(TcgCpu *t, uint64_t va, MmuAccess access, unsigned m, uintptr_t ra)
 {
     TlbFull *f = tlb_lookup(t, va, access, m);
     if (likely(f)) {
         return f;
     }
-    MmuResult r = {.page_bits = PAGE_BITS};
     uintptr_t outer = t->fill_ra;
     t->fill_ra = ra;
-    t->n_tlb_fills++;
-    t->ops->translate_address(t->cpu, va, access, m, false, &r);
+    fill(t, va, access, m, false);
     t->fill_ra = outer;
-    fill_entry(t, m, va, &r);
     return &t->slot->full[m][(va >> PAGE_BITS) & (TLB_SIZE - 1)];
 }
 
 TlbFull *tlb_get_nofault(TcgCpu *t, uint64_t va, MmuAccess access, unsigned m)
 {
     TlbFull *f = tlb_lookup(t, va, access, m);
-    if (f) {
-        return f;
-    }
-    MmuResult r = {.page_bits = PAGE_BITS};
-    if (!t->ops->translate_address(t->cpu, va, access, m, true, &r)) {
-        return NULL;
-    }
-    fill_entry(t, m, va, &r);
-    return &t->slot->full[m][(va >> PAGE_BITS) & (TLB_SIZE - 1)];
+    return f ? f : fill(t, va, access, m, true) ? &t->slot->full[m][(va >> PAGE_BITS) & (TLB_SIZE - 1)] : NULL;
 }
