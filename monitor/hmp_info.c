@@ -101,6 +101,22 @@ static void show_fdsets(GString *out, json_t *reply)
     }
 }
 
+static void show_iothreads(GString *out, json_t *reply)
+{
+    static const char *const settings[] = {"poll-max-ns", "poll-grow", "poll-shrink", "aio-max-batch"};
+    size_t i;
+    json_t *thread;
+    json_array_foreach(reply, i, thread) {
+        g_string_append_printf(out, "%s:\n  thread_id=%" JSON_INTEGER_FORMAT "\n", text(thread, "id"), number(thread, "thread-id"));
+        for (unsigned j = 0; j < ARRAY_SIZE(settings); j++) {
+            g_string_append_printf(out, "  %s=%" JSON_INTEGER_FORMAT "\n", settings[j], number(thread, settings[j]));
+        }
+    }
+    if (!i) {
+        g_string_append(out, "none\n");
+    }
+}
+
 static void show_nothing_yet(GString *out, json_t *reply)
 {
     if (json_array_size(reply) == 0) {
@@ -361,7 +377,7 @@ const HmpCommand hmp_info_items[] = {
     {"fdsets", "", "show the sets of descriptors", "query-fdsets", show_fdsets},
     {"history", "", "show the command line history", .run = info_history},
     {"hotpluggable-cpus", "", "show the places for CPUs", "query-hotpluggable-cpus", show_places},
-    {"iothreads", "", "show the I/O threads", "query-iothreads", show_nothing_yet},
+    {"iothreads", "", "show the I/O threads", "query-iothreads", show_iothreads},
     {"irq", "", "show the interrupt controllers' state", .run = info_pic},
     {"jit", "", "show dynamic compiler info", .run = info_jit},
     {"kvm", "", "show KVM information", "query-kvm", show_kvm},

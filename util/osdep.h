@@ -48,6 +48,16 @@
 #endif
 #define PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 
+/* clang tells of sanitizers in its own way. */
+#ifdef __has_feature
+#if __has_feature(address_sanitizer) && !defined(__SANITIZE_ADDRESS__)
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#if __has_feature(thread_sanitizer) && !defined(__SANITIZE_THREAD__)
+#define __SANITIZE_THREAD__ 1
+#endif
+#endif
+
 /* ThreadSanitizer does not see into GLib's locks nor liburcu: say what they order. */
 #ifdef __SANITIZE_THREAD__
 void __tsan_acquire(void *addr);

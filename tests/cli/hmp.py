@@ -30,7 +30,7 @@ def expect(text, *patterns):
 
 @test
 def every_info_command_shows_something():
-    with halted('-smp', '2', '-name', 'box', '-uuid', '12345678-1234-1234-1234-123456789abc', '-numa', 'node,cpus=1', '-numa', 'node,cpus=0') as b:
+    with halted('-smp', '2', '-object', 'iothread,id=io0,poll-grow=3', '-name', 'box', '-uuid', '12345678-1234-1234-1234-123456789abc', '-numa', 'node,cpus=1', '-numa', 'node,cpus=0') as b:
         m = Monitor(b)
         items = re.findall(r'^info (\S+)', m('info'), re.M)
         assert len(items) > 25 and items == sorted(items), items
@@ -50,6 +50,7 @@ def every_info_command_shows_something():
         expect(m('info qdm'), 'name "isa-serial", bus isa')
         expect(m('info qom-tree /machine'), r'/cpu\[0\]')
         expect(m('info ramblock'), r'pc\.ram +0x0000000000000000 0x0000000004000000')
+        expect(m('info iothreads'), '^io0:\n  thread_id=[1-9][0-9]*\n  poll-max-ns=32768\n  poll-grow=3\n  poll-shrink=0\n  aio-max-batch=0$')
         expect(m('info lapic'), '/lapic$')
         expect(m('info tlb'), 'PG disabled')
         expect(m('info cpus'), r'^\* CPU #0', r'^  CPU #1')

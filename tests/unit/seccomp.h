@@ -10,12 +10,14 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
-/* If `denied`, from now on the kernel denies io_uring, as sandboxes of containers do. */
-static inline void deny_io_uring(bool denied)
+/* If `denied`, from now on the kernel denies io_uring, as sandboxes of containers do; if `old`, epoll_pwait2 as well, which
+ * kernels before 5.11 do not have. */
+static inline void deny_io_uring(bool denied, bool old)
 {
     struct sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 1, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, old ? SYS_epoll_pwait2 : SYS_io_uring_setup, 0, 1),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };

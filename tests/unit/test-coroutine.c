@@ -329,7 +329,7 @@ static void test_threads(void)
 
 int main(int argc, char **argv)
 {
-    deny_io_uring(argc > 1 && g_str_equal(argv[1], "denied"));
+    deny_io_uring(argc > 1 && g_str_equal(argv[1], "denied"), false);
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/coroutine/fibers", test_fibers);
     g_test_add_func("/coroutine/order", test_order);

@@ -797,9 +797,9 @@ const char *__tsan_default_suppressions(void)
 
 int main(int argc, char **argv)
 {
-    bool denied = argc > 1 && g_str_equal(argv[1], "denied");
+    bool old = argc > 1 && g_str_equal(argv[1], "old"), denied = old || (argc > 1 && g_str_equal(argv[1], "denied"));
     g_test_init(&argc, &argv, NULL);
-    deny_io_uring(denied);
+    deny_io_uring(denied, old);
     EventContext *ctx = context_new();
     const char *monitor = event_context_monitor(ctx);
     g_test_message("waits in %s", monitor);
