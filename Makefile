@@ -1,6 +1,6 @@
 # make boot   build and boot Debian's cloud kernel to a shell in this terminal (Ctrl-A x leaves)
 # make check  build twice (with sanitizers; optimised) and run all tests
-# make bench  compare speed with an installed qemu-system-x86_64
+# make bench  compare speed with an installed qemu-system-x86_64; STAMP=--stamp puts the figures into the README
 # On Debian 12 each installs what it needs by apt; elsewhere ./configure says what is missing.
 # SPDX-License-Identifier: GPL-2.0-or-later
 
@@ -34,8 +34,8 @@ check: install-needed guests
 bench: install-needed guests all
 	@ninja -C $(BUILD) tests/bench/vmbench tests/bench/bench-events
 	@$(BUILD)/tests/bench/bench-events
-	@tests/bench/bench.py --guests $(GUESTS) --ours $(BUILD)/rhea $(BENCH)
-	@tests/bench/realwork.py --guests $(GUESTS) --ours $(BUILD)/rhea || test $$? = 77
+	@tests/bench/bench.py --guests $(GUESTS) --ours $(BUILD)/rhea $(BENCH) $(STAMP)
+	@tests/bench/realwork.py --guests $(GUESTS) --ours $(BUILD)/rhea $(STAMP) || test $$? = 77
 	@tests/kvm/bench.py $(BUILD)/rhea $(BUILD)/tests/kvm/exits.elf $(BUILD)/tests/kvm/irq.elf || test $$? = 77 # no KVM
 
 install: all

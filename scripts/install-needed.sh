@@ -4,7 +4,7 @@
 set -euo pipefail
 packages=(gcc libc6-dev meson ninja-build pkg-config python3 libglib2.0-dev liburcu-dev libjansson-dev libcap-ng-dev libseccomp-dev
     libgnutls28-dev zlib1g-dev liblzo2-dev libsnappy-dev liburing-dev ccache ca-certificates)
-for_tests=(libcapstone-dev gdb-multiarch socat openssl libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients)
+for_tests=(libcapstone-dev acpica-tools gdb-multiarch socat openssl libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients)
 command -v dpkg-query >/dev/null && command -v apt-get >/dev/null || exit 0
 sudo=()
 [ "$(id -u)" -eq 0 ] || sudo=(sudo)

@@ -17,6 +17,8 @@ import sys
 import tempfile
 import time
 
+from stamp import stamp
+
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BOOT, START, RSS = 'boot to init', 'start to first output', 'peak RSS (MB)'
 FLOAT = ('matmul', 'nbody', 'fma', 'saxpy', 'simdu8')
@@ -108,6 +110,8 @@ def report_process_times(o, flat):
     """What starting costs, as multiples of what the smallest program costs here: the shortest of turns that alternate."""
     kinds = {'/bin/true': ['/bin/true'], '-version': o.ours.split() + ['-version'], 'guest': exit_guest(o.ours, flat)}
     best = {k: min(times) for k, times in zip(kinds, zip(*([seconds_to_run(a) for a in kinds.values()] for _ in range(40))))}
+    if o.stamp:
+        stamp(start=f'{best["guest"] / best["/bin/true"]:.1f}')
     for kind, what, goal in (('-version', '-version', 2.5), ('guest', 'first guest instruction and out', 4)):
         print(f'{what}: {best[kind] * 1e3:.1f} ms, {best[kind] / best["/bin/true"]:.2f} times /bin/true (goal {goal:g})')
 
@@ -139,7 +143,7 @@ def measure(o, folder):
     return rows
 
 
-def report(rows):
+def report(rows, stamped):
     print(f'{"":22s} {"ours":>9s} {"peer":>9s} {"peer/ours":>10s} {"ours/native":>12s}')
     ratios = {}
     for k, v in rows.items():
@@ -153,6 +157,8 @@ def report(rows):
         floats = {k: bench[k] for k in FLOAT if k in bench}
         print(f'geometric mean {statistics.geometric_mean(bench.values()):.2f} (goal 2); slowest {worst} {bench[worst]:.2f} (goal 1)'
               + (f'; slowest float {min(floats, key=floats.get)} {min(floats.values()):.2f} (goal 5)' if floats else ''))
+    if stamped and bench:
+        stamp(speed=f'{statistics.geometric_mean(bench.values()):.1f}', float=f'{statistics.geometric_mean(floats.values()):.0f}')
     if BOOT in ratios:
         print(f'boot takes {1 / ratios[BOOT]:.2f} of the peer\'s time (goal 0.8)')
 
@@ -168,6 +174,7 @@ def main():
     ap.add_argument('--tests', default='', help='comma-separated subtests')
     ap.add_argument('--boot-only', action='store_true')
     ap.add_argument('--timeout', type=float, default=300)
+    ap.add_argument('--stamp', action='store_true', help='put the figures into the README')
     ap.add_argument('--json', help='write all figures there')
     o = ap.parse_args()
     o.vmbench = o.vmbench or os.path.join(os.path.dirname(o.ours.split()[0]), 'tests/bench/vmbench')
@@ -180,7 +187,7 @@ def main():
             rows = measure(o, folder)
     except Failed as e:
         sys.exit(f'bench: {e}')
-    report(rows)
+    report(rows, o.stamp)
     if o.json:
         with open(o.json, 'w', encoding='ascii') as f:
             json.dump(rows, f)

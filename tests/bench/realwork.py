@@ -17,6 +17,8 @@ import sys
 import tempfile
 import time
 
+from stamp import stamp
+
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TICK = os.sysconf('SC_CLK_TCK')
 MACHINE = ['-M', 'pc', '-cpu', 'max', '-m', '2G', '-smp', '1', '-accel', 'tcg', '-display', 'none', '-serial', 'stdio',
@@ -81,6 +83,7 @@ def main():
     ap.add_argument('--guests', default=f'{SOURCE}/guests', help='folder made by scripts/guests.sh')
     ap.add_argument('--rounds', type=int, default=1)
     ap.add_argument('--timeout', type=float, default=600)
+    ap.add_argument('--stamp', action='store_true', help='put the sum into the README')
     o = ap.parse_args()
     for program, remedy in ((o.peer.split()[0], 'apt-get install qemu-system-x86, or name a peer by --peer'), (o.ours.split()[0], 'build it first'),
                             ('mmdebstrap', 'apt-get install mmdebstrap'), ('bsdtar', 'apt-get install libarchive-tools')):
@@ -102,6 +105,8 @@ def main():
     for k, v in rows.items():
         print(f'{k:18s} {statistics.median(u for u, _ in v):8.2f} {statistics.median(p for _, p in v):8.2f} '
               f'{statistics.median(u / p for u, p in v if p):10.2f}')
+    if o.stamp:
+        stamp(work=f'{statistics.median(u / p for u, p in rows["all"]):.2f}')
     return 0
 
 
