@@ -16,6 +16,7 @@
 #include "util/report.h"
 
 #define POLL_FIRST_NS 4000
+#define POLL_LIMIT_NS (3600 * NANOSECONDS_PER_SECOND)
 #define GROW_DEFAULT 2
 #define ROUNDS_PER_LOOK 16 /* a busy context looks at its descriptors that seldom */
 
@@ -37,6 +38,7 @@ bool event_context_is_mine(const EventContext *ctx)
 void event_context_wake(EventContext *ctx)
 {
     uint64_t one = 1;
+    __atomic_store_n(&ctx->nudged, true, __ATOMIC_SEQ_CST);
     if (__atomic_exchange_n(&ctx->sleeping, 0, __ATOMIC_SEQ_CST) && write(ctx->wake_fd, &one, sizeof(one)) < 0) {
         report_warn("cannot wake an event loop: %s", g_strerror(errno)); /* it cannot fail: the counter is far from full */
     }
@@ -71,7 +73,8 @@ static bool can_poll(const EventContext *ctx)
 
 static bool found_in_memory(EventContext *ctx)
 {
-    return event_fd_poll(ctx) || ctx->ready.length || event_bh_pending(ctx) || (ctx->monitor->peek && ctx->monitor->peek(ctx));
+    return event_fd_poll(ctx) || ctx->ready.length || event_bh_pending(ctx) || (ctx->monitor->peek && ctx->monitor->peek(ctx)) ||
+           __atomic_load_n(&ctx->nudged, __ATOMIC_SEQ_CST);
 }
 
 static bool poll_for(EventContext *ctx, int64_t ns)
@@ -82,6 +85,7 @@ static bool poll_for(EventContext *ctx, int64_t ns)
         if (found_in_memory(ctx)) {
             return true;
         }
+        rcu_quiescent();
     } while (clock_now(CLOCK_REALTIME_NS) < end);
     return false;
 }
@@ -93,7 +97,8 @@ static void adapt(EventContext *ctx, int64_t took, int64_t max)
         return;
     }
     if (took <= max) {
-        ctx->poll_ns = MIN(ctx->poll_ns ? ctx->poll_ns * setting(&ctx->poll_grow, GROW_DEFAULT) : POLL_FIRST_NS, max);
+        int64_t grow = setting(&ctx->poll_grow, GROW_DEFAULT);
+        ctx->poll_ns = !ctx->poll_ns ? MIN(POLL_FIRST_NS, max) : grow > max / ctx->poll_ns ? max : ctx->poll_ns * grow;
     } else {
         int64_t shrink = __atomic_load_n(&ctx->poll_shrink, __ATOMIC_RELAXED);
         ctx->poll_ns = shrink ? ctx->poll_ns / shrink : 0;
@@ -126,6 +131,10 @@ static void wait_for_work(EventContext *ctx)
     int64_t max = __atomic_load_n(&ctx->poll_max, __ATOMIC_RELAXED);
     if (!max || !can_poll(ctx)) {
         sleep_for_work(ctx);
+        return;
+    }
+    __atomic_store_n(&ctx->nudged, false, __ATOMIC_SEQ_CST);
+    if (quitting(ctx)) {
         return;
     }
     int64_t begin = clock_now(CLOCK_REALTIME_NS), deadline = timer_group_timeout(ctx->timers);
@@ -293,7 +302,7 @@ const char *event_context_monitor(const EventContext *ctx)
 
 void event_context_set_polling(EventContext *ctx, int64_t max_ns, int64_t grow, int64_t shrink)
 {
-    __atomic_store_n(&ctx->poll_max, max_ns, __ATOMIC_RELAXED);
+    __atomic_store_n(&ctx->poll_max, MIN(max_ns, POLL_LIMIT_NS), __ATOMIC_RELAXED);
     __atomic_store_n(&ctx->poll_grow, grow, __ATOMIC_RELAXED);
     __atomic_store_n(&ctx->poll_shrink, shrink, __ATOMIC_RELAXED);
 }

@@ -81,7 +81,8 @@ typedef enum { EVENT_READ = 1, EVENT_WRITE = 2 } EventMask;
 typedef struct {
     EventFn *read;  /* may be read: called again until that was done */
     EventFn *write; /* may be written */
-    /* Whether there is work, told by memory alone (a ring's index): called often; may change nothing, nor the context. */
+    /* Whether there is work, told by memory alone (a ring's index): called often. None of the poll functions but
+     * poll_ready changes the context. */
     bool (*poll)(void *opaque);
     EventFn *poll_ready; /* what to do then; NULL: read */
     /* From begin to end `poll` is called again and again, so that the other side need not notify by the descriptor. */

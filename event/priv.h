@@ -55,6 +55,7 @@ struct EventContext {
     /* by any thread */
     EventBh *incoming; /* last in, first out; atomic */
     int sleeping;      /* a sleep is at hand or goes on: write wake_fd; atomic */
+    bool nudged;       /* timers or quit have changed: look again; atomic */
     bool quit;         /* atomic */
     unsigned refs;     /* the one that event_context_free drops, threads that are waking it; atomic */
     int64_t poll_max, poll_grow, poll_shrink; /* atomic */
@@ -76,7 +77,7 @@ struct EventContext {
     GSource *source;       /* of the loop that hosts it */
 };
 
-/* Wake the thread if it sleeps. What it is to see was stored before. */
+/* Wake the thread if it sleeps or looks for work. What it is to see was stored before. */
 void event_context_wake(EventContext *ctx);
 /* For the memory alone. */
 void event_context_ref(EventContext *ctx);

@@ -731,6 +731,33 @@ static void test_timers_virtual(void)
     loop_end(l);
 }
 
+/* Who looks for work for a second sees at once that a timer was armed, and that it is to quit. */
+static void test_poll_interrupted(void)
+{
+    Loop l = loop_start();
+    Alarm a = {.calls = 0};
+    Ring r = {.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    EventFd *h = event_fd_add(l.ctx, r.fd, &ring_ops, &r, EVENT_READ);
+    event_context_set_polling(l.ctx, 20 * NANOSECONDS_PER_SECOND, INT64_MAX, 1);
+    for (int i = 0; i < 3; i++) { /* it has paid lately */
+        g_usleep(1000);
+        event_context_call(l.ctx, nothing, NULL);
+    }
+    g_usleep(1000);
+    int64_t begin = clock_now(CLOCK_REALTIME_NS);
+    event_timer_init(l.ctx, &a.t, CLOCK_REALTIME_NS, ring_atomically, &a);
+    timer_mod(&a.t, begin + MILLISECOND);
+    wait_for_calls(&a, 1);
+    bool done = false;
+    rcu_call(freed, &done);
+    rcu_barrier_wait();
+    event_fd_remove(h, NULL);
+    loop_end(l);
+    g_assert_cmpuint(r.begins, >, 0); /* it did */
+    g_assert_cmpint(clock_now(CLOCK_REALTIME_NS) - begin, <, 10 * NANOSECONDS_PER_SECOND);
+    close(r.fd);
+}
+
 /* ---- hosted by GLib ---- */
 
 static void *schedule_from_thread(void *opaque)
@@ -782,7 +809,8 @@ static const struct {
     {"bh/order", test_bh_order}, {"bh/again", test_bh_again}, {"bh/nested", test_bh_nested}, {"bh/storm", test_bh_storm},
     {"bh/ping-pong", test_bh_ping_pong}, {"call", test_call}, {"quit", test_quit}, {"rcu", test_rcu}, {"fd/watch", test_fd},
     {"fd/hang-up", test_fd_hang_up}, {"fd/removed-while-ready", test_fd_removed_while_ready}, {"fd/nested", test_fd_nested},
-    {"fd/other-threads", test_fd_other_threads}, {"fd/left", test_fd_left}, {"poll", test_poll}, {"timers/order", test_timers},
+    {"fd/other-threads", test_fd_other_threads}, {"fd/left", test_fd_left}, {"poll/ring", test_poll}, {"poll/interrupted", test_poll_interrupted},
+    {"timers/order", test_timers},
     {"timers/other-thread", test_timers_other_thread}, {"timers/virtual", test_timers_virtual}, {"hosted", test_hosted},
 };
 
