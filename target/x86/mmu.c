@@ -259,7 +259,7 @@ static uint32_t translate_paged(X86State *env, uint64_t va, MmuAccess access, un
         unsigned allowed = table_rights(env, &w, mmu_idx);
         prot = allowed & ~denied;
         if (unlikely(!(prot & access_need[access]))) {
-            bool by_key = allowed & access_need[access];
+            bool by_key = denied & access_need[access]; /* whatever else denies */
             return pf_code(env, access, mmu_idx, PF_P | (by_key ? PF_PK : 0));
         }
         /* SMAP's answer to loads differs from fetches; nothing else to keep apart. */

@@ -21,6 +21,7 @@ enum {
     MSR_PKRS = 0x6e1, MSR_X2APIC = 0x800, MSR_XSS = 0xda0,
     MSR_EFER = 0xc0000080, MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_FMASK, MSR_FS_BASE = 0xc0000100, MSR_GS_BASE,
     MSR_KERNEL_GS_BASE, MSR_TSC_AUX,
+    MSR_K7_EVNTSEL0 = 0xc0010000, MSR_CORE_PERF_CTL0 = 0xc0010200,
     MSR_SYSCFG = 0xc0010010, MSR_HWCR = 0xc0010015, MSR_NB_CFG = 0xc001001f, MSR_PATCH_LOADER = 0xc0010020,
     MSR_INT_PENDING = 0xc0010055, MSR_MMIO_CFG_BASE = 0xc0010058, MSR_PSTATE_LIMIT = 0xc0010061, MSR_OSVW_ID = 0xc0010140,
     MSR_OSVW_STATUS = 0xc0010141, MSR_AMD_LS_CFG = 0xc0011020, MSR_DE_CFG = 0xc0011029,
@@ -95,31 +96,40 @@ void x86_helper_rdpmc(X86State *env)
 
 /* ---- plain 64-bit MSRs: what may be written decides the check ---- */
 
-typedef enum { MSR_ANY, MSR_CANONICAL, MSR_LOW32, MSR_READ_ONLY, MSR_IGNORE /* reads `value`, writes vanish */ } MsrRule;
+typedef enum {
+    MSR_ANY, MSR_CANONICAL, MSR_LOW32, MSR_READ_ONLY,
+    MSR_IGNORE,     /* reads `value`, writes vanish */
+    MSR_COMMAND,    /* cannot be read; writes of bits in `value` vanish, others are refused */
+} MsrRule;
+typedef enum { OF_ALL, OF_INTEL, OF_AMD } MsrVendor;
 typedef struct {
     uint32_t index;
+    uint8_t count;     /* of registers in a row */
     uint8_t rule;
+    uint8_t vendor;
     int32_t field;     /* in X86State, -1: none */
-    uint64_t value;    /* reads without a field */
-    uint8_t word;      /* needs feature word.bit, FEAT_WORDS: always there */
-    uint8_t bit;
+    uint64_t value;
+    struct { uint8_t word, bit; } needs[2]; /* one of these features; words of FEAT_WORDS: nothing */
 } MsrRow;
-#define M(i, r, f) { i, r, offsetof(X86State, f), 0, FEAT_WORDS, 0 }
-#define MF(i, r, f, w, b) { i, r, offsetof(X86State, f), 0, w, b }
-#define MC(i, r, v) { i, r, -1, v, FEAT_WORDS, 0 }
-#define MCF(i, r, v, w, b) { i, r, -1, v, w, b }
+#define ALWAYS .needs = {{FEAT_WORDS}, {FEAT_WORDS}}
+#define NEEDS(w, b) .needs = {{w, b}, {FEAT_WORDS}}
+#define NEEDS_ONE(w, b, w2, b2) .needs = {{w, b}, {w2, b2}}
+#define M(i, r, f, ...) { .index = i, .count = 1, .rule = r, .field = offsetof(X86State, f), ALWAYS, ##__VA_ARGS__ }
+#define MC(i, r, v, ...) { .index = i, .count = 1, .rule = r, .field = -1, .value = v, ALWAYS, ##__VA_ARGS__ }
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Woverride-init"
 static const MsrRow msr_rows[] = {
     MC(MSR_PLATFORM_ID, MSR_READ_ONLY, 0),
     M(MSR_FEATURE_CONTROL, MSR_READ_ONLY, feature_control),
-    M(MSR_SPEC_CTRL, MSR_ANY, spec_ctrl),
-    MC(MSR_PRED_CMD, MSR_IGNORE, 0),
-    MC(MSR_FLUSH_CMD, MSR_IGNORE, 0),
-    MC(MSR_UCODE_WRITE, MSR_IGNORE, 0),
+    M(MSR_SPEC_CTRL, MSR_ANY, spec_ctrl), /* see msr_row */
+    MC(MSR_PRED_CMD, MSR_COMMAND, 1, NEEDS_ONE(FEAT_7_0_EDX, 26, FEAT_8000_0008_EBX, 12)),
+    MC(MSR_FLUSH_CMD, MSR_COMMAND, 1, NEEDS(FEAT_7_0_EDX, 28)),
+    MC(MSR_UCODE_WRITE, MSR_COMMAND, UINT64_MAX, .vendor = OF_INTEL),
     M(MSR_SMBASE, MSR_READ_ONLY, smbase),
     MC(MSR_PLATFORM_INFO, MSR_READ_ONLY, 0),
     MC(MSR_MTRRCAP, MSR_READ_ONLY, 8 | 1 << 8 | 1 << 10),
-    MCF(MSR_ARCH_CAPABILITIES, MSR_READ_ONLY, ARCH_CAPABILITIES, FEAT_7_0_EDX, 29),
+    MC(MSR_ARCH_CAPABILITIES, MSR_READ_ONLY, ARCH_CAPABILITIES, NEEDS(FEAT_7_0_EDX, 29)),
     MC(MSR_MISC_FEATURES, MSR_IGNORE, 0),
     M(MSR_SYSENTER_CS, MSR_LOW32, sysenter_cs),
     M(MSR_SYSENTER_ESP, MSR_CANONICAL, sysenter_esp),
@@ -141,7 +151,10 @@ static const MsrRow msr_rows[] = {
     M(MSR_FS_BASE, MSR_CANONICAL, segs[R_FS].base),
     M(MSR_GS_BASE, MSR_CANONICAL, segs[R_GS].base),
     M(MSR_KERNEL_GS_BASE, MSR_CANONICAL, kernel_gs_base),
-    MF(MSR_TSC_AUX, MSR_LOW32, tsc_aux, FEAT_8000_0001_EDX, 27),
+    M(MSR_TSC_AUX, MSR_LOW32, tsc_aux, NEEDS(FEAT_8000_0001_EDX, 27)),
+    /* Counters that never count: there on every K7 and later, six with "perfctr_core". */
+    MC(MSR_K7_EVNTSEL0, MSR_IGNORE, 0, .count = 8, .vendor = OF_AMD),
+    MC(MSR_CORE_PERF_CTL0, MSR_IGNORE, 0, .count = 12, .vendor = OF_AMD, NEEDS(FEAT_8000_0001_ECX, 23)),
     M(MSR_SYSCFG, MSR_ANY, syscfg),
     M(MSR_HWCR, MSR_ANY, hwcr),
     MC(MSR_NB_CFG, MSR_IGNORE, 0),
@@ -149,21 +162,39 @@ static const MsrRow msr_rows[] = {
     MC(MSR_INT_PENDING, MSR_IGNORE, 0),
     MC(MSR_MMIO_CFG_BASE, MSR_IGNORE, 0),
     MC(MSR_PSTATE_LIMIT, MSR_READ_ONLY, 0),
-    MCF(MSR_OSVW_ID, MSR_READ_ONLY, 0, FEAT_8000_0001_ECX, 9),
-    MCF(MSR_OSVW_STATUS, MSR_READ_ONLY, 0, FEAT_8000_0001_ECX, 9),
+    MC(MSR_OSVW_ID, MSR_READ_ONLY, 0, NEEDS(FEAT_8000_0001_ECX, 9)),
+    MC(MSR_OSVW_STATUS, MSR_READ_ONLY, 0, NEEDS(FEAT_8000_0001_ECX, 9)),
     MC(MSR_AMD_LS_CFG, MSR_IGNORE, 0),
     MC(MSR_DE_CFG, MSR_IGNORE, 2), /* LFENCE serialises */
 };
+#pragma GCC diagnostic pop
+
+static bool row_exists(X86State *env, const MsrRow *r)
+{
+    if (r->index == MSR_SPEC_CTRL) { /* Intel's bit, or any of AMD's three */
+        return x86_has(env, FEAT_7_0_EDX, BIT(26)) || x86_has(env, FEAT_8000_0008_EBX, BIT(14) | BIT(15) | BIT(24));
+    }
+    if ((r->vendor == OF_INTEL && !x86_is_intel(env)) || (r->vendor == OF_AMD && !x86_is_amd(env))) {
+        return false;
+    }
+    bool needed = false;
+    for (unsigned i = 0; i < ARRAY_SIZE(r->needs); i++) {
+        if (r->needs[i].word != FEAT_WORDS) {
+            needed = true;
+            if (x86_has(env, r->needs[i].word, BIT(r->needs[i].bit))) {
+                return true;
+            }
+        }
+    }
+    return !needed;
+}
 
 static const MsrRow *msr_row(X86State *env, uint32_t index)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(msr_rows); i++) {
         const MsrRow *r = &msr_rows[i];
-        if (r->index == index && index == MSR_SPEC_CTRL) { /* Intel's bit, or any of AMD's three */
-            return x86_has(env, FEAT_7_0_EDX, BIT(26)) || x86_has(env, FEAT_8000_0008_EBX, BIT(14) | BIT(15) | BIT(24)) ? r : NULL;
-        }
-        if (r->index == index) {
-            return r->word == FEAT_WORDS || x86_has(env, r->word, 1u << r->bit) ? r : NULL;
+        if (index - r->index < r->count) {
+            return row_exists(env, r) ? r : NULL;
         }
     }
     return NULL;
@@ -270,10 +301,13 @@ static bool mce_bank(uint32_t index)
     return index >= MSR_MC0_CTL && index < MSR_MC0_CTL + 4 * MCE_BANKS;
 }
 
+/* MCi_CTL: Intel takes all or nothing (SDM 3B 16.3.2.1), AMD each bit (APM 2 9.3.2.1), as Linux does for bank 4.
+ * MCi_STATUS: 0, or anything once HWCR says so. */
 static bool write_mce_bank(X86State *env, uint32_t index, uint64_t v)
 {
     unsigned n = index - MSR_MC0_CTL;
-    if ((n & 3) == 0 ? v != 0 && v != ~UINT64_C(0) : (n & 3) == 1 && v != 0 && !(env->hwcr & BIT(18))) {
+    bool plain = v == 0 || (v == UINT64_MAX && (n & 3) == 0);
+    if (!plain && (((n & 3) == 0 && x86_is_intel(env)) || ((n & 3) == 1 && !(env->hwcr & BIT(18))))) {
         return false;
     }
     env->mce_banks[n] = v;
@@ -333,7 +367,7 @@ static bool x86_msr_write(X86State *env, uint32_t index, uint64_t v)
     }
     const MsrRow *r = msr_row(env, index);
     if (!r || r->rule == MSR_READ_ONLY || (r->rule == MSR_CANONICAL && !x86_canonical_base(env, v)) ||
-        (r->rule == MSR_LOW32 && index == MSR_TSC_AUX && (v >> 32))) {
+        (r->rule == MSR_LOW32 && index == MSR_TSC_AUX && (v >> 32)) || (r->rule == MSR_COMMAND && (v & ~r->value))) {
         return false;
     }
     if (r->field >= 0) {
@@ -374,7 +408,7 @@ static bool x86_msr_read(X86State *env, uint32_t index, uint64_t *v)
     }
     }
     const MsrRow *r = msr_row(env, index);
-    if (!r) {
+    if (!r || r->rule == MSR_COMMAND) {
         return false;
     }
     *v = r->field >= 0 ? *(uint64_t *)((char *)env + r->field) : r->value;

@@ -28,6 +28,10 @@ def case(kernel='cloud', smp=1, m=512, cpu='max', append='', end='poweroff', opt
 CASES = {
     'cloud-max': case(),
     'cloud-qemu64': case(cpu='qemu64'),
+    'generic-amd': case(kernel='generic', cpu='Opteron_G2', selftest=False),
+    'cloud-epyc': case(cpu='EPYC,check=off', selftest=False),
+    'cloud-haswell': case(cpu='Haswell,check=off', selftest=False),
+    'cloud-skylake-server': case(cpu='Skylake-Server,check=off', selftest=False),
     'cloud-smp2': case(smp=2),
     'cloud-smp4-qemu64': case(smp=4, cpu='qemu64', m=1024),
     # more than xAPIC ids can tell apart: the kernel takes those that they can, and no two answer as one
@@ -219,6 +223,9 @@ def run(o, c):
             if line.startswith('echo'):
                 guest.expect(r'\nanswer 42\n')
         guest.expect_exit(c['code'])
+        complaint = re.search('.*unchecked MSR access error.*', ''.join(guest.log))
+        if complaint:
+            raise Failed(complaint.group())
     except Failed as e:
         tail = ''.join(guest.log)[-3000:]
         raise Failed(f'{e}\n--- end of the console ---\n{tail}\n---') from None

@@ -64,6 +64,51 @@ static void cr8_tests(void)
     check_eq(v, 5, "it is cr8");
 }
 
+/* ---- which MSRs there are ---- */
+static void rd(void *index) { rdmsr((u32)(ulong)index); }
+static void wr0(void *index) { wrmsr((u32)(ulong)index, 0); }
+static void wr2(void *index) { wrmsr((u32)(ulong)index, 2); }
+#define INDEX(n) ((void *)(n##ul))
+
+static void msr_presence(void)
+{
+    u32 r[4];
+    cpuid(0, 0, r);
+    bool amd = r[1] == 0x68747541, pred = has_feature(7, 3, 26) || has_feature(0x80000008, 1, 12);
+    expect(rd, INDEX(0x49), 13, 0, "#GP PRED_CMD is never read");
+    expect(rd, INDEX(0x10b), 13, 0, "#GP FLUSH_CMD is never read");
+    if (pred) {
+        expect_none(wr0, INDEX(0x49), "PRED_CMD takes a command");
+    } else {
+        expect(wr0, INDEX(0x49), 13, 0, "#GP PRED_CMD without its feature");
+    }
+    if (!has_feature(7, 3, 28)) {
+        expect(wr0, INDEX(0x10b), 13, 0, "#GP FLUSH_CMD without its feature");
+    }
+    if (pred && !amd) {
+        expect(wr2, INDEX(0x49), 13, 0, "#GP PRED_CMD: reserved bits");
+    }
+    for (ulong n = 0; n < 8; n++) {
+        if (amd) {
+            expect_none(rd, (void *)(0xc0010000 + n), "a K7 counter is read");
+            expect_none(wr0, (void *)(0xc0010000 + n), "a K7 counter is written");
+        }
+    }
+    if (amd && has_feature(0x80000001, 2, 23)) {
+        expect_none(wr0, INDEX(0xc0010200), "the first of six counters");
+        expect_none(rd, INDEX(0xc001020b), "the last of six counters");
+    }
+    ulong banks = has_feature(1, 3, 14) ? rdmsr(0x179) & 255 : 0;
+    for (ulong n = 0; n < banks; n++) {
+        expect_none(wr0, (void *)(0x400 + 4 * n), "an MCE bank is switched off");
+    }
+    if (amd && banks > 4) { /* what Linux does about K8's bank 4 */
+        u64 v = ~(1ull << 10);
+        wrmsr(0x410, v);
+        check_eq(rdmsr(0x410), v, "single bits of an MCE bank's control");
+    }
+}
+
 static void set_pat_bad(void *p) { wrmsr(0x277, 0x0202020202020202ull); }
 static void set_mtrr_bad(void *p) { wrmsr(0x250, 0x0303030303030303ull); }
 static void set_apic_base_bad(void *p) { wrmsr(0x1b, rdmsr(0x1b) | 1ull << 60); }
@@ -221,6 +266,7 @@ static void mf_fn(void *p)
 void test_system(void)
 {
     msrs();
+    msr_presence();
     cr8_tests();
     expect(set_pat_bad, NULL, 13, 0, "#GP pat: reserved type");
     expect(set_mtrr_bad, NULL, 13, 0, "#GP mtrr: reserved type");

@@ -262,6 +262,11 @@ static void test_keys(void)
     flushes = 0;
     x86_set_pkru(&x->env, 1u << 10);
     g_assert_cmpuint(flushes, ==, 0);
+    /* the key is told of whatever else denies, too */
+    map4(PAGE | P | U | KEY(5));
+    g_assert_cmphex(walk(0, MMU_DATA_STORE, MMU_USER_IDX, NULL), ==, PF(0x27));
+    x->env.cr[0] |= CR0_WP;
+    g_assert_cmphex(walk(0, MMU_DATA_STORE, MMU_KNOSMAP_IDX, NULL), ==, PF(0x23));
     /* supervisor pages have their own register */
     reset(true);
     x->env.cr[4] |= CR4_PKS;
