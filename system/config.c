@@ -368,7 +368,8 @@ OPTION_HANDLER(opt_enable_kvm)
 
 OPTION_HANDLER(opt_cpu)
 {
-    cl->cpu_help = is_help(arg);
+    const char *last = strrchr(arg, ',');
+    cl->cpu_help = is_help(last ? last + 1 : arg);
     machine_config.cpu_model = arg;
     return true;
 }

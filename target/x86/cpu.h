@@ -323,6 +323,7 @@ struct X86Cpu {
     const struct X86CpuModel *model;
     bool brand_set;
     uint64_t host_patch_level;     /* the host's microcode revision, for models that are the host; 0: none */
+    uint64_t arch_capabilities_off; /* bits of X86_ARCH_CAPABILITIES that guests are not told of */
     bool hide_kvm;                 /* kvm=off: no leaves of the hypervisor */
     bool pmu;                      /* performance counters (KVM) */
     bool enforce_paravirt;         /* kvm-pv-enforce-cpuid */

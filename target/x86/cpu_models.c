@@ -230,6 +230,17 @@ static bool set_tsc_freq(const char *value, GError **error)
     return true;
 }
 
+/* A feature that virtual CPUs never have, or one of IA32_ARCH_CAPABILITIES, which can be taken away. */
+static void set_fixed(X86Cpu *x, const char *name, bool on)
+{
+    int bit = x86_arch_capability(name, strlen(name));
+    if (bit >= 0 && (X86_ARCH_CAPABILITIES >> bit & 1)) {
+        x->arch_capabilities_off = on ? x->arch_capabilities_off & ~BIT_ULL(bit) : x->arch_capabilities_off | BIT_ULL(bit);
+    } else if (on) {
+        report_warn("-cpu %s: the feature '%s' is not supported yet; it stays off", x->model->name, name);
+    }
+}
+
 static bool set_key(X86Cpu *x, Options *o, const char *key, const char *value, GError **error)
 {
     X86State *env = &x->env;
@@ -288,14 +299,17 @@ static bool set_key(X86Cpu *x, Options *o, const char *key, const char *value, G
                       !strcmp(key, "l3-cache") || !strcmp(key, "host-cache-info") || !strcmp(key, "host-phys-bits") ||
                       !strcmp(key, "legacy-cache") || !strcmp(key, "kvm") || !strcmp(key, "kvm-pv-enforce-cpuid");
     bool feature = !known_bool && x86_feature_find(key, len, &w, &bit);
-    if (!known_bool && !feature) {
+    bool fixed = !known_bool && !feature && (x86_feature_absent(key, len) || x86_arch_capability(key, len) >= 0);
+    if (!known_bool && !feature && !fixed) {
         return error_set(error, "-cpu %s: no feature or property \"%s\"; -cpu help lists the features", x->model->name, key);
     }
     if (!parse_bool(value, &on, error)) {
         g_prefix_error(error, "-cpu: %s: ", key);
         return false;
     }
-    if (feature) {
+    if (fixed) {
+        set_fixed(x, key, on);
+    } else if (feature) {
         (on ? o->plus : o->minus)[w] |= BIT(bit);
         (on ? o->minus : o->plus)[w] &= ~BIT(bit);
     } else if (!strcmp(key, "enforce")) {
@@ -319,6 +333,10 @@ static bool parse_option(X86Cpu *x, Options *o, char *text, GError **error)
 {
     X86FeatureWord w;
     unsigned bit;
+    if ((*text == '+' || *text == '-') && (x86_feature_absent(text + 1, strlen(text + 1)) || x86_arch_capability(text + 1, strlen(text + 1)) >= 0)) {
+        set_fixed(x, text + 1, *text == '+');
+        return true;
+    }
     if (*text == '+' || *text == '-') {
         if (!x86_feature_find(text + 1, strlen(text + 1), &w, &bit)) {
             return error_set(error, "-cpu %s: no feature \"%s\"; -cpu help lists the features", x->model->name, text + 1);
@@ -476,6 +494,15 @@ static bool needs_kvm(const X86CpuModel *m)
     return !strcmp(m->name, "host") && !x86_under_kvm();
 }
 
+static const char *near_model(const char *name)
+{
+    const char *names[ARRAY_SIZE(x86_cpu_models) + 1] = {NULL};
+    for (unsigned i = 0; i < ARRAY_SIZE(x86_cpu_models); i++) {
+        names[i] = x86_cpu_models[i].name;
+    }
+    return suggest_name(name, names);
+}
+
 static Cpu *new_cpu(const char *text, bool to_run, GError **error)
 {
     g_auto(GStrv) parts = g_strsplit(text ? text : "qemu64", ",", -1);
@@ -483,7 +510,9 @@ static Cpu *new_cpu(const char *text, bool to_run, GError **error)
     size_t len = g_str_has_suffix(name, "-x86_64-cpu") ? strlen(name) - strlen("-x86_64-cpu") : strlen(name);
     const X86CpuModel *m = find_model(name, len);
     if (!m) {
-        error_set(error, "-cpu %s: no such CPU model; -cpu help lists them", name);
+        const char *near = near_model(name);
+        error_set(error, "-cpu %s: no such CPU model%s%s%s; -cpu help lists them", name, near ? "; did you mean '" : "", near ?: "",
+                  near ? "'?" : "");
         return NULL;
     }
     if (to_run && needs_kvm(m)) {
@@ -525,7 +554,7 @@ void x86_cpu_help(FILE *out)
             fprintf(out, "  %-28s (%s%s%s)\n", m->name, m->base, *m->features ? ", " : "", m->features);
         }
     }
-    fprintf(out, "\nFeatures TCG offers here:\n ");
+    fprintf(out, "\nRecognized CPUID flags (those that the translator offers here):\n ");
     uint32_t supported[FEAT_WORDS];
     x86_tcg_supported(supported);
     unsigned column = 1;

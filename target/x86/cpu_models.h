@@ -28,6 +28,14 @@ typedef struct {
 extern const X86FeatureWordInfo x86_feature_words[FEAT_WORDS];
 /* Finds by any of its names, '_' and '-' being the same. */
 bool x86_feature_find(const char *name, size_t len, X86FeatureWord *word, unsigned *bit);
+bool x86_feature_absent(const char *name, size_t len); /* known, but of no virtual CPU here */
+int x86_arch_capability(const char *name, size_t len); /* its bit of IA32_ARCH_CAPABILITIES, or -1 */
+/*
+ * Nothing is speculated across guest privilege levels, so every "not affected" is true: RDCL, SKIP_L1DFL,
+ * SSB, MDS, PSCHANGE_MC, TAA, SBDR_SSDP, FBSDP, PSDP, BHI, PBRSB, GDS, RFDS, ITS; and IBRS_ALL, which
+ * lets guests leave out retpolines (they defeat the translator's return prediction).
+ */
+#define X86_ARCH_CAPABILITIES (UINT64_C(0x17b) | 7u << 13 | 1u << 20 | 1u << 24 | 3u << 26 | BIT_ULL(62))
 /* What this build and host can offer. */
 void x86_tcg_supported(uint32_t words[FEAT_WORDS]);
 /* CpuClass.model_nth and so on. */

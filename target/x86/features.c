@@ -86,6 +86,54 @@ bool x86_feature_find(const char *name, size_t len, X86FeatureWord *word, unsign
     return false;
 }
 
+/*
+ * Names that scripts switch off: of SVM's, VMX's and SGX's details, VIA's PadLock, and hints, none of which a virtual CPU has
+ * here. (vmx and svm themselves are features above; with KVM their details are the kernel's.)
+ */
+static const char absent[] =
+    "ace2 ace2-en avic decodeassists flushbyasid full-width-write intel-pt-lip kvm-hint-dedicated lbrv npt nrip-save "
+    "pause-filter pfthreshold phe phe-en pmm pmm-en sgx-debug sgx-exinfo sgx-kss sgx-mode64 sgx-provisionkey sgx- "
+    "tokenkey sgx1 sgx2 split-lock-detect svm-lock svme-addr-chk tsc-scale v-vmsave-vmload vgif vmcb-clean xcrypt "
+    "xcrypt-en xstore xstore-en "
+    "vmx-activity-hlt vmx-activity-shutdown vmx-activity-wait-sipi vmx-apicv-register vmx-apicv-vid vmx-apicv-x2apic "
+    "vmx-apicv-xapic vmx-cr3-load-noexit vmx-cr3-store-noexit vmx-cr8-load-exit vmx-cr8-store-exit vmx-desc-exit vmx- "
+    "encls-exit vmx-entry-ia32e-mode vmx-entry-load-bndcfgs vmx-entry-load-efer vmx-entry-load-pat vmx-entry-load- "
+    "perf-global-ctrl vmx-entry-load-pkrs vmx-entry-load-rtit-ctl vmx-entry-noload-debugctl vmx-ept vmx-ept-1gb vmx- "
+    "ept-2mb vmx-ept-advanced-exitinfo vmx-ept-execonly vmx-eptad vmx-eptp-switching vmx-exit-ack-intr vmx-exit- "
+    "clear-bndcfgs vmx-exit-clear-rtit-ctl vmx-exit-load-efer vmx-exit-load-pat vmx-exit-load-perf-global-ctrl vmx- "
+    "exit-load-pkrs vmx-exit-nosave-debugctl vmx-exit-save-efer vmx-exit-save-pat vmx-exit-save-preemption-timer vmx- "
+    "flexpriority vmx-hlt-exit vmx-ins-outs vmx-intr-exit vmx-invept vmx-invept-all-context vmx-invept-single-context "
+    "vmx-invept-single-context-noglobals vmx-invlpg-exit vmx-invpcid-exit vmx-invvpid vmx-invvpid-all-context vmx- "
+    "invvpid-single-addr vmx-io-bitmap vmx-io-exit vmx-monitor-exit vmx-movdr-exit vmx-msr-bitmap vmx-mtf vmx-mwait- "
+    "exit vmx-nmi-exit vmx-page-walk-4 vmx-page-walk-5 vmx-pause-exit vmx-ple vmx-pml vmx-posted-intr vmx-preemption- "
+    "timer vmx-rdpmc-exit vmx-rdrand-exit vmx-rdseed-exit vmx-rdtsc-exit vmx-rdtscp-exit vmx-secondary-ctls vmx- "
+    "shadow-vmcs vmx-store-lma vmx-true-ctls vmx-tsc-offset vmx-tsc-scaling vmx-unrestricted-guest vmx-vintr-pending "
+    "vmx-vmfunc vmx-vmwrite-vmexit-fields vmx-vnmi vmx-vnmi-pending vmx-vpid vmx-wbinvd-exit vmx-xsaves vmx-zero-len- "
+    "inject ";
+
+bool x86_feature_absent(const char *name, size_t len)
+{
+    for (const char *p = absent; *p; p += strcspn(p, " ") + 1) {
+        if (strcspn(p, " ") == len && same_name(p, name, len)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Bits of IA32_ARCH_CAPABILITIES by name (SDM volume 4, 10AH). */
+int x86_arch_capability(const char *name, size_t len)
+{
+    static const char *const names[] = {"rdctl-no", "ibrs-all", "rsba", "skip-l1dfl-vmentry", "ssb-no", "mds-no", "pschange-mc-no",
+                                        "tsx-ctrl", "taa-no"};
+    for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
+        if (strlen(names[i]) == len && same_name(names[i], name, len)) {
+            return i;
+        }
+    }
+    return -1;
+}
+
 /* ---- what can be offered ---- */
 
 /* Emulated without needing anything of the host. */

@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "target/x86/system.h"
+#include "target/x86/cpu_models.h"
 #include "hw/core/clock.h"
 #include "util/report.h"
 
@@ -27,13 +28,6 @@ enum {
     MSR_OSVW_STATUS = 0xc0010141, MSR_AMD_LS_CFG = 0xc0011020, MSR_DE_CFG = 0xc0011029,
 };
 #define MCE_BANKS 10u
-/*
- * Nothing is speculated across guest privilege levels, so every "not affected" is true: RDCL, SKIP_L1DFL,
- * SSB, MDS, PSCHANGE_MC, TAA, SBDR_SSDP, FBSDP, PSDP, BHI, PBRSB, GDS, RFDS, ITS; and IBRS_ALL, which
- * lets guests leave out retpolines (they defeat the translator's return prediction).
- */
-#define ARCH_CAPABILITIES (UINT64_C(0x17b) | 7u << 13 | 1u << 20 | 1u << 24 | 3u << 26 | BIT_ULL(62))
-
 /* ---- time-stamp counter ---- */
 
 static uint64_t tsc_khz_value = 1000000;
@@ -129,7 +123,7 @@ static const MsrRow msr_rows[] = {
     M(MSR_SMBASE, MSR_READ_ONLY, smbase),
     MC(MSR_PLATFORM_INFO, MSR_READ_ONLY, 0),
     MC(MSR_MTRRCAP, MSR_READ_ONLY, 8 | 1 << 8 | 1 << 10),
-    MC(MSR_ARCH_CAPABILITIES, MSR_READ_ONLY, ARCH_CAPABILITIES, NEEDS(FEAT_7_0_EDX, 29)),
+    MC(MSR_ARCH_CAPABILITIES, MSR_READ_ONLY, X86_ARCH_CAPABILITIES, NEEDS(FEAT_7_0_EDX, 29)),
     MC(MSR_MISC_FEATURES, MSR_IGNORE, 0),
     M(MSR_SYSENTER_CS, MSR_LOW32, sysenter_cs),
     M(MSR_SYSENTER_ESP, MSR_CANONICAL, sysenter_esp),
@@ -410,6 +404,10 @@ static bool x86_msr_read(X86State *env, uint32_t index, uint64_t *v)
     const MsrRow *r = msr_row(env, index);
     if (!r || r->rule == MSR_COMMAND) {
         return false;
+    }
+    if (index == MSR_ARCH_CAPABILITIES) {
+        *v = r->value & ~x86_cpu_of(env)->arch_capabilities_off;
+        return true;
     }
     *v = r->field >= 0 ? *(uint64_t *)((char *)env + r->field) : r->value;
     return true;
