@@ -129,14 +129,14 @@ bool tb_mode_xor(const TbKey *key, uint64_t *jc_xor);
 /* ---- soft TLB ---- */
 /* Everything known about an entry; same index as the fast tables. */
 typedef struct {
-    uint64_t page;         /* guest virtual page; ~0 when empty */
+    uint64_t page;         /* guest virtual page */
     uint64_t pa;           /* guest-physical page */
     uint8_t *host;         /* of the page; NULL for devices */
     uint64_t ram_addr;     /* of the page, when host */
     MemoryRegion *mr;      /* devices */
     uint64_t mr_offset;
     MemTxAttrs attrs;
-    uint8_t prot, page_bits;
+    uint8_t prot, page_bits; /* an entry that is all zeros, or has no page_bits, is empty */
     bool global, readonly; /* readonly: ROM; stores are dropped */
     bool watched;          /* a debugger watches some of it: no fast entries */
 } TlbFull;

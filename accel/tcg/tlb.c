@@ -164,7 +164,8 @@ static void entry_reset(TlbSlot *s, unsigned mode, unsigned i)
 {
     fast_reset(&s->fast[mode][i], i);
     fast_reset(&s->fast[mode][TLB_SIZE + i], i);
-    s->full[mode][i].page = ~UINT64_C(0);
+    s->full[mode][i].page_bits = s->full[mode][i].prot = 0;
+    s->full[mode][i].global = false;
 }
 
 static TlbWalk *walk_of(const TlbSlot *s, uint64_t va, unsigned m)
@@ -215,12 +216,14 @@ static void slot_alloc(TlbSlot *s)
 {
     s->walk = g_new0(TlbWalk, 1u << WALK_BITS);
     s->walk_generation = s->walk_generation_nonglobal = 1;
+    s->full[0] = g_new0(TlbFull, TLB_MODES * TLB_SIZE); /* so large that the host gives zeros, page by page as they are used */
     for (unsigned m = 0; m < TLB_MODES; m++) {
+        s->full[m] = s->full[0] + m * TLB_SIZE;
         s->fast[m] = g_aligned_alloc(2 * TLB_SIZE, sizeof(TlbEntry), 64);
-        s->full[m] = g_new0(TlbFull, TLB_SIZE);
         s->used[m] = g_new(uint16_t, TLB_SIZE);
         for (unsigned i = 0; i < TLB_SIZE; i++) {
-            entry_reset(s, m, i);
+            fast_reset(&s->fast[m][i], i);
+            fast_reset(&s->fast[m][TLB_SIZE + i], i);
         }
     }
     jc_init(&s->jc);
@@ -250,7 +253,7 @@ static void slot_flush(TlbSlot *s, bool keep_global)
 
 static void entry_add(TlbSlot *s, unsigned m, unsigned i)
 {
-    if (s->full[m][i].page == ~UINT64_C(0)) {
+    if (!s->full[m][i].page_bits) {
         s->used[m][s->n_used[m]++] = i;
     }
 }
@@ -260,7 +263,7 @@ static void slot_copy_global(TlbSlot *to, const TlbSlot *from)
     for (unsigned m = 0; m < TLB_MODES; m++) {
         for (unsigned k = 0; k < from->n_used[m]; k++) {
             unsigned i = from->used[m][k];
-            if (from->full[m][i].global && from->full[m][i].page != ~UINT64_C(0)) {
+            if (from->full[m][i].global) {
                 entry_add(to, m, i);
                 to->full[m][i] = from->full[m][i];
                 to->fast[m][i] = from->fast[m][i];
@@ -297,9 +300,9 @@ void tlb_cpu_destroy(TcgCpu *t)
     for (unsigned s = 0; s < TLB_SLOTS; s++) {
         for (unsigned m = 0; m < TLB_MODES; m++) {
             g_aligned_free(t->slots[s].fast[m]);
-            g_free(t->slots[s].full[m]);
             g_free(t->slots[s].used[m]);
         }
+        g_free(t->slots[s].full[0]);
         g_free(t->slots[s].walk);
         g_aligned_free(t->slots[s].jc.entry);
     }
@@ -403,7 +406,7 @@ static void slot_flush_page(TlbSlot *s, uint64_t va, bool current)
     for (unsigned m = 0; m < TLB_MODES; m++) {
         TlbFull *f = &s->full[m][i];
         if (f->page == (va & PAGE_MASK) && (current || f->global)) {
-            /* stays in the used list: harmless, entry_add looks at .page */
+            /* stays in the used list: harmless, entry_add looks at .page_bits */
             fast_reset(&s->fast[m][i], i);
             fast_reset(&s->fast[m][TLB_SIZE + i], i);
             f->prot = 0;
