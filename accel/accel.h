@@ -86,6 +86,7 @@ struct CpuClass {
     void (*nmi)(Cpu *cpu);                          /* non-maskable interrupt; NULL: has none */
     /* CPU models, for monitors. NULL: there are none. */
     const char *(*model_nth)(unsigned i);           /* NULL past the last */
+    char *(*model_alias_of)(const char *name);      /* the model that it is another name of, or NULL; caller frees */
     Cpu *(*model_new)(const char *text, GError **error); /* "-cpu" text to an unrealized CPU */
     void (*model_missing)(const char *model, void (*fn)(const char *feature, void *opaque), void *opaque);
     void (*features)(Cpu *cpu, void (*fn)(const char *name, bool on, void *opaque), void *opaque);

@@ -22,7 +22,9 @@ GPtrArray *qmp_query_cpu_definitions(GError **error)
         info->name = g_strdup(name);
         info->typename = g_strdup_printf("%s-%s-cpu", name, cc->arch);
         info->has_migration_safe = true;
-        info->migration_safe = !g_str_equal(name, "max");
+        info->migration_safe = !g_str_equal(name, "max") && !g_str_equal(name, "host");
+        info->q_static = g_str_equal(name, "base");
+        info->alias_of = cc->model_alias_of(name);
         info->unavailable_features = g_ptr_array_new();
         cc->model_missing(name, add_text, info->unavailable_features);
         g_ptr_array_add(list, info);

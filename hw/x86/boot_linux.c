@@ -289,6 +289,10 @@ bool boot_linux_load(X86Boot *b, const BootFile *f, const uint8_t *head, size_t 
         return false;
     }
     warn_of_bios_calls(f, &h, head_len);
+    if ((h.xloadflags & XLF_KERNEL_64) && !b->cpu_long_mode) {
+        return error_set(error, "kernel '%s' is a 64-bit kernel and the CPU model has no long mode; use -cpu qemu64 or max, or"
+                         " a 32-bit kernel", f->path);
+    }
     b->setup_size = h.setup_size;
     b->kernel_size = h.code_size;
     /* The decompressor works in place within init_size; only the file's bytes need placing, but the
@@ -311,7 +315,7 @@ bool boot_linux_load(X86Boot *b, const BootFile *f, const uint8_t *head, size_t 
         return false;
     }
     b->regs[R_ESI] = X86_BOOT_PARAMS;
-    if ((h.xloadflags & XLF_KERNEL_64) && b->cpu_long_mode && h.code_size > 0x200) {
+    if ((h.xloadflags & XLF_KERNEL_64) && h.code_size > 0x200) {
         b->mode = X86_ENTRY_LONG64;
         b->entry = b->kernel_addr + 0x200;
     } else {

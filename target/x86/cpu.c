@@ -561,6 +561,7 @@ const CpuClass x86_cpu_class = {
     .disassemble = x86_disassemble,
     .nmi = x86_cpu_send_nmi,
     .model_nth = x86_model_nth,
+    .model_alias_of = x86_model_alias_of,
     .model_new = x86_model_new,
     .model_missing = x86_model_missing,
     .features = x86_features,

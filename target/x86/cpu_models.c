@@ -53,7 +53,7 @@ static void set_vendor(X86State *env, const char *text)
 static void set_model_id(X86State *env, const char *text)
 {
     memset(env->cpuid_model, 0, sizeof(env->cpuid_model));
-    memcpy(env->cpuid_model, text, MIN(strlen(text), sizeof(env->cpuid_model) - 1));
+    memcpy(env->cpuid_model, text, MIN(strlen(text), sizeof(env->cpuid_model)));
 }
 
 static void set_family(X86State *env, unsigned family)
@@ -278,8 +278,8 @@ static bool set_key(X86Cpu *x, Options *o, const char *key, const char *value, G
         return true;
     }
     if (!strcmp(key, "model-id")) {
-        if (strlen(value) > 47) {
-            return error_set(error, "-cpu: model-id=%s is longer than 47 characters", value);
+        if (strlen(value) > 48) {
+            return error_set(error, "-cpu: model-id=%s is longer than 48 characters", value);
         }
         set_model_id(env, value);
         x->brand_set = true;
@@ -580,6 +580,19 @@ void x86_cpu_help(FILE *out)
 const char *x86_model_nth(unsigned i)
 {
     return i < ARRAY_SIZE(x86_cpu_models) ? x86_cpu_models[i].name : NULL;
+}
+
+/* A model without a version is another name of its first, one that A() made of what it was made of. */
+char *x86_model_alias_of(const char *name)
+{
+    const X86CpuModel *m = find_model(name, strlen(name));
+    g_autofree char *first = g_strdup_printf("%s-v1", name);
+    const X86CpuModel *v1 = find_model(first, strlen(first));
+    if (v1) {
+        return g_strdup(v1->name);
+    }
+    bool other_name = m && m->base && !m->vendor && m->family < 0 && !m->model_id && !*m->features && !g_regex_match_simple("-v[0-9]+$", name, 0, 0);
+    return other_name ? g_strdup(m->base) : NULL;
 }
 
 /* As x86_cpu_new, without a word about what is missing; "host" is what the accelerator offers, be it KVM or not. */

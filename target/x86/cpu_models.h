@@ -40,6 +40,7 @@ int x86_arch_capability(const char *name, size_t len); /* its bit of IA32_ARCH_C
 void x86_tcg_supported(uint32_t words[FEAT_WORDS]);
 /* CpuClass.model_nth and so on. */
 const char *x86_model_nth(unsigned i);
+char *x86_model_alias_of(const char *name);
 Cpu *x86_model_new(const char *text, GError **error);
 void x86_model_missing(const char *model, void (*fn)(const char *feature, void *opaque), void *opaque);
 void x86_identity(Cpu *cpu, CpuIdentityFn *fn, void *opaque);

@@ -181,9 +181,9 @@ static void leaf_basic(X86State *env, uint32_t leaf, uint32_t subleaf, uint32_t 
     case 1:
         leaf_1(env, a, b, c, d);
         break;
-    case 2: /* "use leaf 4", 4 KiB TLBs */
+    case 2: /* descriptors (SDM volume 2, table 3-12): "see leaf 4"; where there is none, 32 KiB twice and 2 MiB */
         *a = 1;
-        *d = 0xff;
+        *d = env->cpuid_level >= 4 ? 0xff : 0x2c | 0x30 << 8 | 0x7d << 16;
         break;
     case 4:
         cache_leaf(env, subleaf, false, a, b, c, d);

@@ -340,6 +340,9 @@ def cpu_models():
         c = e.connect()
         models = {m['name']: m for m in c.run('query-cpu-definitions')}
         assert models['qemu64']['typename'] == 'qemu64-x86_64-cpu' and models['max']['unavailable-features'] == []
+        aliases = {n: models[n].get('alias-of') for n in ('qemu64', 'qemu64-v1', 'Nehalem-IBRS', 'Nehalem-v2', 'EPYC', 'max')}
+        assert aliases == {'qemu64': 'qemu64-v1', 'qemu64-v1': None, 'Nehalem-IBRS': 'Nehalem-v2', 'Nehalem-v2': None, 'EPYC': 'EPYC-v1', 'max': None}, aliases
+        assert [models[n]['migration-safe'] for n in ('qemu64', 'max', 'host')] == [True, False, False] and models['base']['static'] is True
         full = c.run('query-cpu-model-expansion', {'type': 'full', 'model': {'name': 'max'}})['model']['props']
         less = c.run('query-cpu-model-expansion', {'type': 'static', 'model': {'name': 'max', 'props': {'sse4.2': False}}})['model']['props']
         assert full['sse4.2'] is True and less['sse4.2'] is False and full['pni'] is True

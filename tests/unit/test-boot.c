@@ -139,6 +139,16 @@ static void test_linux(void)
     check_blobs(&b);
     g_assert_cmpint(b.mode, ==, X86_ENTRY_LONG64);
     g_assert_cmphex(b.entry, ==, 0x1000200);
+    x86_boot_clear(&b);
+
+    g_autofree char *path = write_file("kernel", k, BZ_SIZE);
+    g_autoptr(GError) error = NULL;
+    boot_new(&b, path);
+    b.cpu_long_mode = false;
+    g_assert_false(x86_boot_load(&b, &error));
+    g_assert_nonnull(strstr(error->message, "no long mode"));
+    x86_boot_clear(&b);
+    load_ok(&b, k, BZ_SIZE);
     g_assert_cmphex(b.regs[R_ESI], ==, X86_BOOT_PARAMS);
     p = blob(&b, "kernel");
     g_assert_cmphex(p->addr, ==, 0x1000000);

@@ -58,9 +58,15 @@ static void test_golden(void)
         {"Nehalem", 0x000106a3, 11, 0x756e6547, "Intel Core i7 9xx (Nehalem Class Core i7)"},
         {"SandyBridge", 0x000206a1, 0xd, 0x756e6547, "Intel Xeon E312xx (Sandy Bridge)"},
         {"Haswell", 0x000306c4, 0xd, 0x756e6547, "Intel Core Processor (Haswell)"},
-        {"Haswell-noTSX-IBRS", 0x000306c4, 0xd, 0x756e6547, "Intel Core Processor (Haswell, no TSX, IBRS)"},
+        {"Haswell-noTSX-IBRS", 0x000306c1, 0xd, 0x756e6547, "Intel Core Processor (Haswell, no TSX, IBRS)"},
         {"Skylake-Server-v4", 0x00050654, 0xd, 0x756e6547, "Intel Xeon Processor (Skylake, IBRS, no TSX)"},
         {"Icelake-Server", 0x00080660 | 0, 0xd, 0x756e6547, "Intel Xeon Processor (Icelake)"},
+        {"Icelake-Server-v6", 0x000606a0, 0xd, 0x756e6547, "Intel Xeon Processor (Icelake)"},
+        {"Nehalem-IBRS", 0x000106a3, 11, 0x756e6547, "Intel Core i7 9xx (Nehalem Core i7, IBRS update)"},
+        {"Denverton-v3", 0x000506f1, 0x15, 0x756e6547, "Intel Atom Processor (Denverton)"},
+        {"Snowridge-v4", 0x00080661, 0x1b, 0x756e6547, "Intel Atom Processor (Snowridge, no MPX)"},
+        {"KnightsMill-v1", 0x00080650, 0xd, 0x756e6547, "Intel Xeon Phi Processor (Knights Mill)"},
+        {"Dhyana-v2", 0x00900f01, 0xd, 0x6f677948, "Hygon Dhyana Processor"},
         {"Opteron_G5", 0x00600f20, 0xd, 0x68747541, "AMD Opteron 63xx class CPU"},
         {"EPYC", 0x00800f12, 0xd, 0x68747541, "AMD EPYC Processor"},
         {"EPYC-Rome", 0x00830f10, 0xd, 0x68747541, "AMD EPYC-Rome Processor"},
@@ -84,6 +90,19 @@ static void test_golden(void)
         }
         drop(cpu);
     }
+}
+
+/* The highest leaf decides whether descriptors may say "see leaf 4". */
+static void test_cache_descriptors(void)
+{
+    Cpu *old = make("pentium2"), *new = make("Conroe,check=off");
+    g_assert_cmphex(leaf(old, 2, 0).a & 0xff, ==, 1);
+    for (uint32_t d = leaf(old, 2, 0).d; d; d >>= 8) {
+        g_assert_cmphex(d & 0xff, !=, 0xff);
+    }
+    g_assert_cmphex(leaf(new, 2, 0).d, ==, 0xff);
+    drop(old);
+    drop(new);
 }
 
 /* Every row can be made, offers nothing TCG lacks, and has its base's features. */
@@ -267,6 +286,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/x86-cpuid/golden", test_golden);
+    g_test_add_func("/x86-cpuid/cache-descriptors", test_cache_descriptors);
     g_test_add_func("/x86-cpuid/all-models", test_all_models);
     g_test_add_func("/x86-cpuid/generations", test_generations);
     g_test_add_func("/x86-cpuid/features", test_features);
