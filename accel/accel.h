@@ -206,6 +206,9 @@ void cpu_run_on(Cpu *cpu, void (*fn)(Cpu *cpu, void *data), void *data, bool wai
 /* Run fn while no vCPU executes guest code; from a vCPU thread (also amid guest code, from a helper) or
  * any other. The big lock, if the caller holds it, is dropped while waiting and held again for fn. */
 void cpu_run_exclusive(void (*fn)(void *data), void *data);
+/* The same for a stretch of code of the vCPU's own thread, between cpu_exec_start and cpu_exec_end, without the big lock. */
+void cpu_exclusive_begin(Cpu *cpu);
+void cpu_exclusive_end(Cpu *cpu);
 void cpus_pause(void);   /* returns when all stopped */
 void cpus_resume(void);
 bool cpus_nmi(void);     /* a non-maskable interrupt to all; false: none can take it */

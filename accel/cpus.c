@@ -199,12 +199,29 @@ static void exclusive_end(void)
     pthread_mutex_unlock(&exclusive_lock);
 }
 
+static __thread bool alone; /* this thread has the exclusive section */
+
+void cpu_exclusive_begin(Cpu *cpu)
+{
+    cpu_exec_end(cpu);
+    rcu_idle_begin();
+    exclusive_begin();
+    rcu_idle_end();
+    alone = true;
+}
+
+void cpu_exclusive_end(Cpu *cpu)
+{
+    alone = false;
+    exclusive_end();
+    cpu_exec_start(cpu);
+}
+
 void cpu_run_exclusive(void (*fn)(void *data), void *data)
 {
-    static __thread bool inside;
     bool locked = bql_locked(), was_running = current_cpu && current_cpu->running;
 
-    if (inside) { /* already alone */
+    if (alone) {
         fn(data);
         return;
     }
@@ -220,9 +237,9 @@ void cpu_run_exclusive(void (*fn)(void *data), void *data)
     if (locked) {
         bql_lock();
     }
-    inside = true;
+    alone = true;
     fn(data);
-    inside = false;
+    alone = false;
     exclusive_end();
     if (was_running) {
         cpu_exec_start(current_cpu);
@@ -474,21 +491,16 @@ static void cpu_object_finalize(Object *obj)
     pthread_mutex_destroy(&cpu->sleep_lock);
 }
 
-static void list_add(Cpu *cpu)
+/* In an exclusive section: vCPUs walk the list amid guest code, everybody else with the big lock. */
+static void list_add(void *cpu)
 {
-    pthread_mutex_lock(&exclusive_lock);
-    if (!cpus) {
-        cpus = g_ptr_array_new();
-    }
+    cpus = cpus ?: g_ptr_array_new();
     g_ptr_array_add(cpus, cpu);
-    pthread_mutex_unlock(&exclusive_lock);
 }
 
-static void list_remove(Cpu *cpu)
+static void list_remove(void *cpu)
 {
-    pthread_mutex_lock(&exclusive_lock);
     g_ptr_array_remove(cpus, cpu);
-    pthread_mutex_unlock(&exclusive_lock);
 }
 
 static unsigned free_index(void)
@@ -527,7 +539,7 @@ static bool cpu_bring_up(Cpu *cpu, GError **error)
         }
         return false;
     }
-    list_add(cpu);
+    cpu_run_exclusive(list_add, cpu);
     state_register("cpu_common", cpu->index, &cpu_common_state, cpu);
     if (cpu->cc->state) {
         state_register("cpu", cpu->index, cpu->cc->state, cpu->env);
@@ -561,7 +573,7 @@ static void cpu_device_unrealize(Device *dev)
     bql_unlock();
     g_thread_join(g_steal_pointer(&cpu->thread));
     bql_lock();
-    list_remove(cpu);
+    cpu_run_exclusive(list_remove, cpu);
     state_unregister(cpu);
     state_unregister(cpu->env);
     if (accel->cpu_destroy) {

@@ -371,30 +371,45 @@ void tcg_slow_st_vec(void *env, uint64_t va, const void *src, uint32_t oi, uintp
 }
 
 /* ---- atomics that did not hit: code pages, devices, page crossings ---- */
-static uint64_t rmw_value(unsigned rmw, uint64_t old, uint64_t v, uint64_t cmp)
+typedef struct {
+    unsigned size, op;
+    bool swap;          /* memory has the other byte order */
+    uint64_t v, cmp;
+} Rmw;
+
+static uint64_t swap_if(const Rmw *r, uint64_t v)
 {
-    switch (rmw) {
-    case IR_RMW_ADD: return old + v;
-    case IR_RMW_AND: return old & v;
-    case IR_RMW_OR: return old | v;
-    case IR_RMW_XOR: return old ^ v;
-    case IR_RMW_XCHG: return v;
-    default: return old == cmp ? v : old;
+    return r->swap ? __builtin_bswap64(v) >> (64 - 8 * r->size) : v;
+}
+
+/* The bytes that memory is to have, for those that it has. */
+static uint64_t rmw_new(const Rmw *r, uint64_t bytes)
+{
+    uint64_t old = swap_if(r, bytes), now;
+    switch (r->op) {
+    case IR_RMW_ADD: now = old + r->v; break;
+    case IR_RMW_AND: now = old & r->v; break;
+    case IR_RMW_OR: now = old | r->v; break;
+    case IR_RMW_XOR: now = old ^ r->v; break;
+    case IR_RMW_XCHG: now = r->v; break;
+    default: now = old == r->cmp ? r->v : old; break;
     }
+    return swap_if(r, now & ~UINT64_C(0) >> (64 - 8 * r->size));
 }
 
 #define RMW_LOOP(type)                                                                                  \
     do {                                                                                                \
         type *p_ = (type *)p, old_ = __atomic_load_n(p_, __ATOMIC_RELAXED);                             \
-        while (!__atomic_compare_exchange_n(p_, &old_, (type)rmw_value(rmw, old_, v, cmp), false,       \
-                                            __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) {                      \
+        while (!__atomic_compare_exchange_n(p_, &old_, (type)rmw_new(r, old_), false, __ATOMIC_SEQ_CST, \
+                                            __ATOMIC_RELAXED)) {                                        \
         }                                                                                               \
         return old_;                                                                                    \
     } while (0)
 
-static uint64_t rmw_host(void *p, unsigned size, unsigned rmw, uint64_t v, uint64_t cmp)
+/* The bytes that memory had. */
+static uint64_t rmw_host(void *p, const Rmw *r)
 {
-    switch (size) {
+    switch (r->size) {
     case 1: RMW_LOOP(uint8_t);
     case 2: RMW_LOOP(uint16_t);
     case 4: RMW_LOOP(uint32_t);
@@ -408,49 +423,43 @@ static void watch_rmw(TcgCpu *t, const TlbFull *f, uint64_t va, unsigned size, u
     watch_maybe(t, f, va, size, false, ra);
 }
 
+/* Both pages can be written; what a debugger watches is told. */
+static void check_crossing_rmw(TcgCpu *t, uint64_t va, unsigned size, unsigned m, uintptr_t ra)
+{
+    bool watched = tlb_get(t, va, MMU_DATA_STORE, m, ra)->watched;
+    watched |= tlb_get(t, (va | (PAGE_SIZE - 1)) + 1, MMU_DATA_STORE, m, ra)->watched;
+    if (unlikely(watched)) {
+        watch(t, va, size, true, ra);
+        watch(t, va, size, false, ra);
+    }
+}
+
 uint64_t tcg_slow_rmw(void *env, uint64_t va, uint64_t v, uint64_t cmp, uint32_t oi_rmw, uintptr_t ra)
 {
     Cpu *cpu = env_cpu(env);
     TcgCpu *t = tcg_cpu(cpu);
-    unsigned op = oi_rmw & 0xff, m = oi_rmw >> 8 & 0xff, rmw = oi_rmw >> 16;
-    unsigned size = 1u << (op & IR_MEM_SIZE_MASK);
-    uint64_t mask = ~UINT64_C(0) >> (64 - 8 * size);
+    unsigned op = oi_rmw & 0xff, m = oi_rmw >> 8 & 0xff, size = 1u << (op & IR_MEM_SIZE_MASK);
+    uint64_t mask = ~UINT64_C(0) >> (64 - 8 * size), bytes;
+    const Rmw r = {.size = size, .op = oi_rmw >> 16, .swap = op & IR_MEM_BSWAP, .v = v & mask, .cmp = cmp & mask};
     t->n_slow_st++;
-    v &= mask;
-    cmp &= mask;
     check_align(t, va, op, MMU_DATA_STORE, m, ra);
     if (!crosses(va, size)) {
         TlbFull *f = tlb_get(t, va, MMU_DATA_STORE, m, ra);
         if (f->host && !f->readonly) {
             watch_rmw(t, f, va, size, ra);
             before_code_store(t, f, va, size, ra);
-            uint64_t old = rmw_host(f->host + (va & (PAGE_SIZE - 1)), size, rmw, v, cmp);
+            bytes = rmw_host(f->host + (va & (PAGE_SIZE - 1)), &r);
             after_code_store(t, f, va, size, m);
-            return old;
+            return swap_if(&r, bytes);
         }
     } else {
-        uint64_t next = (va | (PAGE_SIZE - 1)) + 1;
-        TlbFull *f = tlb_get(t, va, MMU_DATA_STORE, m, ra);
-        bool watched = f->watched;
-        f = tlb_get(t, next, MMU_DATA_STORE, m, ra);
-        if (unlikely(watched || f->watched)) { /* before the lock below */
-            watch(t, va, size, true, ra);
-            watch(t, va, size, false, ra);
+        check_crossing_rmw(t, va, size, m, ra);
+        if (cpus->len > 1 && !t->exclusive) { /* no host instruction does it: the guest's runs while no other does */
+            t->alone = true;
+            restart_alone(t, ra);
         }
     }
-    /* Split locks and devices: one at a time, which is as atomic as a bus lock between such accesses. */
-    static GMutex split_lock;
-    uint64_t old = tcg_ld(cpu, va, size, m, ra);
-    uint64_t now;
-    if (!crosses(va, size)) {
-        now = rmw_value(rmw, old, v, cmp) & mask;
-        tcg_st(cpu, va, now, size, m, ra);
-        return old;
-    }
-    tcg_st(cpu, va, old, size, m, ra); /* may restart the instruction: before the lock */
-    g_mutex_lock(&split_lock);
-    old = tcg_ld(cpu, va, size, m, 0);
-    tcg_st(cpu, va, rmw_value(rmw, old, v, cmp) & mask, size, m, 0);
-    g_mutex_unlock(&split_lock);
-    return old;
+    bytes = tcg_ld(cpu, va, size, m, ra);
+    tcg_st(cpu, va, rmw_new(&r, bytes), size, m, ra);
+    return swap_if(&r, bytes);
 }

@@ -20,7 +20,7 @@ typedef struct TbCompile {
     const IrVarTable *vars;
     uint64_t pc;           /* value of the PC variable at block start */
     uintptr_t token;       /* 8-aligned, identifies the block in exit values */
-    uint64_t jc_xor;       /* see cpu_state.h */
+    uint32_t mode;         /* for the jump cache, see cpu_state.h */
     bool inline_lookup;    /* jump cache may be used for indirect and cross-page exits */
     bool chain;            /* ir_goto within the page of pc may be patched (else always returns) */
     uint8_t *rw;           /* where to write … */
@@ -52,7 +52,7 @@ bool tcg_backend_init(GError **error) WARN_UNUSED; /* host features; once */
 size_t tcg_backend_emit_common(uint8_t *rw, const uint8_t *rx, size_t space, const IrVarTable *vars);
 bool tcg_backend_compile(TbCompile *c) WARN_UNUSED;  /* false: out of space */
 /* Code that goes to pc by the jump cache, like a block's end that is not chained. Returns bytes used. */
-size_t tcg_backend_emit_lookup(uint8_t *rw, const uint8_t *rx, const IrVarTable *vars, uint64_t pc, uint64_t jc_xor);
+size_t tcg_backend_emit_lookup(uint8_t *rw, const uint8_t *rx, const IrVarTable *vars, uint64_t pc, uint32_t mode);
 /* Run guest code. env: the target's state. Loads pinned variables, guest_mxcsr; saves them on return. */
 uintptr_t tcg_backend_enter(void *env, const void *code);
 /* Retarget a patchable jump (atomically); target is an rx address. */
@@ -61,8 +61,6 @@ void tcg_backend_patch(uint8_t *rw, const uint8_t *rx, uint32_t jump_offset, con
  * variables into env, PC included. For calls from ir_call helpers env is precise already (the code
  * stored everything first); this is then harmless. */
 void tcg_backend_restore(const uint8_t *rx, size_t map_offset, uintptr_t retaddr, void *env, const IrVarTable *vars);
-/* Host address of the stub that jump cache misses go to (returns 0 from enter; PC is stored). */
-const void *tcg_backend_jc_miss(void);
 /* Code size by category etc. for statistics; disassembly of host code (capstone when present). */
 void tcg_backend_disas(const uint8_t *rx, size_t size, GString *out);
 

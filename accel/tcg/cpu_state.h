@@ -12,9 +12,9 @@
  * code and needs no dirty logging. All else goes to the slow path.
  *
  * Jump cache: jc points to JC_SIZE entries. For a target address pc (the PC variable) in a block whose
- * mode constant is jc_xor:  i = (uint32_t)(pc * JC_HASH) >> (32 - JC_BITS);
- *   hit: entry.key == (pc ^ jc_xor)   then jump to entry.code
- * Empty: key = JC_EMPTY, which no canonical pc gives, with code = the miss stub.
+ * mode has the number `mode`:  i = (uint32_t)(pc * JC_HASH) >> (32 - JC_BITS);
+ *   hit: entry.pc == pc and entry.mode == mode   then jump to entry.code
+ * No mode has the number 0, which an empty entry has; that is all that other threads ever store.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -32,11 +32,11 @@ typedef struct {
 
 #define JC_BITS 12
 #define JC_SIZE (1u << JC_BITS)
-#define JC_EMPTY UINT64_C(0x5aa5c33c6996f00f)
 typedef struct {
-    uint64_t key;
+    uint64_t pc;
     const void *code;
-} JumpCacheEntry;
+    uint32_t mode;    /* atomic */
+} __attribute__((aligned(32))) JumpCacheEntry;
 #define JC_HASH 0x61c88647 /* 2^32 / golden ratio, as a positive 32-bit immediate */
 static inline unsigned jc_index(uint64_t pc)
 {

@@ -58,17 +58,28 @@ static void fp_leave(TcgCpu *t)
     }
 }
 
+static void end_exclusive(TcgCpu *t)
+{
+    if (unlikely(t->exclusive)) {
+        t->exclusive = false;
+        cpu_exclusive_end(t->cpu);
+    }
+}
+
 static void after_jump(TcgCpu *t)
 {
     /* generated code was left by a jump: its MXCSR is still the guest's */
     if (t->translating) {
         tb_translation_end(t);
-        tb_lock_drop();
+    }
+    if (t->has_tb_lock) {
+        tb_finder_drop(t);
     }
     t->fill_ra = 0;
     if (bql_locked()) {
         bql_unlock();
     }
+    end_exclusive(t);
 }
 
 static uintptr_t enter(TcgCpu *t, const void *code)
@@ -90,20 +101,28 @@ static void run_one(TcgCpu *t, const TbKey *key)
 {
     /* outside the cache: translated, run once, forgotten */
     t->one_insn = false;
-    tb_lock_take();
+    if (unlikely(t->alone)) {
+        t->alone = false;
+        t->exclusive = true;
+        cpu_exclusive_begin(t->cpu);
+    }
+    tb_finder_take(t);
     tb_translation_begin(t);
     Tb *tb = tb_translate(t->cpu, key, 1, false, false);
     tb_translation_end(t);
-    tb_lock_drop();
+    tb_finder_drop(t);
     if (!tb) {
         t->need_evict = true;
         t->one_insn = true;
+        t->alone = t->exclusive;
+        end_exclusive(t);
         return;
     }
     t->temp = tb;
     t->temp_pc = key->pc;
     uintptr_t ret = enter(t, tb_entry(tb));
     t->temp = NULL;
+    end_exclusive(t);
     t->one_insn = ret && (ret & TB_EXIT_MASK) == TB_EXIT_REQUESTED; /* nothing was done */
 }
 
@@ -163,14 +182,13 @@ static void evict(TcgCpu *t)
 static void exec_loop(TcgCpu *t)
 {
     Cpu *cpu = t->cpu;
-    Tb *last = NULL;
     unsigned slot = 0;
 
+    t->last = NULL;
     while (!check_requests(t)) {
         TbKey key;
         if (t->need_evict) {
             evict(t);
-            last = NULL;
         }
         t->ops->get_key(cpu, &key);
         jc_set_mode(t, t->ops->mmu_index(cpu, true) == USER_MMU_IDX);
@@ -179,20 +197,21 @@ static void exec_loop(TcgCpu *t)
         }
         if (unlikely(t->one_insn)) {
             run_one(t, &key);
-            last = NULL;
+            t->last = NULL;
             continue;
         }
-        uint64_t jc_xor, pc = key_pc_var(&key);
-        JumpCacheEntry *e = &t->state->jc[jc_index(pc)];
+        uint64_t pc = key_pc_var(&key);
+        uint32_t mode = tb_mode(&key);
+        const JumpCacheEntry *e = &t->state->jc[jc_index(pc)];
         const void *code;
-        if (last || !tb_mode_xor(&key, &jc_xor) || e->key != (pc ^ jc_xor)) {
+        if (t->last || !mode || __atomic_load_n(&e->mode, __ATOMIC_RELAXED) != mode || e->pc != pc) {
             Tb *tb = tb_find(cpu, &key);
             if (unlikely(!tb)) {
                 t->need_evict = true;
                 continue;
             }
-            if (last) {
-                tb_chain(last, slot, tb);
+            if (t->last) { /* not evicted meanwhile */
+                tb_chain(t->last, slot, tb);
             }
             code = tb_entry(tb);
         } else {
@@ -201,14 +220,12 @@ static void exec_loop(TcgCpu *t)
         t->n_exits++;
         uintptr_t ret = enter(t, code);
         unsigned exit = ret & TB_EXIT_MASK;
-        last = (Tb *)(ret & ~(uintptr_t)TB_EXIT_MASK);
+        Tb *from = (Tb *)(ret & ~(uintptr_t)TB_EXIT_MASK);
         slot = exit;
         if (exit == TB_EXIT_INDIRECT && t->ops->check_jump) {
-            t->ops->check_jump(cpu, &last->key, last->pc_last);
+            t->ops->check_jump(cpu, &from->key, from->pc_last);
         }
-        if (last && (exit > TB_EXIT_SLOT1 || last->no_chain[slot])) {
-            last = NULL;
-        }
+        t->last = from && exit <= TB_EXIT_SLOT1 && !from->no_chain[slot] ? from : NULL;
     }
 }
 
@@ -291,7 +308,7 @@ static void tcg_exec(Cpu *cpu)
         t->temp = NULL;
         after_jump(t);
         t->ops->deliver_exception(cpu);
-        if (unlikely(cpu->debug.step)) {
+        if (unlikely(cpu->debug.step) && !t->alone) {
             tcg_debug_hit(t, DEBUG_STEP, 0);
         }
     }

@@ -8,10 +8,8 @@
 
 static void jc_reset(JumpCache *jc)
 {
-    const void *miss = tcg_backend_jc_miss();
     for (unsigned i = 0; i < JC_SIZE; i++) {
-        jc->entry[i].key = JC_EMPTY;
-        jc->entry[i].code = miss;
+        jc->entry[i].mode = 0;
         jc->page[i] = UINT32_MAX; /* in no list */
     }
     memset(jc->head, 0xff, sizeof(jc->head));
@@ -102,15 +100,16 @@ static void jc_note_far(JumpCache *jc, unsigned i, const Tb *tb)
     }
 }
 
-void jc_insert(TcgCpu *t, bool user, bool global, const Tb *tb, uint64_t jc_xor)
+void jc_insert(TcgCpu *t, bool user, bool global, const Tb *tb, uint32_t mode)
 {
     JumpCache *jc = user ? &t->slot->jc : &t->kernel_jc;
     unsigned i = jc_index(key_pc_var(&tb->key));
     JumpCacheEntry *e = &jc->entry[i];
 
-    e->key = JC_EMPTY;
+    __atomic_store_n(&e->mode, 0, __ATOMIC_RELAXED);
     e->code = tb_entry(tb);
-    __atomic_store_n(&e->key, key_pc_var(&tb->key) ^ jc_xor, __ATOMIC_RELEASE);
+    e->pc = key_pc_var(&tb->key);
+    __atomic_store_n(&e->mode, mode, __ATOMIC_RELEASE);
     jc_unlink(jc, i);
     jc_link(jc, i, jc_page(tb->key.pc));
     jc_note_far(jc, i, tb);
@@ -123,11 +122,11 @@ void jc_remove(TcgCpu *t, const Tb *tb)
     unsigned i = jc_index(key_pc_var(&tb->key));
     const void *code = tb_entry(tb);
     if (t->kernel_jc.entry[i].code == code) {
-        __atomic_store_n(&t->kernel_jc.entry[i].key, JC_EMPTY, __ATOMIC_RELAXED);
+        __atomic_store_n(&t->kernel_jc.entry[i].mode, 0, __ATOMIC_RELAXED);
     }
     for (unsigned s = 0; s < TLB_SLOTS; s++) {
         if (t->slots[s].jc.entry && t->slots[s].jc.entry[i].code == code) {
-            __atomic_store_n(&t->slots[s].jc.entry[i].key, JC_EMPTY, __ATOMIC_RELAXED);
+            __atomic_store_n(&t->slots[s].jc.entry[i].mode, 0, __ATOMIC_RELAXED);
         }
     }
 }
@@ -139,7 +138,7 @@ static void forget_page(JumpCache *jc, uint64_t va)
     for (unsigned i = *jc_list(jc, page), next; i != JC_END; i = next) {
         next = jc->next[i];
         if (jc->page[i] == page) {
-            __atomic_store_n(&jc->entry[i].key, JC_EMPTY, __ATOMIC_RELAXED);
+            __atomic_store_n(&jc->entry[i].mode, 0, __ATOMIC_RELAXED);
             jc_unlink(jc, i);
         }
     }
@@ -154,7 +153,7 @@ static void forget_far(JumpCache *jc, uint64_t va)
     for (unsigned w = 0; w < ARRAY_SIZE(jc->far); w++) {
         for (uint64_t m = jc->far[w]; m; m &= m - 1) {
             unsigned i = w * 64 + __builtin_ctzll(m);
-            __atomic_store_n(&jc->entry[i].key, JC_EMPTY, __ATOMIC_RELAXED);
+            __atomic_store_n(&jc->entry[i].mode, 0, __ATOMIC_RELAXED);
             jc_unlink(jc, i);
         }
     }

@@ -2,9 +2,12 @@
  * accel/tcg/runtime.h: private data structures of the translator's runtime: translation blocks, the
  * code cache, per-vCPU soft TLBs. Public interfaces are tcg.h (targets) and backend.h (host back end).
  *
- * Lock order: big lock → tb_lock. tb_lock guards blocks, the block hash, code pages, the code cache and
- * insertion into jump caches. A vCPU's TLB tables are changed by its own thread only, or in an
- * exclusive section.
+ * Lock order: exclusive section → big lock → tb_lock. tb_lock guards blocks, the block hash, code pages, the code cache and
+ * insertion into jump caches. Who finds that a device must be asked, with tb_lock alone, starts over with both
+ * (tb_big_lock_first). A vCPU's TLB tables are changed by its own thread only, or in an exclusive section.
+ *
+ * A block never changes once it is published, but for its links and `invalid`; it is freed in an exclusive section, which
+ * also clears the references that vCPUs keep meanwhile (TcgCpu.last and temp, jump caches).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -17,6 +20,7 @@
 #define PAGE_BITS TARGET_PAGE_BITS_MIN
 #define PAGE_SIZE (UINT64_C(1) << PAGE_BITS)
 #define PAGE_MASK (~(PAGE_SIZE - 1))
+#define TRACKED_PAGES (UINT64_C(1) << 26) /* 256 GiB of guest RAM; beyond, code is not cached */
 #define MAX_INSN_BYTES 16 /* of any target */
 /* MMU index 1 is the user mode of every target: its jump cache is per address space, the others'
  * is shared by all address spaces as long as only global pages are in it. */
@@ -80,7 +84,8 @@ typedef struct CodePage {
 #define CODE_GENERATIONS 8
 typedef struct {
     uint32_t begin, end;   /* offsets in the cache */
-    GPtrArray *tbs;        /* of Tb*, in address order */
+    Tb **tbs;              /* in address order; never moves, so that readers need no lock … */
+    unsigned n_tbs;        /* … atomic: grows with tb_lock, after the entry is there; shrinks in exclusive sections */
 } CodeGeneration;
 
 typedef struct {
@@ -118,13 +123,19 @@ bool tb_page_has_code(uint64_t ram_addr);
 /* False: no block covers these bytes, within one claimed page; after a store to them and a full fence, nor will one that has
  * the old ones. Without tb_lock. */
 bool tb_maybe_code(uint64_t ram_addr, unsigned len);
-/* Around a translation, with tb_lock; the jump out of one ends it as well. */
+/* tb_lock for a vCPU's thread that looks for blocks; the jump to the loop drops it as well. */
+void tb_finder_take(TcgCpu *t);
+void tb_finder_drop(TcgCpu *t);
+/* Before a device is asked for the sake of a block, or of a page walk for one: does not return, but starts the vCPU's loop
+ * over, if there is only tb_lock. */
+void tb_big_lock_first(TcgCpu *t);
+/* Around a translation, as a finder; the jump out of one ends it as well. */
 void tb_translation_begin(TcgCpu *t);
 void tb_translation_end(TcgCpu *t);
 static inline void tb_lock_take(void) { g_rec_mutex_lock(&tb_lock); }
 static inline void tb_lock_drop(void) { g_rec_mutex_unlock(&tb_lock); }
-/* Mode constant for jump cache keys; false if the table is full. */
-bool tb_mode_xor(const TbKey *key, uint64_t *jc_xor);
+/* The number of the key's mode in jump caches; 0: there are too many modes, it has none. */
+uint32_t tb_mode(const TbKey *key);
 
 /* ---- soft TLB ---- */
 /* Everything known about an entry; same index as the fast tables. */
@@ -214,7 +225,11 @@ struct TcgCpu {
     uintptr_t fill_ra;      /* retaddr of the access whose page walk is under way */
     bool one_insn;          /* run the next instruction alone, outside the cache */
     bool in_code;           /* inside tcg_backend_enter: the host's MXCSR is the guest's */
-    bool translating;       /* and holds tb_lock */
+    bool has_tb_lock;       /* as the finder of blocks: the jump to the loop drops it */
+    bool translating;       /* and has_tb_lock */
+    bool big_lock_first;    /* the next block is looked for with the big lock */
+    bool alone;             /* the next instruction runs in an exclusive section */
+    bool exclusive;         /* … and that is now */
     bool need_evict;
     uint32_t flush_pending; /* atomic: flush everything at the next block boundary */
     TlbSlot slots[TLB_SLOTS];
@@ -223,6 +238,7 @@ struct TcgCpu {
     PageFilter large_code;  /* large pages that code may be in, by large_number; whose entries may be gone, unlike their code */
     JumpCache kernel_jc;
     bool kernel_jc_nonglobal;
+    Tb *last;               /* block just left by a slot that is not chained yet */
     Tb *temp;               /* block run once */
     uint64_t temp_pc;
     struct {                /* for the debugger; DEBUG_NONE: nothing */
@@ -265,5 +281,5 @@ void jc_clear_all(TcgCpu *t);
 /* The page of va may be mapped elsewhere from now on. */
 void jc_flush_page(JumpCache *jc, uint64_t va);
 /* With tb_lock. global: all pages of the block are. */
-void jc_insert(TcgCpu *t, bool user, bool global, const Tb *tb, uint64_t jc_xor);
+void jc_insert(TcgCpu *t, bool user, bool global, const Tb *tb, uint32_t mode);
 void jc_remove(TcgCpu *t, const Tb *tb); /* any thread, with tb_lock */

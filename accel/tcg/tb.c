@@ -26,11 +26,11 @@ CodeCache code_cache;
 GRecMutex tb_lock;
 uint64_t stat_tb_count, stat_tb_insns, stat_tb_guest_bytes, stat_tb_host_bytes, stat_tb_invalidated, stat_tb_evictions, stat_translate_ns;
 
+#define TB_ALIGN 16 /* of a block's code */
 #define TB_HASH_BITS 20
 static Tb *tb_hash[1u << TB_HASH_BITS];
 
-/* CodePage pointers by RAM page number; reserved lazily, enough for 256 GiB of guest RAM. */
-#define CODE_PAGES (UINT64_C(1) << 26)
+/* CodePage pointers by RAM page number; reserved lazily. */
 static CodePage **code_pages;
 
 #define MAX_ELSEWHERE 4 /* blocks that differ in where other pages of theirs are */
@@ -39,33 +39,41 @@ static CodePage **code_pages;
 static IrBlock *ir_block; /* scratch, under tb_lock */
 static const IrVarTable *ir_vars;
 
-/* ---- mode constants ---- */
-#define MAX_MODES 4096
-static struct { uint64_t cs_base; uint32_t flags; } modes[MAX_MODES];
+/* ---- modes ---- */
+/* Numbers of what blocks depend on besides PC and bytes, by hash; readers need no lock. A guest may make up any number of
+ * modes (bases of 16-bit code): those that come late have no number, and are looked up by tb_find. */
+#define MODE_BITS 13
+static struct { uint64_t cs_base; uint32_t flags, number; } modes[1u << MODE_BITS]; /* number, atomic: 0 while free */
 static unsigned n_modes;
 
-bool tb_mode_xor(const TbKey *key, uint64_t *jc_xor)
+static unsigned mode_slot(const TbKey *key, uint32_t *number)
 {
-    static __thread unsigned last;
-    unsigned n = __atomic_load_n(&n_modes, __ATOMIC_ACQUIRE), i = last;
+    unsigned i = ((key->cs_base ^ (uint64_t)key->flags << 32) * UINT64_C(0x9e3779b97f4a7c15)) >> (64 - MODE_BITS);
+    while ((*number = __atomic_load_n(&modes[i].number, __ATOMIC_ACQUIRE)) &&
+           (modes[i].flags != key->flags || modes[i].cs_base != key->cs_base)) {
+        i = (i + 1) & ((1u << MODE_BITS) - 1);
+    }
+    return i;
+}
 
-    if (i >= n || modes[i].flags != key->flags || modes[i].cs_base != key->cs_base) {
-        for (i = 0; i < n && (modes[i].flags != key->flags || modes[i].cs_base != key->cs_base); i++) {
-        }
+uint32_t tb_mode(const TbKey *key)
+{
+    uint32_t number;
+    mode_slot(key, &number);
+    if (number || __atomic_load_n(&n_modes, __ATOMIC_RELAXED) == (1u << MODE_BITS) / 4 * 3) {
+        return number;
     }
-    if (i == n) {
-        tb_lock_take();
-        i = n_modes; /* two vCPUs may add the same mode twice: harmless */
-        if (i < MAX_MODES) {
-            modes[i].flags = key->flags;
-            modes[i].cs_base = key->cs_base;
-            __atomic_store_n(&n_modes, i + 1, __ATOMIC_RELEASE);
-        }
-        tb_lock_drop();
+    tb_lock_take();
+    unsigned i = mode_slot(key, &number);
+    if (!number && n_modes < (1u << MODE_BITS) / 4 * 3) {
+        number = n_modes + 1;
+        modes[i].cs_base = key->cs_base;
+        modes[i].flags = key->flags;
+        __atomic_store_n(&modes[i].number, number, __ATOMIC_RELEASE);
+        __atomic_store_n(&n_modes, number, __ATOMIC_RELAXED);
     }
-    last = i;
-    *jc_xor = (uint64_t)(i + 1) << 48;
-    return i < MAX_MODES;
+    tb_lock_drop();
+    return number;
 }
 
 /* ---- hash ---- */
@@ -85,7 +93,7 @@ static bool tb_matches(const Tb *tb, uint64_t phys, const TbKey *key)
 static CodePage *code_page(uint64_t ram_addr, bool create)
 {
     uint64_t n = ram_addr >> PAGE_BITS;
-    if (n >= CODE_PAGES) {
+    if (n >= TRACKED_PAGES) {
         return NULL;
     }
     CodePage *p = __atomic_load_n(&code_pages[n], __ATOMIC_ACQUIRE);
@@ -130,6 +138,33 @@ static void claim_alone(void *ram_addr)
     tlb_protect_code(NULL, *(uint64_t *)ram_addr);
     set_claimed(code_page(*(uint64_t *)ram_addr, true), true);
     tb_lock_drop();
+}
+
+void tb_finder_take(TcgCpu *t)
+{
+    if (t->big_lock_first) {
+        t->big_lock_first = false;
+        bql_lock();
+    }
+    tb_lock_take();
+    t->has_tb_lock = true;
+}
+
+void tb_finder_drop(TcgCpu *t)
+{
+    t->has_tb_lock = false;
+    tb_lock_drop();
+    if (bql_locked()) {
+        bql_unlock();
+    }
+}
+
+void tb_big_lock_first(TcgCpu *t)
+{
+    if (t->has_tb_lock && !bql_locked()) {
+        t->big_lock_first = true;
+        siglongjmp(t->jump, 1);
+    }
 }
 
 static bool translating; /* some vCPU is; it may have read code that no granule tells of yet */
@@ -254,12 +289,12 @@ static void drop_written(uint32_t from, uint32_t to)
 static void chain_to_lookup(Tb *from, unsigned slot)
 {
     CodeGeneration *g = &code_cache.gen[code_cache.current];
-    uint32_t at = ALIGN_UP(code_cache.used, 16);
-    uint64_t jc_xor;
-    if (g->end - at < 4096 || !tb_mode_xor(&from->key, &jc_xor)) {
+    uint32_t at = ALIGN_UP(code_cache.used, TB_ALIGN);
+    uint32_t mode = tb_mode(&from->key);
+    if (g->end - at < 4096 || !mode) {
         return;
     }
-    size_t size = tcg_backend_emit_lookup(code_cache.rw + at, code_cache.rx + at, ir_vars, from->jump_pc[slot], jc_xor);
+    size_t size = tcg_backend_emit_lookup(code_cache.rw + at, code_cache.rx + at, ir_vars, from->jump_pc[slot], mode);
     drop_written(at, at + size);
     code_cache.used = at + size;
     tcg_backend_patch(code_cache.rw + from->rx_offset, tb_rx(from), from->jump_offset[slot], code_cache.rx + at);
@@ -399,8 +434,8 @@ void tb_invalidate_va(uint64_t va)
 {
     tb_lock_take();
     for (unsigned i = 0; i < CODE_GENERATIONS; i++) {
-        for (unsigned k = 0; k < code_cache.gen[i].tbs->len; k++) {
-            Tb *tb = g_ptr_array_index(code_cache.gen[i].tbs, k);
+        for (unsigned k = 0; k < code_cache.gen[i].n_tbs; k++) {
+            Tb *tb = code_cache.gen[i].tbs[k];
             for (unsigned j = 0; !tb->invalid && j < tb->n_parts; j++) {
                 if (va - tb->part[j].va < tb->part[j].len) {
                     tb_invalidate(tb);
@@ -436,19 +471,21 @@ void tb_init(size_t size, const IrVarTable *vars)
     code_cache.rw = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     code_cache.rx = mmap(NULL, size, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
     close(fd);
-    code_pages = mmap(NULL, CODE_PAGES * sizeof(*code_pages), PROT_READ | PROT_WRITE,
+    code_pages = mmap(NULL, TRACKED_PAGES * sizeof(*code_pages), PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (code_cache.rw == MAP_FAILED || code_cache.rx == MAP_FAILED || code_pages == MAP_FAILED) {
+    Tb **index = mmap(NULL, size / TB_ALIGN * sizeof(*index), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (code_cache.rw == MAP_FAILED || code_cache.rx == MAP_FAILED || code_pages == MAP_FAILED || index == MAP_FAILED) {
         report_error("code cache: cannot map %zu MiB: %s", size >> 20, g_strerror(errno));
         exit(1);
     }
-    LEAK_ROOT(code_pages, CODE_PAGES * sizeof(*code_pages));
+    LEAK_ROOT(code_pages, TRACKED_PAGES * sizeof(*code_pages));
+    LEAK_ROOT(index, size / TB_ALIGN * sizeof(*index));
     common = ALIGN_UP(tcg_backend_emit_common(code_cache.rw, code_cache.rx, size, vars), 4096);
     size_t each = ALIGN_DOWN((size - common) / CODE_GENERATIONS, 4096);
     for (unsigned i = 0; i < CODE_GENERATIONS; i++) {
         code_cache.gen[i].begin = common + i * each;
         code_cache.gen[i].end = common + (i + 1) * each;
-        code_cache.gen[i].tbs = g_ptr_array_new();
+        code_cache.gen[i].tbs = index + code_cache.gen[i].begin / TB_ALIGN;
     }
     code_cache.used = common;
     ir_block = ir_block_new();
@@ -462,27 +499,27 @@ void tb_evict_oldest(void *unused)
     tb_lock_take();
     unsigned next = (code_cache.current + 1) % CODE_GENERATIONS;
     CodeGeneration *g = &code_cache.gen[next];
-    for (unsigned i = 0; i < g->tbs->len; i++) {
-        tb_invalidate(g_ptr_array_index(g->tbs, i));
+    unsigned n = g->n_tbs;
+    for (unsigned i = 0; i < n; i++) {
+        tb_invalidate(g->tbs[i]);
     }
+    __atomic_store_n(&g->n_tbs, 0, __ATOMIC_RELEASE);
     for (unsigned i = 0; i < cpus->len; i++) {
         TcgCpu *t = tcg_cpu(g_ptr_array_index(cpus, i));
         if (t) {
             jc_clear_all(t);
-            t->temp = NULL;
+            t->last = t->temp = NULL;
         }
     }
-    for (unsigned i = 0; i < g->tbs->len; i++) {
-        const Tb *tb = g_ptr_array_index(g->tbs, i);
-        for (unsigned k = 0; k < tb->n_parts; k++) {
-            page_sweep(code_page(tb->part[k].ram, false));
+    for (unsigned i = 0; i < n; i++) {
+        for (unsigned k = 0; k < g->tbs[i]->n_parts; k++) {
+            page_sweep(code_page(g->tbs[i]->part[k].ram, false));
         }
     }
-    for (unsigned i = 0; i < g->tbs->len; i++) {
-        g_free(g_ptr_array_index(g->tbs, i));
+    for (unsigned i = 0; i < n; i++) {
+        g_free(g->tbs[i]);
     }
-    stat_tb_evictions += g->tbs->len != 0;
-    g_ptr_array_set_size(g->tbs, 0);
+    stat_tb_evictions += n != 0;
     code_cache.current = next;
     code_cache.used = g->begin;
     tb_lock_drop();
@@ -499,17 +536,16 @@ Tb *tb_from_host_pc(uintptr_t pc)
         if (off < g->begin || off >= g->end) {
             continue;
         }
-        unsigned lo = 0, hi = g->tbs->len;
+        unsigned lo = 0, hi = __atomic_load_n(&g->n_tbs, __ATOMIC_ACQUIRE);
         while (lo < hi) {
             unsigned mid = (lo + hi) / 2;
-            Tb *tb = g_ptr_array_index(g->tbs, mid);
-            if (tb->rx_offset <= off) {
+            if (g->tbs[mid]->rx_offset <= off) {
                 lo = mid + 1;
             } else {
                 hi = mid;
             }
         }
-        return lo ? g_ptr_array_index(g->tbs, lo - 1) : NULL;
+        return lo ? g->tbs[lo - 1] : NULL;
     }
     return NULL;
 }
@@ -526,7 +562,7 @@ static bool code_page_open(TranslateCtx *tc, uint64_t va, bool may_fault, bool m
     if (!f) {
         return false;
     }
-    bool mmio = !f->host || f->ram_addr >> PAGE_BITS >= CODE_PAGES;
+    bool mmio = !f->host || f->ram_addr >> PAGE_BITS >= TRACKED_PAGES;
     if (mmio && !may_be_mmio) {
         return false;
     }
@@ -565,8 +601,11 @@ bool tcg_code_fetch(TranslateCtx *tc, uint64_t va, unsigned n, uint8_t *buf)
         unsigned len = MIN(n, PAGE_SIZE - off);
         if (tc->pages[i].host) {
             memcpy(buf, tc->pages[i].host + off, len);
-        } else if (address_space_read(tc->cpu->as, tc->pages[i].pa + off, MEMTXATTRS_NONE, buf, len) != MEMTX_OK) {
-            memset(buf, 0xff, len);
+        } else {
+            tb_big_lock_first(tcg_cpu(tc->cpu));
+            if (address_space_read(tc->cpu->as, tc->pages[i].pa + off, MEMTXATTRS_NONE, buf, len) != MEMTX_OK) {
+                memset(buf, 0xff, len);
+            }
         }
         va += len;
         buf += len;
@@ -682,10 +721,11 @@ Tb *tb_translate(Cpu *cpu, const TbKey *key, unsigned max_insns, bool cached, bo
         ir_dump(ir_block, s);
         log_print("%s\n", s->str);
     }
-    uint32_t at = ALIGN_UP(code_cache.used, 16);
+    uint32_t at = ALIGN_UP(code_cache.used, TB_ALIGN);
     TbCompile c = {.ir = ir_block, .vars = &t->ops->vars, .pc = key_pc_var(key), .token = (uintptr_t)tb,
                    .rw = code_cache.rw + at, .rx = code_cache.rx + at, .space = g->end - at};
-    c.inline_lookup = cached && tb_mode_xor(key, &c.jc_xor) && !log_enabled(LOG_NOCHAIN);
+    c.mode = tb_mode(key);
+    c.inline_lookup = cached && c.mode && !log_enabled(LOG_NOCHAIN);
     c.chain = cached && !tc.mmio && !log_enabled(LOG_NOCHAIN) && key->cs_base == 0;
     if (!tcg_backend_compile(&c)) {
         g_free(tb);
@@ -703,7 +743,8 @@ Tb *tb_translate(Cpu *cpu, const TbKey *key, unsigned max_insns, bool cached, bo
     }
     drop_written(at, at + c.code_size);
     code_cache.used = at + c.code_size;
-    g_ptr_array_add(g->tbs, tb);
+    g->tbs[g->n_tbs] = tb;
+    __atomic_store_n(&g->n_tbs, g->n_tbs + 1, __ATOMIC_RELEASE);
     stat_tb_count++;
     stat_tb_insns += tc.n_insns;
     for (unsigned i = 0; i < tb->n_parts; i++) {
@@ -766,7 +807,7 @@ static Tb *tb_lookup(TcgCpu *t, const TlbFull *f, const TbKey *key, bool *global
 /* The page of f, as code to be translated: *page is it if that has to be done in an exclusive section. */
 static bool claim_for(TcgCpu *t, const TlbFull *f, uint64_t *page)
 {
-    *page = f && f->host && f->ram_addr >> PAGE_BITS < CODE_PAGES ? f->ram_addr : NO_PAGE;
+    *page = f && f->host && f->ram_addr >> PAGE_BITS < TRACKED_PAGES ? f->ram_addr : NO_PAGE;
     return *page == NO_PAGE || claim(t, *page);
 }
 
@@ -790,13 +831,13 @@ Tb *tb_find(Cpu *cpu, const TbKey *key)
     unsigned elsewhere;
     uint64_t page;
     t->n_lookups++;
-    tb_lock_take();
+    tb_finder_take(t);
     Tb *tb = tb_lookup(t, &f, key, &global, &elsewhere);
     while (!tb && !claim_first(t, &f, key->pc, &page)) {
-        tb_lock_drop();
+        tb_finder_drop(t);
         cpu_run_exclusive(claim_alone, &page);
         f = *tlb_get(t, key->pc, MMU_INST_FETCH, t->ops->mmu_index(cpu, true), 0);
-        tb_lock_take();
+        tb_finder_take(t);
         tb = tb_lookup(t, &f, key, &global, &elsewhere);
     }
     if (!tb) {
@@ -807,10 +848,10 @@ Tb *tb_find(Cpu *cpu, const TbKey *key)
         stat_translate_ns += clock_now(CLOCK_REALTIME_NS) - begin;
         global = f.global && tb && parts_mapped(t, tb, &global) && global;
     }
-    uint64_t jc_xor;
-    if (tb && !tb->invalid && tb_mode_xor(key, &jc_xor)) {
-        jc_insert(t, user, global, tb, jc_xor);
+    uint32_t mode = tb_mode(key);
+    if (tb && !tb->invalid && mode) {
+        jc_insert(t, user, global, tb, mode);
     }
-    tb_lock_drop();
+    tb_finder_drop(t);
     return tb;
 }

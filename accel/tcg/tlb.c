@@ -28,7 +28,6 @@ typedef struct {
 } RamMap;
 /* Pages that some vCPU may hold a writable fast entry for: one byte per RAM page, a bit per vCPU & 7. */
 static uint8_t *writers;
-#define WRITER_PAGES (UINT64_C(1) << 26) /* 256 GiB of guest RAM; beyond, code is not cached */
 static RamMap *ram_map; /* RCU; NULL: another accelerator runs */
 
 static const RamRange *ram_find(uint64_t pa, unsigned size)
@@ -87,7 +86,7 @@ static MemoryListener listener = {.name = "tcg", .commit = listener_commit};
 
 void tlb_listener_init(void)
 {
-    writers = mmap(NULL, WRITER_PAGES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    writers = mmap(NULL, TRACKED_PAGES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (writers == MAP_FAILED) {
         report_error("translator: cannot reserve address space: %s", g_strerror(errno));
         exit(1);
@@ -101,6 +100,7 @@ uint64_t tcg_ld_phys(Cpu *cpu, hwaddr pa, unsigned size)
     const RamRange *r = ram_find(pa, size);
     if (unlikely(!r)) {
         MemTxResult res;
+        tb_big_lock_first(tcg_cpu(cpu));
         return address_space_ld(cpu->as, pa, size, MEMTXATTRS_NONE, &res);
     }
     const uint8_t *p = r->host + (pa - r->start);
@@ -123,6 +123,7 @@ void tcg_st_phys(Cpu *cpu, hwaddr pa, uint64_t value, unsigned size)
     const RamRange *r = ram_find(pa, size);
     if (!r || r->readonly) {
         MemTxResult res;
+        tb_big_lock_first(tcg_cpu(cpu));
         address_space_st(cpu->as, pa, value, size, MEMTXATTRS_NONE, &res);
         return;
     }
@@ -536,7 +537,11 @@ static uint8_t *ram_host(uint64_t ram_addr)
     return NULL;
 }
 
-static uint8_t *writers_of(uint64_t ram_addr) { return &writers[ram_addr >> PAGE_BITS]; }
+/* NULL: there is never code in that page. */
+static uint8_t *writers_of(uint64_t ram_addr)
+{
+    return ram_addr >> PAGE_BITS < TRACKED_PAGES ? &writers[ram_addr >> PAGE_BITS] : NULL;
+}
 static uint8_t writer_bit(const TcgCpu *t) { return 1u << (t->cpu->index & 7); }
 
 /* The way back is a slow-path store: it makes its entry writable again. */
@@ -570,7 +575,7 @@ void tlb_allow_stores(TcgCpu *t, TlbSlot *s, unsigned m, unsigned i)
     if (f->readonly || f->watched || tb_page_has_code(f->ram_addr)) {
         return;
     }
-    if (!(__atomic_load_n(w, __ATOMIC_RELAXED) & bit)) {
+    if (w && !(__atomic_load_n(w, __ATOMIC_RELAXED) & bit)) {
         __atomic_fetch_or(w, bit, __ATOMIC_SEQ_CST);
         if (tb_page_has_code(f->ram_addr)) {
             return;

@@ -89,7 +89,7 @@ static void show(X86Cpu *cpu, IrBlock *b, const Idiom *i, unsigned len, uint8_t 
         g_assert(n < 64);
     }
     TbCompile c = {.ir = b, .vars = &x86_tcg_ops.vars, .pc = PC, .token = 0x7000, .inline_lookup = true, .chain = true,
-                   .jc_xor = 0x11000000000000, .rw = code + common, .rx = code + common, .space = CODE_SIZE - common};
+                   .mode = 0x11, .rw = code + common, .rx = code + common, .space = CODE_SIZE - common};
     bool ok = tcg_backend_compile(&c);
     g_assert(ok);
 

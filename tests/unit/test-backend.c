@@ -141,7 +141,7 @@ static void compile(void)
         g_error("%s", why->str);
     }
     tc = (TbCompile){.ir = b, .vars = &table, .pc = 0x401000, .token = 0x7000, .inline_lookup = true, .chain = true,
-                     .jc_xor = 0x123, .rw = block_at, .rx = block_at, .space = 256 * 1024};
+                     .mode = 0x123, .rw = block_at, .rx = block_at, .space = 256 * 1024};
     g_autoptr(GString) text = g_string_new(NULL);
     if (g_getenv("TEST_DUMP")) {
         ir_dump(b, text);
@@ -1132,7 +1132,7 @@ static void test_exits(void)
     /* jump cache: direct to another page, and indirect; miss and hit */
     for (unsigned k = 0; k < 2; k++) {
         for (unsigned i = 0; i < JC_SIZE; i++) {
-            jc[i] = (JumpCacheEntry){0, tcg_backend_jc_miss()};
+            jc[i] = (JumpCacheEntry){0};
         }
         uint64_t pc = 0xffffffff81001234;
         start();
@@ -1148,7 +1148,10 @@ static void test_exits(void)
         g_assert_cmphex(run(), ==, k ? tc.token | TB_EXIT_INDIRECT : 0);
         g_assert_cmphex(ENV->pc, ==, pc);
         g_assert_cmpuint(ENV->r[12], ==, 5);
-        jc[jc_index(pc)] = (JumpCacheEntry){pc ^ 0x123, target.rx};
+        jc[jc_index(pc)] = (JumpCacheEntry){.pc = pc, .mode = 0x124, .code = target.rx}; /* of another mode */
+        g_assert_cmphex(enter(tc.rx), ==, k ? tc.token | TB_EXIT_INDIRECT : 0);
+        g_assert_cmphex(ENV->pc, ==, pc);
+        jc[jc_index(pc)] = (JumpCacheEntry){.pc = pc, .mode = 0x123, .code = target.rx};
         g_assert_cmpuint(enter(tc.rx), ==, 0);
         g_assert_cmphex(ENV->pc, ==, 0x999);
     }

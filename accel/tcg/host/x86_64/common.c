@@ -190,7 +190,6 @@ size_t tcg_backend_emit_common(uint8_t *rw, const uint8_t *rx, size_t space, con
 
 uintptr_t tcg_backend_enter(void *env, const void *code) { return x86_common.enter(env, code); }
 
-const void *tcg_backend_jc_miss(void) { return x86_common.exit_zero; }
 
 void tcg_backend_patch(uint8_t *rw, const uint8_t *rx, uint32_t jump_offset, const void *target)
 {

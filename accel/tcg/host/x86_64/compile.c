@@ -109,6 +109,9 @@ static void be_out_of_line(Gen *g, Out *o)
     TbCompile *tc = g->tc;
 
     jmp_bind(a, o->jump);
+    if (o->jump2) {
+        jmp_bind(a, o->jump2);
+    }
     switch ((OutKind)o->kind) {
     case OUT_SLOW:
         be_slow_path(g, o);

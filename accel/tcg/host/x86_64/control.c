@@ -47,15 +47,39 @@ static void pad_to(Asm *a, unsigned mod4)
     a->p += pad;
 }
 
-/* Jump to the block at pc that the jump cache has. Returns the branch to where it has none. */
-static uint32_t emit_jump_lookup(Asm *a, uint64_t pc, uint64_t jc_xor)
+/* Branches to where the jump cache has no block. */
+typedef struct { uint32_t pc, mode; } Misses;
+
+static uint32_t check_mode(Asm *a, int entry, int32_t at, uint32_t mode)
+{
+    Mem m = mem_bd(entry, at + offsetof(JumpCacheEntry, mode));
+
+    op_rm(a, mode < 128 ? 0x83 : 0x81, ALU_CMP, m);
+    if (mode < 128) {
+        db(a, mode);
+    } else {
+        dd(a, mode);
+    }
+    return jcc_fwd(a, CC_NE);
+}
+
+/* Jump to the block at pc that the jump cache has. */
+static Misses emit_jump_lookup(Asm *a, uint64_t pc, uint32_t mode)
 {
     int32_t at = jc_index(pc) * sizeof(JumpCacheEntry);
+    Mem entry_pc = mem_bd(R10, at + offsetof(JumpCacheEntry, pc));
+    Misses miss;
 
     mov_load(a, R10, env_mem(ENV_STATE(jc)));
-    mov_ri(a, R11, pc ^ jc_xor);
-    alu_rm(a, ALU_CMP, true, R11, mem_bd(R10, at + offsetof(JumpCacheEntry, key)));
-    uint32_t miss = jcc_fwd(a, CC_NE);
+    if ((int64_t)pc == (int32_t)pc) {
+        op_rm(a, 0x81 | RW, ALU_CMP, entry_pc);
+        dd(a, pc);
+    } else {
+        mov_ri(a, R11, pc);
+        alu_rm(a, ALU_CMP, true, R11, entry_pc);
+    }
+    miss.pc = jcc_fwd(a, CC_NE);
+    miss.mode = check_mode(a, R10, at, mode);
     op_rm(a, 0xff, 4, mem_bd(R10, at + offsetof(JumpCacheEntry, code)));
     return miss;
 }
@@ -81,20 +105,23 @@ void be_goto(Gen *g, const IrOp *op)
     }
     if (tc->inline_lookup) {
         Out *o = be_out(g, OUT_MISS);
+        Misses miss = emit_jump_lookup(a, pc, tc->mode);
         o->imm = pc;
-        o->jump = emit_jump_lookup(a, pc, tc->jc_xor);
+        o->jump = miss.pc;
+        o->jump2 = miss.mode;
         return;
     }
     be_store_pc(a, g->vars, pc);
     jmp_to(a, x86_common.exit_zero);
 }
 
-size_t tcg_backend_emit_lookup(uint8_t *rw, const uint8_t *rx, const IrVarTable *vars, uint64_t pc, uint64_t jc_xor)
+size_t tcg_backend_emit_lookup(uint8_t *rw, const uint8_t *rx, const IrVarTable *vars, uint64_t pc, uint32_t mode)
 {
     Asm a = {.p = rw, .rw = rw, .rx = rx};
-    uint32_t miss = emit_jump_lookup(&a, pc, jc_xor);
+    Misses miss = emit_jump_lookup(&a, pc, mode);
 
-    jmp_bind(&a, miss);
+    jmp_bind(&a, miss.pc);
+    jmp_bind(&a, miss.mode);
     be_store_pc(&a, vars, pc);
     jmp_to(&a, x86_common.exit_zero);
     return asm_offset(&a);
@@ -114,23 +141,18 @@ void be_goto_indirect(Gen *g, int32_t i)
     }
     int pc = be_use(g, op->a);
     uint32_t m = g->gpr_free_mask & ~BIT(pc); /* nothing else is live any more */
-    int t = __builtin_ctz(m), u = __builtin_ctz(m & (m - 1));
+    int t = __builtin_ctz(m);
     op_rr(a, 0x69, t, pc); /* imul t, pc, JC_HASH */
     dd(a, JC_HASH);
-    G_STATIC_ASSERT(sizeof(JumpCacheEntry) == 16);
-    shift_ri(a, SH_SHR, false, t, 32 - JC_BITS - 4);
-    alu_ri(a, ALU_AND, false, t, (JC_SIZE - 1) << 4);
+    G_STATIC_ASSERT(sizeof(JumpCacheEntry) == 32);
+    shift_ri(a, SH_SHR, false, t, 32 - JC_BITS - 5);
+    alu_ri(a, ALU_AND, false, t, (JC_SIZE - 1) << 5);
     alu_rm(a, ALU_ADD, true, t, env_mem(ENV_STATE(jc)));
-    if (tc->jc_xor) {
-        mov_ri(a, u, tc->jc_xor);
-        alu_rr(a, ALU_XOR, true, u, pc);
-    } else {
-        u = pc;
-    }
-    alu_rm(a, ALU_CMP, true, u, mem_bd(t, offsetof(JumpCacheEntry, key)));
+    alu_rm(a, ALU_CMP, true, pc, mem_bd(t, offsetof(JumpCacheEntry, pc)));
     Out *o = be_out(g, OUT_INDIRECT);
 
     o->jump = jcc_fwd(a, CC_NE);
+    o->jump2 = check_mode(a, t, 0, tc->mode);
     op_rm(a, 0xff, 4, mem_bd(t, offsetof(JumpCacheEntry, code)));
 }
 

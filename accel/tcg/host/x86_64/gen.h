@@ -50,6 +50,7 @@ typedef struct {
     uint32_t oi;
     int64_t imm;         /* MISS: pc; SLOW: constant to store */
     uint32_t jump;       /* position of the rel32 that comes here */
+    uint32_t jump2;      /* of another one, or 0 */
     uint32_t back;       /* where to go on */
     uint32_t map, map_len;
     bool retry, write;   /* SLOW: the entry in t2 was of an address near this one: look up, go on at checked */
