@@ -88,6 +88,7 @@ static uintptr_t enter(TcgCpu *t, const void *code)
     uintptr_t ret = tcg_backend_enter(t->cpu->env, code);
     t->in_code = false;
     const Tb *tb = (Tb *)(ret & ~(uintptr_t)TB_EXIT_MASK);
+    TSAN_ACQUIRE(tb); /* it was reached by jumps, which nobody sees */
     unsigned exit = ret & TB_EXIT_MASK;
     if (tb && exit != TB_EXIT_INDIRECT) {
         const IrVarTable *vars = &t->ops->vars;
@@ -225,7 +226,7 @@ static void exec_loop(TcgCpu *t)
         if (exit == TB_EXIT_INDIRECT && t->ops->check_jump) {
             t->ops->check_jump(cpu, &from->key, from->pc_last);
         }
-        t->last = from && exit <= TB_EXIT_SLOT1 && !from->no_chain[slot] ? from : NULL;
+        t->last = from && exit <= TB_EXIT_SLOT1 && !__atomic_load_n(&from->no_chain[slot], __ATOMIC_RELAXED) ? from : NULL;
     }
 }
 
@@ -338,8 +339,8 @@ static TcgOptions options;
 
 static bool check_tb_size(Object *obj, const Property *p, const char *text, GError **error)
 {
-    return options.tb_size == 0 || (options.tb_size >= 8 && options.tb_size <= 2047) ||
-           error_set(error, "valid: 8 to 2047 MiB, or 0 for the default of %d", DEFAULT_CACHE_MIB);
+    return options.tb_size == 0 || (options.tb_size >= 4 && options.tb_size <= 2047) ||
+           error_set(error, "valid: 4 to 2047 MiB, or 0 for the default of %d", DEFAULT_CACHE_MIB);
 }
 
 static bool check_thread(Object *obj, const Property *p, const char *text, GError **error)

@@ -314,7 +314,7 @@ void tb_chain(Tb *from, unsigned slot, Tb *to)
         to->in_first_slot = slot;
         tcg_backend_patch(code_cache.rw + from->rx_offset, tb_rx(from), from->jump_offset[slot], tb_entry(to));
     } else if (!from->target[slot]) {
-        from->no_chain[slot] = true;
+        __atomic_store_n(&from->no_chain[slot], true, __ATOMIC_RELAXED);
         if (!from->invalid && from->jump_offset[slot] && same_page && from->jump_pc[slot] == to->key.pc) {
             chain_to_lookup(from, slot);
         }
@@ -513,7 +513,10 @@ void tb_evict_oldest(void *unused)
     }
     for (unsigned i = 0; i < n; i++) {
         for (unsigned k = 0; k < g->tbs[i]->n_parts; k++) {
-            page_sweep(code_page(g->tbs[i]->part[k].ram, false));
+            CodePage *p = code_page(g->tbs[i]->part[k].ram, false);
+            if (p) { /* else it was code of a device, and is in no list */
+                page_sweep(p);
+            }
         }
     }
     for (unsigned i = 0; i < n; i++) {
@@ -764,6 +767,7 @@ Tb *tb_translate(Cpu *cpu, const TbKey *key, unsigned max_insns, bool cached, bo
     } else {
         tb->invalid = true; /* never found, never chained */
     }
+    TSAN_RELEASE(tb);
     return tb;
 }
 

@@ -19,10 +19,10 @@ SKIPPED = 77
 
 
 def case(kernel='cloud', smp=1, m=512, cpu='max', append='', end='poweroff', options=(), boots=1, selftest=True,
-         code=0, shell=(), machine='pc', console='pipe', nodes=(), sleep=0):
+         code=0, shell=(), machine='pc', console='pipe', nodes=(), sleep=0, accel='tcg'):
     return dict(kernel=kernel, smp=smp, m=m, cpu=cpu, append=append, end=end, options=list(options), boots=boots,
                 selftest=selftest, code=code, shell=list(shell), machine=machine, console=console, nodes=nodes,
-                sleep=sleep)
+                sleep=sleep, accel=accel)
 
 
 CASES = {
@@ -36,6 +36,7 @@ CASES = {
     'cloud-smp4-qemu64': case(smp=4, cpu='qemu64', m=1024),
     # more than xAPIC ids can tell apart: the kernel takes those that they can, and no two answer as one
     'cloud-smp258': case(smp=258, m=2048, selftest=False),
+    'smp4-small-cache': case(smp=4, accel='tcg,tb-size=4', selftest=False),
     'cloud-128M': case(m=128),
     'cloud-2G': case(m=2048, selftest=False),
     'cloud-6G-smp2': case(m=6144, smp=2, selftest=False),
@@ -92,7 +93,7 @@ class Guest:
         if c['sleep']:
             append += f" rhea.sleep={c['sleep']}"
         argv = o.emulator.split() + [
-            '-M', o.machine or c['machine'], '-cpu', c['cpu'], '-m', str(c['m']), '-smp', str(c['smp']), '-accel', 'tcg', '-nodefaults',
+            '-M', o.machine or c['machine'], '-cpu', c['cpu'], '-m', str(c['m']), '-smp', str(c['smp']), '-accel', c['accel'], '-nodefaults',
             '-display', 'none', '-kernel', f"{o.guests}/kernel-{c['kernel']}",
             '-initrd', o.initrd, '-append', append] + c['options']
         self.log, self.text, self.deadline = [], '', time.time() + o.timeout

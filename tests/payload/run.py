@@ -52,7 +52,7 @@ def garbage(argv, seeds):
 
 def main():
     emulator, program, *options = sys.argv[1:]
-    argv = [emulator, '-M', 'pc', '-accel', 'tcg', '-m', '128', '-nodefaults', '-display', 'none', '-serial', 'stdio', '-no-reboot',
+    argv = [emulator, '-M', 'pc', *([] if '-accel' in options else ['-accel', 'tcg']), '-m', '128', '-nodefaults', '-display', 'none', '-serial', 'stdio', '-no-reboot',
             '-device', 'isa-debug-exit,iobase=0xf4,iosize=4', '-kernel', program] + options
     if 'garbage' in program:
         at = argv.index('-device') # a random OUT would end it too soon
