@@ -42,6 +42,6 @@ install: all
 	@meson install -C $(BUILD)
 
 clean:
-	@rm -rf $(BUILD) build-asan build-check
+	@rm -rf $(BUILD) build-asan build-tsan build-check
 
 .PHONY: all install-needed guests boot check bench install clean

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-# scripts/check.py: `make check`: build with sanitizers for unit and device tests, build optimised for guests, run all by
-# meson, and end with one line "N passed, N failed, N skipped".
+# scripts/check.py: `make check`: build with sanitizers for unit and device tests and for guests with several CPUs, build
+# optimised, run all by meson, and end with one line "N passed, N failed, N skipped".
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""check.py [--guests DIR] [--only asan|optimised] [--suite NAME]..."""
+"""check.py [--guests DIR] [--only asan|tsan|optimised] [--suite NAME]..."""
 import argparse
 import json
 import os
@@ -14,12 +14,14 @@ import time
 SOURCE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # (name, build folder, configure options, suites run there)
 BUILDS = [
-    ('asan', 'build-asan', ['--sanitizers=address,undefined'], ['quick']),
+    ('asan', 'build-asan', ['--sanitizers=address,undefined'], ['quick', 'smp']),
+    ('tsan', 'build-tsan', ['--sanitizers=thread'], ['smp']),
     ('optimised', 'build-check', [], ['quick', 'full']),
 ]
 SANITIZER_ENV = {
     'ASAN_OPTIONS': 'detect_leaks=1:abort_on_error=1:detect_stack_use_after_return=0',
     'UBSAN_OPTIONS': 'halt_on_error=1:print_stacktrace=1',
+    'TSAN_OPTIONS': f'halt_on_error=1:report_signal_unsafe=0:suppressions={SOURCE}/tests/tsan.supp',
 }
 
 
@@ -34,6 +36,12 @@ def run_quietly(argv):
 def build(folder, options, guests):
     run_quietly(['./configure', f'--build-dir={folder}', f'--guests={guests}', '-Dwerror=true', *options])
     run_quietly(['ninja', '-C', folder])
+
+
+def cannot_start(folder):
+    """Sanitizers need an address space of a certain layout: what such a program says where it is not to be had."""
+    p = subprocess.run([os.path.join(folder, 'rhea'), '-version'], cwd=SOURCE, capture_output=True, text=True, check=False)
+    return p.stderr.strip().splitlines()[0] if p.returncode and 'Sanitizer' in p.stderr else None
 
 
 def test(folder, suites, results):
@@ -83,6 +91,10 @@ def main():
         except subprocess.CalledProcessError as e:
             print(f'== {name}: {e}')
             broken += 1
+            continue
+        reason = cannot_start(folder)
+        if reason:
+            results.append((folder, 'all', 'SKIP', 0, f'programs of this build do not start here: {reason}'))
             continue
         print(f'== {name}: testing', flush=True)
         before = len(results)
