@@ -99,8 +99,13 @@ static int slot_tell(const Slot *s, uint64_t size)
 }
 
 static void slot_sync(const Slot *s);
+static void reap_all(void);
 
-/* All slots of the range. */
+/* Guards `slots` against vCPUs that empty their rings amid guest code; who changes it has the big lock, too. Leaf lock. */
+static pthread_mutex_t slots_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* All slots of the range. What was written is fetched from a bitmap before the slot goes, with which it goes; from a ring
+ * after, when no more can come, while the slot's number is still known. */
 static void slots_remove(Space *space, const FlatRange *range)
 {
     for (guint i = 0; i < slots->len;) {
@@ -119,8 +124,13 @@ static void slots_remove(Space *space, const FlatRange *range)
             report_error("%s: slot %u at %#" PRIx64 " cannot be removed: %s", kvm_ioctl_name(slot_request(s)), s->id, s->start,
                          g_strerror(-r));
         }
+        if (logging) {
+            reap_all();
+        }
         slot_id_free(s->id);
+        pthread_mutex_lock(&slots_lock);
         g_array_remove_index_fast(slots, i);
+        pthread_mutex_unlock(&slots_lock);
     }
 }
 
@@ -143,7 +153,9 @@ static void slot_add(Space *space, Slot s)
         system_internal_error_request(NULL);
         return;
     }
+    pthread_mutex_lock(&slots_lock);
     g_array_append_val(slots, s);
+    pthread_mutex_unlock(&slots_lock);
 }
 
 /* Whole pages of it, in pieces that a slot can take; what a partial page holds is reached through exits. */
@@ -394,14 +406,12 @@ static const Slot *slot_by_id(uint32_t id)
     return NULL;
 }
 
-static pthread_mutex_t reap_lock = PTHREAD_MUTEX_INITIALIZER;
-
 void kvm_dirty_ring_reap(KvmCpu *v)
 {
     bool any = false;
     int r;
 
-    pthread_mutex_lock(&reap_lock);
+    pthread_mutex_lock(&slots_lock);
     for (;;) {
         struct kvm_dirty_gfn *g = &v->ring[v->ring_next % kvm_dirty_ring_entries];
         const Slot *s;
@@ -420,7 +430,18 @@ void kvm_dirty_ring_reap(KvmCpu *v)
     if (any && (r = kvm_ioctl(kvm_vm_fd, KVM_RESET_DIRTY_RINGS, 0)) < 0) {
         kvm_tell(KVM_RESET_DIRTY_RINGS, r, "later writes to pages that were written may be missed");
     }
-    pthread_mutex_unlock(&reap_lock);
+    pthread_mutex_unlock(&slots_lock);
+}
+
+static void reap_all(void)
+{
+    for (guint i = 0; kvm_dirty_ring_entries && cpus && i < cpus->len; i++) {
+        KvmCpu *v = kvm_cpu(g_ptr_array_index(cpus, i));
+
+        if (v) {
+            kvm_dirty_ring_reap(v);
+        }
+    }
 }
 
 void kvm_dirty_log_sync(void)
@@ -431,13 +452,7 @@ void kvm_dirty_log_sync(void)
     for (guint i = 0; i < slots->len; i++) {
         slot_sync(&g_array_index(slots, Slot, i));
     }
-    for (guint i = 0; kvm_dirty_ring_entries && cpus && i < cpus->len; i++) {
-        KvmCpu *v = kvm_cpu(g_ptr_array_index(cpus, i));
-
-        if (v) {
-            kvm_dirty_ring_reap(v);
-        }
-    }
+    reap_all();
 }
 
 static bool set_logging(bool on, bool watch, GError **error)
