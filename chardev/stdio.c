@@ -56,6 +56,11 @@ void stdio_continue(void)
     }
 }
 
+bool stdio_taken(void)
+{
+    return the_stdio != NULL;
+}
+
 static bool stdio_open(Chardev *chr, KeyValues *kv, GError **error)
 {
     StdioChardev *s = (StdioChardev *)chr;

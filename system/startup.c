@@ -7,6 +7,7 @@
  */
 #include "system/startup.h"
 #include <sys/mman.h>
+#include "chardev/stdio.h"
 #include "gdbstub/gdbstub.h"
 #include "hw/core/user_object.h"
 #include "monitor/monitor.h"
@@ -141,8 +142,8 @@ static bool default_frontends(CommandLine *cl, GError **error)
     if (quiet) {
         return true;
     }
-    if (!cl->serial_given) {
-        return opt_serial(cl, cl->monitor_given ? "stdio" : "mon:stdio", error);
+    if (!cl->serial_given) { /* with QMP on this terminal there is no room on it */
+        return opt_serial(cl, stdio_taken() ? "null" : cl->monitor_given ? "stdio" : "mon:stdio", error);
     }
     return true;
 }
@@ -340,6 +341,16 @@ static bool connect_monitors(CommandLine *cl, GError **error)
     return true;
 }
 
+/* -S, or a client that speaks QMP: some only ask what there is. */
+static bool is_driven(const CommandLine *cl)
+{
+    bool driven = cl->stopped;
+    for (unsigned i = 0; i < cl->monitors->len; i++) {
+        driven |= g_array_index(cl->monitors, GivenMonitor, i).qmp;
+    }
+    return driven;
+}
+
 static bool build(CommandLine *cl, GError **error)
 {
     if (!make_early_objects(cl, error) || !options_run(cl, STAGE_CHARDEV, error) || cl->done) {
@@ -350,6 +361,7 @@ static bool build(CommandLine *cl, GError **error)
         !options_run(cl, STAGE_OBJECT, error) || !options_run(cl, STAGE_FRONTEND, error) || !default_frontends(cl, error)) {
         return false;
     }
+    machine_config.may_idle = is_driven(cl);
     if (cl->mem_lock && mlockall(MCL_CURRENT | MCL_FUTURE) < 0) {
         return error_set_errno(error, errno, "-overcommit mem-lock=on: cannot lock memory (see 'ulimit -l')");
     }

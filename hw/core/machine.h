@@ -36,6 +36,7 @@ typedef struct MachineConfig {
     NumaConfig numa;
     const char *cpu_model;             /* "-cpu" text: "max,+avx2,-pku"; NULL: the machine's default */
     const char *kernel, *initrd, *append, *dtb, *bios; /* NULL if not given */
+    bool may_idle;                     /* somebody drives it: with nothing to boot, its CPUs stay halted */
     Chardev *serial[MAX_SERIAL_PORTS]; /* NULL: port not present */
     bool no_defaults;
     const char *name;                  /* -name */

@@ -490,10 +490,23 @@ static void enter(X86Boot *b, X86State *env)
     x86_update_hflags(env);
 }
 
-void x86_boot_reset(X86Boot *b, Cpu *cpu)
+static void state_changed(Cpu *cpu)
 {
     const Accel *accel = accel_current();
 
+    if (accel && accel->cpu_sync_in) {
+        accel->cpu_sync_in(cpu);
+    }
+}
+
+void x86_boot_idle(Cpu *cpu)
+{
+    cpu->halted = true;
+    state_changed(cpu);
+}
+
+void x86_boot_reset(X86Boot *b, Cpu *cpu)
+{
     for (unsigned i = 0; i < b->blobs->len; i++) {
         BootBlob *blob = b->blobs->pdata[i];
         if (blob->random && getrandom(blob->data + blob->random_skip, blob->size - blob->random_skip, 0) < 0) {
@@ -506,7 +519,5 @@ void x86_boot_reset(X86Boot *b, Cpu *cpu)
     }
     enter(b, (X86State *)cpu->env);
     cpu->halted = false;
-    if (accel && accel->cpu_sync_in) {
-        accel->cpu_sync_in(cpu);
-    }
+    state_changed(cpu);
 }

@@ -84,6 +84,8 @@ void x86_boot_clear(X86Boot *b);
 bool x86_boot_load(X86Boot *b, GError **error) WARN_UNUSED;
 /* Place everything and set up the (reset, stopped) boot CPU. */
 void x86_boot_reset(X86Boot *b, Cpu *cpu);
+/* There is no kernel: the boot CPU halts, with interrupts off. */
+void x86_boot_idle(Cpu *cpu);
 
 /* ---- for the loaders ---- */
 /* May [addr, addr + size) be loaded to? */

@@ -683,7 +683,9 @@ static bool check_config(PcMachine *pc, GError **error)
         return error_set(error, "-bios %s: booting firmware is not supported yet; give a kernel by -kernel (with"
                          " -initrd and -append)", c->bios);
     }
-    if (!c->kernel) {
+    if (!c->kernel && c->may_idle) {
+        report_warn("%s: nothing to boot: firmware is not supported yet; without -kernel its CPUs stay halted", name);
+    } else if (!c->kernel) {
         return error_set(error, "%s: nothing to boot: firmware is not supported yet; give a Linux bzImage, a PVH or"
                          " Multiboot image or an ELF file by -kernel", name);
     }
@@ -759,8 +761,13 @@ static bool pc_finish(Machine *m, GError **error)
     PcMachine *pc = PC(m);
 
     if ((pc->acpi != OFF && !add_acpi(pc, error)) || !add_smbios(pc, error) || !add_mptable(pc, error)
-        || !bios_area_add(error) || !fill_fw_cfg(pc, error)
-        || !load_kernel(pc, error)) {
+        || !bios_area_add(error) || !fill_fw_cfg(pc, error)) {
+        return false;
+    }
+    if (!m->config->kernel) {
+        return true;
+    }
+    if (!load_kernel(pc, error)) {
         return false;
     }
     fw_cfg_add_boot(pc);
@@ -816,7 +823,11 @@ static void pc_reset(Machine *m)
     for (guint i = 0; i < cpus->len; i++) {
         set_mtrrs(&X86_CPU(cpus->pdata[i])->env, hole);
     }
-    x86_boot_reset(&pc->boot, cpus->pdata[0]);
+    if (m->config->kernel) {
+        x86_boot_reset(&pc->boot, cpus->pdata[0]);
+    } else {
+        x86_boot_idle(cpus->pdata[0]);
+    }
 }
 
 static void pc_finalize(Object *obj)

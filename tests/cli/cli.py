@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """cli.py RHEA"""
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -243,6 +244,17 @@ def pipe_cases():
     report(ok, 'daemonize and pidfile', p.stderr)
 
 
+def probe_cases():
+    """Clients that only ask what there is, without a kernel."""
+    for options in ('-display none -machine accel=kvm:tcg -qmp stdio', '-S -M pc -qmp stdio', '-M microvm -display none -qmp stdio'):
+        asked = ('qmp_capabilities', 'query-status', 'cont', 'system_reset', 'query-status', 'quit')
+        p = subprocess.run([RHEA, *options.split()], input=''.join('{"execute": "%s"}' % x for x in asked), capture_output=True, text=True,
+                           timeout=PATIENCE, check=False)
+        states = re.findall(r'"status": "([a-z]+)"', p.stdout)
+        want = ['prelaunch' if '-S' in options else 'running', 'running']
+        report(p.returncode == 0 and states == want and 'nothing to boot' in p.stderr, options, p.stdout + p.stderr)
+
+
 def argv0_cases():
     link = os.path.join(SCRATCH, 'qemu-system-x86_64')
     if not os.path.islink(link):
@@ -262,5 +274,6 @@ if has_kvm and not os.access('/dev/kvm', os.R_OK | os.W_OK):
 terminal_cases()
 pipe_cases()
 argv0_cases()
+probe_cases()
 shutil.rmtree(SCRATCH)
 sys.exit(finish())
