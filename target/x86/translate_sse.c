@@ -270,11 +270,12 @@ void gen_maskmovdqu(DisasContext *s, X86Insn *i)
     x86_call(s, x86_h_maskmovdqu, va, ir_i32(s->b, i->op[0].reg), ir_i32(s->b, i->op[1].reg));
 }
 
-/* arg: bytes per element. Where addresses have 32 bits, elements wrap at 4 GiB (bit 16). */
+/* arg: bytes per element. Where addresses have 32 bits, elements wrap at 4 GiB (bit 16); AMD's processors go on beyond it
+ * in 64-bit code, as all do with other operands (seen on Zen 5). */
 static IrVal maskmov_desc(DisasContext *s, X86Insn *i)
 {
     int seg = x86_ea_segment(i);
-    bool wrap = !s->code64 || (i->addrsize == 4 && seg != R_FS && seg != R_GS);
+    bool wrap = !s->code64 || (i->addrsize == 4 && seg != R_FS && seg != R_GS && !x86_is_amd(s->env));
 
     return ir_i32(s->b, i->arg | i->op[0].size << 8 | wrap << 16);
 }
