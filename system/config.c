@@ -217,7 +217,7 @@ OPTION_HANDLER(opt_overcommit)
         return false;
     }
     if (cpu_pm) {
-        return error_set(error, "cpu-pm=on is not supported yet; use cpu-pm=off");
+        report_warn("-overcommit cpu-pm=on: guests still leave the processor when they idle (PAUSE, HLT and MWAIT exit)");
     }
     return keyvals_check_used(kv, VALID("mem-lock", "cpu-pm"), error);
 }

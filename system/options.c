@@ -106,7 +106,7 @@ static const OptionRow rows[] = {
     {"chroot", NULL, "dir", "see nothing but 'dir' of the file system once the machine is set up", STAGE_PROCESS, opt_chroot},
     {"runas", NULL, "user|uid:gid", "go on as this user once the machine is set up, without any privileges", STAGE_PROCESS, opt_runas},
     {"S", NULL, NULL, "freeze CPU at startup (use 'cont' to start execution)", STAGE_PROCESS, opt_stopped},
-    {"overcommit", NULL, "[mem-lock=on|off][,cpu-pm=off]", "mem-lock=on locks all memory", STAGE_PROCESS, opt_overcommit},
+    {"overcommit", NULL, "[mem-lock=on|off][,cpu-pm=on|off]", "mem-lock=on locks all memory", STAGE_PROCESS, opt_overcommit},
     {"d", NULL, "item1,...", "enable logging of specified items ('-d help' for a list)", STAGE_PROCESS, opt_log_items},
     {"D", NULL, "logfile", "output log to logfile (default stderr)", STAGE_PROCESS, opt_log_file},
     {"dfilter", NULL, "range,..", "limit in_asm, op, out_asm and exec to guest addresses (first..last, start+size)", STAGE_PROCESS, opt_log_filter},
@@ -209,6 +209,10 @@ bool options_parse(CommandLine *cl, int argc, char **argv, GError **error)
     cl->given = g_array_new(FALSE, FALSE, sizeof(GivenOption));
     for (int i = 1; i < argc; i++) {
         if (argv[i][0] != '-' || !argv[i][1]) {
+            const char *near = i == 1 && subcommands_allowed(argv[0]) ? subcommand_near(argv[i]) : NULL;
+            if (near) {
+                return error_set(error, "%s: no such command; did you mean '%s'? ('-h' lists all)", argv[i], near);
+            }
             return error_set(error, "%s: disk images are not supported yet; options begin with '-' "
                              "('-h' lists all)", *argv[i] ? argv[i] : "''");
         }

@@ -280,6 +280,20 @@ static bool set_machine_properties(CommandLine *cl, Machine *m, GError **error)
     return true;
 }
 
+/* Options that a machine without memory never looks at. */
+static void warn_of_unused(const Machine *m)
+{
+    const struct { const char *option, *value; } given[] = {
+        {"-kernel", machine_config.kernel}, {"-initrd", machine_config.initrd}, {"-append", machine_config.append},
+        {"-dtb", machine_config.dtb}, {"-bios", machine_config.bios},
+    };
+    for (unsigned i = 0; m->ops->no_ram && i < ARRAY_SIZE(given); i++) {
+        if (given[i].value) {
+            report_warn("%s %s: machine '%s' boots nothing and never looks at it", given[i].option, given[i].value, m->obj.type->name);
+        }
+    }
+}
+
 static bool make_machine(CommandLine *cl, GError **error)
 {
     const char *name = cl->machine_type ? cl->machine_type : default_machine(cl->arch);
@@ -304,6 +318,7 @@ static bool make_machine(CommandLine *cl, GError **error)
         g_prefix_error(error, "-smp %s: ", cl->smp ? cl->smp : "1");
         return false;
     }
+    warn_of_unused(m);
     if (machine_config.numa.count && !m->ops->numa) {
         return error_set(error, "-numa: machine '%s' has no NUMA nodes", name);
     }

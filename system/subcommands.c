@@ -4,11 +4,27 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "system/subcommands.h"
+#include "system/options.h"
+#include "util/keyval.h"
+
+static int help_main(int argc, char **argv, char ***emulate)
+{
+    options_print_help(stdout, g_get_prgname() ?: "rhea");
+    return 0;
+}
+
+static int version_main(int argc, char **argv, char ***emulate)
+{
+    options_print_version(stdout);
+    return 0;
+}
 
 const Subcommand subcommands[] = {
     {"run", "run IMAGE: start a machine with good defaults", run_main},
     {"check", "check: what this host offers, and how to get the rest", check_main},
     {"monitor", "monitor SOCKET: talk to a running machine", monitor_main},
+    {"help", "help: this text", help_main},
+    {"version", "version: as -version", version_main},
     {0},
 };
 
@@ -26,4 +42,13 @@ const Subcommand *subcommand_find(int argc, char **argv)
         }
     }
     return NULL;
+}
+
+const char *subcommand_near(const char *word)
+{
+    const char *names[ARRAY_SIZE(subcommands)] = {NULL};
+    for (unsigned i = 0; subcommands[i].name; i++) {
+        names[i] = subcommands[i].name;
+    }
+    return g_file_test(word, G_FILE_TEST_EXISTS) ? NULL : suggest_name(word, names);
 }

@@ -17,6 +17,9 @@ extern const Subcommand subcommands[]; /* ended by a row without name */
 bool subcommands_allowed(const char *argv0);
 const Subcommand *subcommand_find(int argc, char **argv);
 
+/* The word nearest to what may be a slip of it; NULL: none, or there is a file of that name. */
+const char *subcommand_near(const char *word);
+
 int run_main(int argc, char **argv, char ***emulate);
 int check_main(int argc, char **argv, char ***emulate);
 int monitor_main(int argc, char **argv, char ***emulate);

@@ -108,7 +108,7 @@ static char *machine_names(void)
         const ObjectType *t = g_ptr_array_index(types, i);
 
         if (!t->abstract) {
-            g_string_append_printf(s, "%s%s", s->len ? ", " : "", t->name);
+            g_string_append_printf(s, "%s%s%s%s", s->len ? ", " : "", t->alias ?: "", t->alias ? ", " : "", t->name);
         }
     }
     return g_string_free(s, FALSE);
@@ -202,8 +202,10 @@ Machine *machine_new(const char *options, GError **error)
     if (!type) {
         g_autofree char *valid = machine_names();
 
-        error_set(error, name ? "unsupported machine type '%s'; valid: %s" : "%s: no default machine; valid: %s",
-                  name ? name : "-machine", valid);
+        g_auto(GStrv) names = g_strsplit(valid, ", ", -1);
+        const char *near = name ? suggest_name(name, (const char *const *)names) : NULL;
+        error_set(error, name ? "unsupported machine type '%s'%s%s%s; valid: %s" : "%s: no default machine%s%s%s; valid: %s",
+                  name ? name : "-machine", near ? "; did you mean '" : "", near ?: "", near ? "'?" : "", valid);
         return NULL;
     }
     m = MACHINE(object_new(type));

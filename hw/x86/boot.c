@@ -48,7 +48,7 @@ BootFile *boot_file_open(const char *what, const char *path, GError **error)
     BootFile *f;
 
     if (fd < 0 || fstat(fd, &st) < 0) {
-        error_set_errno(error, errno, "%s '%s': cannot be opened", what, path);
+        error_set_errno(error, errno, "could not open %s file '%s'", what, path);
         goto fail;
     }
     if (S_ISDIR(st.st_mode)) {

@@ -81,6 +81,13 @@ def words_are_only_words_where_they_should():
         assert f'usage: rhea {word}' in rhea(word, '--help')[0]
 
 
+@test
+def words_near_to_commands():
+    assert rhea('version')[0] == rhea('-version')[0] and 'run IMAGE' in rhea('help')[0]
+    fails('runn', 'vmlinuz', texts=['runn', "did you mean 'run'"])
+    fails('disk.img', texts=['disk images are not supported yet'])
+
+
 # ---- rhea check ----
 
 @test
