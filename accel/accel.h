@@ -72,6 +72,7 @@ struct CpuClass {
     void (*destroy)(Cpu *cpu);
     void (*reset)(Cpu *cpu);                        /* power-on state */
     bool (*has_work)(Cpu *cpu);                     /* a halted vCPU must wake */
+    bool (*halted_for_good)(Cpu *cpu);              /* no interrupt can wake a halted vCPU. NULL: unknown */
     void (*set_pc)(Cpu *cpu, uint64_t pc);
     uint64_t (*get_pc)(Cpu *cpu);
     void (*dump)(Cpu *cpu, GString *out);           /* info registers */

@@ -270,6 +270,43 @@ static bool has_reason(Cpu *cpu)
     return can_run(cpu) && (cpu->debug.step || is_awake(cpu));
 }
 
+/* ---- guests that have come to their end ---- */
+
+#define DEAD_AFTER_S 3 /* who drives the machine may be about to do something */
+
+static bool dead_watch; /* big lock */
+
+/* Whether every vCPU waits for an interrupt that it does not take: the guest has stopped, has crashed, or never had
+ * anything to run. A sleeping vCPU's state is at rest while the big lock is held. */
+static bool all_halted_for_good(void)
+{
+    for (guint i = 0; cpus && i < cpus->len; i++) {
+        Cpu *cpu = cpus->pdata[i];
+        if (!__atomic_load_n(&cpu->sleeping, __ATOMIC_SEQ_CST) || !can_run(cpu) || !cpu->halted || !cpu->cc->halted_for_good ||
+            !cpu->cc->halted_for_good(cpu) || cpu->cc->has_work(cpu)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static gboolean tell_of_dead_guest(gpointer opaque)
+{
+    dead_watch = false;
+    if (all_halted_for_good()) {
+        report_info("the guest has come to its end: every CPU is halted with interrupts off, which only a reset or an NMI ends");
+    }
+    return G_SOURCE_REMOVE;
+}
+
+static void look_for_dead_guest(void)
+{
+    if (!dead_watch && all_halted_for_good()) {
+        dead_watch = true;
+        g_timeout_add_seconds(DEAD_AFTER_S, tell_of_dead_guest, NULL);
+    }
+}
+
 /* Called and returns with the big lock held. */
 static void sleep_until_reason(Cpu *cpu)
 {
@@ -278,6 +315,7 @@ static void sleep_until_reason(Cpu *cpu)
         if (has_reason(cpu)) {
             break;
         }
+        look_for_dead_guest();
         bql_unlock();
         rcu_idle_begin();
         pthread_mutex_lock(&cpu->sleep_lock);

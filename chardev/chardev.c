@@ -40,16 +40,20 @@ static GPtrArray *all_kinds(void)
     return kinds;
 }
 
+static void kind_help(const ChardevKind *k, FILE *out)
+{
+    fprintf(out, "  %-10s %s\n", k->name, k->summary);
+    for (const ChardevOption *o = k->options; o && o->name; o++) {
+        fprintf(out, "      %-14s %s\n", o->name, o->help);
+    }
+}
+
 void chardev_list_help(FILE *out)
 {
     g_autoptr(GPtrArray) kinds = all_kinds();
     fprintf(out, "Available chardev backend types:\n");
     for (unsigned i = 0; i < kinds->len; i++) {
-        const ChardevKind *k = kinds->pdata[i];
-        fprintf(out, "  %-10s %s\n", k->name, k->summary);
-        for (const ChardevOption *o = k->options; o && o->name; o++) {
-            fprintf(out, "      %-14s %s\n", o->name, o->help);
-        }
+        kind_help(kinds->pdata[i], out);
     }
 }
 
@@ -74,6 +78,16 @@ static bool unknown_kind(const char *name, GError **error)
     const char *near = suggest_name(name, list);
     return error_set(error, "no chardev backend '%s'%s%s%s; available: %s", name,
                      near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "", valid);
+}
+
+bool chardev_kind_help(const char *name, FILE *out, GError **error)
+{
+    const ChardevKind *kind = kind_find(name);
+    if (!kind) {
+        return unknown_kind(name, error);
+    }
+    kind_help(kind, out);
+    return true;
 }
 
 /* ---- creation ---- */

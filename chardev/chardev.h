@@ -35,6 +35,7 @@ void chardev_foreach(void (*fn)(const Chardev *chr, void *data), void *data); /*
 const char *chardev_id(const Chardev *chr);
 char *chardev_filename(const Chardev *chr); /* "pty:/dev/pts/3", as query-chardev shows it */
 void chardev_list_help(FILE *out);
+bool chardev_kind_help(const char *name, FILE *out, GError **error) WARN_UNUSED; /* false: no such back end */
 void chardev_kinds_foreach(void (*fn)(const char *name, void *data), void *data); /* sorted */
 bool chardev_is_used(const Chardev *chr); /* a front end is connected, or it is a mux or behind one */
 /* Give old's front end and id to `chr`, and delete old. Not for muxes. */

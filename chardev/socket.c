@@ -341,6 +341,10 @@ static bool tcp_address(SocketChardev *s, KeyValues *kv, GError **error)
     if (!port || !keyvals_bool(kv, "ipv4", &ipv4, error) || !keyvals_bool(kv, "ipv6", &ipv6, error)) {
         return port ? false : error_set(error, "chardev socket: 'path', 'port' or 'fd' is needed");
     }
+    uint64_t number;
+    if (g_ascii_isdigit(*port) && (!parse_u64(port, &number, NULL) || number > UINT16_MAX || (!number && !s->server))) {
+        return error_set(error, "chardev socket: port '%s' is none: 1 to 65535, or the name of a service", port);
+    }
     if (!ipv4 && !ipv6) {
         return error_set(error, "chardev socket: ipv4=off and ipv6=off leave nothing to use");
     }

@@ -54,7 +54,7 @@ static GArray *segments_of(const Dump *d, uint64_t notes, uint64_t memory)
     }
     for (unsigned i = 0; !d->mappings && i < d->blocks->len; i++) {
         const DumpBlock *b = &g_array_index(d->blocks, DumpBlock, i);
-        add_load(d, segments, 0, b->pa, b->size, memory);
+        add_load(d, segments, b->pa, b->pa, b->size, memory); /* gdb reads by virtual address */
     }
     return segments;
 }

@@ -19,6 +19,13 @@
 
 #define VALID(...) ((const char *const[]){__VA_ARGS__, NULL})
 
+static bool list_values(CommandLine *cl, const char *text)
+{
+    fputs(text, stdout);
+    cl->done = true;
+    return true;
+}
+
 static bool expect_none(const char *arg, const char *what, GError **error)
 {
     return g_str_equal(arg, "none") ||
@@ -495,6 +502,9 @@ OPTION_HANDLER(opt_uuid)
 
 OPTION_HANDLER(opt_display)
 {
+    if (is_help(arg)) {
+        return list_values(cl, "Available display backend types:\nnone\n");
+    }
     cl->display_given = true;
     machine_config.no_graphics = true;
     return expect_none(arg, "graphical displays", error);
@@ -505,6 +515,12 @@ OPTION_HANDLER(opt_nographic)
     cl->nographic = true;
     machine_config.no_graphics = true;
     return true;
+}
+
+/* A port that leads nowhere is as good as none. */
+OPTION_HANDLER(opt_parallel)
+{
+    return g_str_equal(arg, "null") || expect_none(arg, "parallel ports", error);
 }
 
 OPTION_HANDLER(opt_none_only)
@@ -520,6 +536,9 @@ OPTION_HANDLER(opt_audiodev)
         return false;
     }
     const char *driver = keyvals_get(kv, "driver"), *id = keyvals_get(kv, "id");
+    if (driver && is_help(driver)) {
+        return list_values(cl, "Available audio drivers:\nnone\n");
+    }
     if (!driver || !id) {
         return error_set(error, "parameter '%s' is missing", driver ? "id" : "driver");
     }

@@ -33,6 +33,16 @@ static int run(bool stopped)
     return exit_code;
 }
 
+/* A text that was asked for and could not be written is an error, too, but for a reader that has enough. */
+static int flushed(int exit_code)
+{
+    if ((fflush(stdout) != 0 || ferror(stdout)) && errno != EPIPE) {
+        report_error("standard output: %s", g_strerror(errno));
+        return exit_code ? exit_code : 1;
+    }
+    return exit_code;
+}
+
 int main(int argc, char **argv)
 {
     g_autoptr(GError) error = NULL;
@@ -44,7 +54,7 @@ int main(int argc, char **argv)
         char **emulate = NULL;
         exit_code = sub->run(argc - 1, argv + 1, &emulate);
         if (!emulate) {
-            exit(exit_code);
+            exit(flushed(exit_code));
         }
         argc = g_strv_length(emulate);
         argv = emulate;
@@ -62,5 +72,5 @@ int main(int argc, char **argv)
         monitors_flush();
         chardevs_cleanup();
     }
-    exit(exit_code); /* the vCPU threads stand still or end with us */
+    exit(flushed(exit_code)); /* the vCPU threads stand still or end with us */
 }

@@ -87,7 +87,7 @@ static const OptionRow rows[] = {
     SECTION("Debug/Expert options"),
     {"serial", NULL, "dev", "redirect the serial port to char device 'dev'; may be given several times",
      STAGE_FRONTEND, opt_serial},
-    {"parallel", NULL, "none", "no parallel port; there is no other kind yet", STAGE_MACHINE, opt_none_only},
+    {"parallel", NULL, "none|null", "no parallel port; there is no other kind yet", STAGE_MACHINE, opt_parallel},
     {"monitor", NULL, "dev", "redirect the monitor to char device 'dev'", STAGE_FRONTEND, opt_monitor},
     {"qmp", NULL, "dev", "like -monitor, for programs: the QEMU machine protocol", STAGE_FRONTEND, opt_qmp},
     {"qmp-pretty", NULL, "dev", "like -qmp, with indented replies", STAGE_FRONTEND, opt_qmp_pretty},

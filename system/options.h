@@ -139,6 +139,7 @@ OPTION_HANDLER(opt_no_reboot);
 OPTION_HANDLER(opt_no_shutdown);
 OPTION_HANDLER(opt_nodefaults);
 OPTION_HANDLER(opt_nographic);
+OPTION_HANDLER(opt_parallel);
 OPTION_HANDLER(opt_nothing);
 OPTION_HANDLER(opt_none_only);
 OPTION_HANDLER(opt_numa);

@@ -269,8 +269,25 @@ static void do_powerdown(void)
     qapi_event_send_powerdown();
 }
 
+/* A guest that resets itself over and over before it can show anything, as after triple faults in its first instructions. */
+static void watch_for_reset_loop(void)
+{
+    enum { TELL_AFTER = 10 };
+    static int64_t last;
+    static unsigned in_a_row;
+    int64_t now = g_get_monotonic_time();
+    in_a_row = now - last < G_USEC_PER_SEC ? in_a_row + 1 : 0;
+    last = now;
+    if (in_a_row == TELL_AFTER) {
+        report_warn("the guest resets itself over and over; -no-reboot ends at the first time, -d int,cpu_reset shows why");
+    }
+}
+
 static void do_reset(ShutdownCause cause)
 {
+    if (cause == SHUTDOWN_GUEST_RESET) {
+        watch_for_reset_loop();
+    }
     bool was_running = rs.state == RUN_STATE_RUNNING;
     if (was_running) {
         cpus_pause();

@@ -25,6 +25,10 @@ OPTION_HANDLER(opt_chardev)
         cl->done = true;
         return true;
     }
+    g_autoptr(KeyValues) kv = keyvals_parse(arg, "backend", NULL);
+    if (kv && keyvals_wants_help(kv, "backend")) {
+        return cl->done = chardev_kind_help(keyvals_get(kv, "backend"), stdout, error);
+    }
     return chardev_new(arg, error) != NULL;
 }
 
@@ -135,6 +139,9 @@ OPTION_HANDLER(opt_mon)
  * display to speak of, serial port and monitor share this terminal. */
 static bool default_frontends(CommandLine *cl, GError **error)
 {
+    if (cl->daemonize && cl->nographic && !cl->serial_given && !machine_config.no_defaults) {
+        return error_set(error, "-nographic cannot be used with -daemonize, which closes this terminal; use -display none or -serial");
+    }
     bool quiet = machine_config.no_defaults || (cl->display_given && !cl->nographic) || cl->daemonize;
     if (!cl->serial_given && quiet && !machine_config.no_defaults) {
         return opt_serial(cl, "null", error);
@@ -191,8 +198,8 @@ static void object_help(CommandLine *cl)
     }
 }
 
-/* "-device help" and "-device X,help" need no machine, and so come before one is made. */
-static bool device_help(CommandLine *cl, GError **error)
+/* "-device help", "-device X,help" and the types' names need no machine, and so are looked at before one is made. */
+static bool check_devices(CommandLine *cl, GError **error)
 {
     for (unsigned i = 0; i < cl->given->len && !cl->done; i++) {
         GivenOption *g = &g_array_index(cl->given, GivenOption, i);
@@ -200,17 +207,21 @@ static bool device_help(CommandLine *cl, GError **error)
             continue;
         }
         g_autoptr(KeyValues) kv = keyvals_parse(g->arg, "driver", NULL);
-        if (!kv || !keyvals_wants_help(kv, "driver")) {
+        if (!kv) {
             continue;
         }
         const char *driver = keyvals_get(kv, "driver");
-        if (!driver || g_str_equal(driver, "help") || g_str_equal(driver, "?")) {
+        bool help = keyvals_wants_help(kv, "driver");
+        if (help && (!driver || g_str_equal(driver, "help") || g_str_equal(driver, "?"))) {
             device_list_help(stdout);
         } else {
             const ObjectType *type = device_type_for_users(driver, error);
             if (!type) {
                 g_prefix_error(error, "-device %s: ", g->arg);
                 return false;
+            }
+            if (!help) {
+                continue;
             }
             object_type_help(type, stdout);
         }
@@ -281,15 +292,16 @@ static bool set_machine_properties(CommandLine *cl, Machine *m, GError **error)
 }
 
 /* Options that a machine without memory never looks at. */
-static void warn_of_unused(const Machine *m)
+static void warn_of_unused(const CommandLine *cl, const Machine *m)
 {
-    const struct { const char *option, *value; } given[] = {
-        {"-kernel", machine_config.kernel}, {"-initrd", machine_config.initrd}, {"-append", machine_config.append},
-        {"-dtb", machine_config.dtb}, {"-bios", machine_config.bios},
-    };
-    for (unsigned i = 0; m->ops->no_ram && i < ARRAY_SIZE(given); i++) {
-        if (given[i].value) {
-            report_warn("%s %s: machine '%s' boots nothing and never looks at it", given[i].option, given[i].value, m->obj.type->name);
+    static bool (*const about_boot[])(CommandLine *, const char *, GError **) = {opt_kernel, opt_initrd, opt_append, opt_dtb, opt_bios,
+                                                                                 opt_fw_cfg, opt_smbios};
+    for (unsigned i = 0; m->ops->no_ram && i < cl->given->len; i++) {
+        const GivenOption *g = &g_array_index(cl->given, GivenOption, i);
+        for (unsigned k = 0; k < ARRAY_SIZE(about_boot); k++) {
+            if (g->row->handle == about_boot[k]) {
+                report_warn("-%s %s: machine '%s' boots nothing and never looks at it", g->row->name, g->arg, m->obj.type->name);
+            }
         }
     }
 }
@@ -318,7 +330,7 @@ static bool make_machine(CommandLine *cl, GError **error)
         g_prefix_error(error, "-smp %s: ", cl->smp ? cl->smp : "1");
         return false;
     }
-    warn_of_unused(m);
+    warn_of_unused(cl, m);
     if (machine_config.numa.count && !m->ops->numa) {
         return error_set(error, "-numa: machine '%s' has no NUMA nodes", name);
     }
@@ -404,7 +416,7 @@ bool startup(CommandLine *cl, int argc, char **argv, GError **error)
         }
     }
     object_help(cl);
-    if (cl->done || !device_help(cl, error) || cl->done) {
+    if (cl->done || !check_devices(cl, error) || cl->done) {
         return cl->done;
     }
     if (cl->daemonize && !daemon_fork(error)) {

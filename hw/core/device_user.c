@@ -27,6 +27,24 @@ static const char **creatable(void)
     return (const char **)g_ptr_array_free(names, FALSE);
 }
 
+/* Devices that users of other emulators know. */
+static bool is_planned(const char *name)
+{
+    static const char *const known[] = {
+        "virtio-*", "vhost-*", "vfio-*", "pci-*", "pcie-*", "pxb*", "ioh3420", "i82801*", "ich9-*", "ich10-*", "piix*", "intel-*", "amd-iommu",
+        "VGA", "*-vga*", "qxl*", "bochs-display", "ramfb", "secondary-vga", "e1000*", "e1000", "rtl8139", "ne2k_*", "pcnet", "tulip", "vmxnet3",
+        "igb", "i825*", "ide-*", "scsi-*", "ahci", "nvme*", "lsi*", "megasas*", "mptsas*", "pvscsi", "am53c974", "dc390", "floppy", "isa-fdc",
+        "sd*-*", "usb-*", "*-usb*", "*-xhci", "*-uhci", "*-ehci", "hda-*", "AC97", "ES1370", "sb16", "adlib", "cs4231a", "gus", "pc-dimm", "nvdimm",
+        "tpm-*", "ivshmem*", "edu", "pvpanic*", "i6300esb", "ib700", "pci-testdev", "ccid*", "u2f*", "isa-parallel", "isa-ide",
+    };
+    for (unsigned i = 0; i < ARRAY_SIZE(known); i++) {
+        if (g_pattern_match_simple(known[i], name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 const ObjectType *device_type_for_users(const char *name, GError **error)
 {
     const ObjectType *type = name ? object_type_find(name) : NULL;
@@ -38,6 +56,10 @@ const ObjectType *device_type_for_users(const char *name, GError **error)
     } else if (!device) {
         g_autofree const char **names = creatable();
         const char *near = suggest_name(name, names);
+        if (!near && is_planned(name)) {
+            error_set(error, "device '%s' is not supported yet; '-device help' lists what is", name);
+            return NULL;
+        }
         error_set(error, "no device type '%s'%s%s%s; '-device help' lists all", name, near ? "; did you mean '" : "", near ? near : "",
                   near ? "'?" : "");
     } else {

@@ -181,6 +181,40 @@ static void enter_tree(Machine *m)
     object_container("/machine/unattached");
 }
 
+/* "FAMILY-1.2": family and version. */
+static bool split_version(const char *name, size_t *family, double *version)
+{
+    const char *dash = strrchr(name, '-');
+    char *end;
+    if (!dash || !g_ascii_isdigit(dash[1]) || !strchr(dash, '.')) {
+        return false;
+    }
+    *family = dash - name;
+    unsigned major = strtoul(dash + 1, &end, 10), minor = *end == '.' ? strtoul(end + 1, &end, 10) : 0;
+    *version = major * 1000.0 + minor;
+    return !*end;
+}
+
+/* Domains of long ago name the version of the machine of their time: the one that there is stands in for it. */
+static const ObjectType *newer_version(const char *name)
+{
+    g_autoptr(GPtrArray) types = object_types("machine");
+    size_t family, other_family;
+    double version, other;
+    if (!split_version(name, &family, &version)) {
+        return NULL;
+    }
+    for (unsigned i = 0; i < types->len; i++) {
+        const ObjectType *t = types->pdata[i];
+        if (!t->abstract && split_version(t->name, &other_family, &other) && family == other_family && !strncmp(name, t->name, family) &&
+            version < other) {
+            report_warn("-machine %s: %s stands in for it; what a guest sees of the machine may differ a little", name, t->name);
+            return t;
+        }
+    }
+    return NULL;
+}
+
 Machine *machine_new(const char *options, GError **error)
 {
     g_auto(GStrv) items = split_options(options ? options : "");
@@ -199,6 +233,9 @@ Machine *machine_new(const char *options, GError **error)
         }
     }
     type = name ? machine_type_find(name) : default_machine_type();
+    if (!type && name) {
+        type = newer_version(name);
+    }
     if (!type) {
         g_autofree char *valid = machine_names();
 

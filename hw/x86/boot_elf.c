@@ -66,6 +66,12 @@ static bool check_ident(const BootFile *f, const uint8_t *e, GError **error)
     return true;
 }
 
+/* What the C library's start files or a dynamic linker mark is for an operating system to run. */
+static bool is_program(const BootFile *f, GError **error)
+{
+    return error_set(error, "kernel '%s' is a program of an operating system, not a kernel", f->path);
+}
+
 /* Xen's notes: name "Xen", the entry as a 4- or 8-byte number. */
 static bool scan_notes(const BootFile *f, uint64_t offset, uint64_t size, ElfImage *image, GError **error)
 {
@@ -85,6 +91,9 @@ static bool scan_notes(const BootFile *f, uint64_t offset, uint64_t size, ElfIma
 
         if (desc > size || descsz > size - desc) {
             return error_set(error, "kernel '%s' has a damaged ELF note", f->path);
+        }
+        if (namesz == 4 && !memcmp(notes + name, "GNU", 4) && type == NT_GNU_ABI_TAG) {
+            return is_program(f, error);
         }
         if (namesz == 4 && !memcmp(notes + name, "Xen", 4) && type == XEN_ELFNOTE_PHYS32_ENTRY
             && (descsz == 4 || descsz == 8)) {
@@ -108,6 +117,9 @@ static bool take_phdr(const BootFile *f, const uint8_t *p, ElfImage *image, GErr
         .memsz = is64 ? ldq_le(p + 40) : ldl_le(p + 20),
     };
 
+    if (type == PT_INTERP) {
+        return is_program(f, error);
+    }
     if (type != PT_LOAD && type != PT_NOTE) {
         return true;
     }

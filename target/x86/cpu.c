@@ -277,6 +277,13 @@ static bool x86_has_work(Cpu *cpu)
            || ((request & CPU_INTERRUPT_HARD) && (env->eflags & IF_MASK));
 }
 
+/* Only INIT, SIPI or NMI end it. */
+static bool x86_halted_for_good(Cpu *cpu)
+{
+    const X86State *env = &X86_CPU(cpu)->env;
+    return env->halted_by_init || env->shutdown || !(env->eflags & IF_MASK);
+}
+
 static void x86_set_pc(Cpu *cpu, uint64_t pc)
 {
     X86State *env = &X86_CPU(cpu)->env;
@@ -551,6 +558,7 @@ const CpuClass x86_cpu_class = {
     .destroy = x86_cpu_class_destroy,
     .reset = x86_cpu_reset,
     .has_work = x86_has_work,
+    .halted_for_good = x86_halted_for_good,
     .set_pc = x86_set_pc,
     .get_pc = x86_get_pc,
     .dump = x86_dump,

@@ -103,6 +103,11 @@ CASES = [
     ('-object secret,id=s,file=/dev/zero', 1, ['/dev/zero', 'larger']), ('-fw_cfg name=opt/x,file=/dev/zero', 1, ['/dev/zero', 'larger']),
     ('-action watchdog=sleep', 1, ['watchdog=sleep', 'inject-nmi']), ('-add-fd fd=77,set=1', 1, ['77']), ('-add-fd set=1', 1, ['fd=']),
     ('-M none -daemonize -serial stdio', 1, ['-serial stdio', '-daemonize']), ('-M none -daemonize -qmp stdio', 1, ['-qmp stdio', '-daemonize']),
+    ('-chardev nosuch,help', 1, ['nosuch', 'stdio']), ('-chardev socket,id=a,host=localhost,port=99999', 1, ["'99999'", '65535']),
+    ('-qmp tcp:localhost:0', 1, ["'0'", '65535']), ('-device VGA', 1, ["'VGA' is not supported yet"]),
+    ('-device virtio-net-pci,netdev=x', 1, ["'virtio-net-pci' is not supported yet"]), ('-M pc-i440fx-9.2', 1, ["'pc-i440fx-9.2'", 'pc-i440fx-7.2']),
+    ('-M pc-i440fx-2.0 -kernel /bin/true', 1, ['pc-i440fx-7.2 stands in', "'/bin/true' is a program"]), ('-parallel null -kernel /no', 1, ["'/no'"]),
+    ('-M none -daemonize -nographic', 1, ['-nographic cannot be used with -daemonize', '-display none']),
     ('-numa node -M none', 1, ['-numa', "'none'"]), ('-numa node -M pc,acpi=off', 1, ['-numa', 'acpi=on']), ('-numa bogus', 1, ['bogus', 'node, dist']),
     ('-numa node,mem=100', 1, ['100 MiB', '128 MiB']), ('-numa node,cpus=4', 1, ['node 0', '-smp']), ('-numa node,cpus=3-1', 1, ['3-1', 'FIRST-LAST']),
     ('-numa node,nodeid=1', 1, ['node 0 is missing']), ('-numa node,nodeid=128', 1, ['128']), ('-numa node,memdev=x', 1, ["nodeid=0,memdev=x", "'x'"]),
@@ -125,6 +130,7 @@ CASES = [
 
 # Properties are looked at before the host is.
 KVM_CASES = [
+    ('-chardev socket,help', 0, ['reconnect']), ('-display help', 0, ['none']), ('-audiodev help', 0, ['none']),
     ('-accel kvm,help', 0, ['kernel-irqchip', 'notify-window', 'kvm-shadow-mem']),
     ('-accel kvm,nosuch=1', 1, ['nosuch', 'dirty-ring-size', 'notify-vmexit']),
     ('-accel kvm,dirty-ring-size=1000', 1, ['dirty-ring-size=1000', 'power of two']),
@@ -254,6 +260,18 @@ def probe_cases():
         states = re.findall(r'"status": "([a-z]+)"', p.stdout)
         want = ['prelaunch' if '-S' in options else 'running', 'running']
         report(p.returncode == 0 and states == want and 'nothing to boot' in p.stderr, options, p.stdout + p.stderr)
+
+
+def unused_cases():
+    """A machine that boots nothing says so of each option about booting."""
+    for option in ('-kernel /no/such', '-initrd x', '-append x', '-dtb x', '-bios x', '-fw_cfg name=opt/x,string=y', '-smbios type=1'):
+        p = subprocess.run([RHEA, '-M', 'none', '-display', 'none', '-monitor', 'stdio', *option.split()], input='quit\n', capture_output=True,
+                           text=True, timeout=PATIENCE, check=False)
+        report(p.returncode == 0 and f"{option}: machine 'none' boots nothing" in p.stderr, f'-M none {option}', p.stderr)
+    with open('/dev/full', 'w', encoding='ascii') as full:
+        for args in (['-h'], ['-version'], ['help'], ['-cpu', 'help'], ['-device', 'help'], ['check', '--json']):
+            p = subprocess.run([RHEA, *args], stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE, check=False)
+            report(p.returncode == 1 and 'standard output: No space left on device' in p.stderr, f'{args} > /dev/full', p.stderr)
 
 
 def argv0_cases():

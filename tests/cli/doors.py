@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 
-from harness import BZIMAGE, HALT, PATIENCE, RHEA, SCRATCH, Background, Skip, Terminal, fails, main, rhea, scratch, test, with_bytes
+from harness import BZIMAGE, HALT, PATIENCE, RHEA, SCRATCH, Background, Skip, Terminal, fails, main, multiboot_kernel, rhea, scratch, test, with_bytes
 
 GUIDE = os.path.abspath(sys.argv[2])
 
@@ -44,6 +44,19 @@ def run_runs():
     t.wait_for('(qemu) ')
     t.type(b'info status\r')
     t.wait_for('VM status: running')
+    t.type(b'\x01x')
+    t.finish(0)
+
+
+@test
+def a_guest_that_has_come_to_its_end_is_told_of():
+    t = Terminal('run', HALT, '--memory', '64M', '--cpus', '2', '--', '-accel', 'tcg')
+    t.wait_for('come to its end: every CPU is halted')
+    t.type(b'\x01x')
+    t.finish(0)
+    triple = scratch('triple.bin', multiboot_kernel(b'\x0f\x01\x1d\0\0\0\0\xcc'))  # lidt [0]; int3
+    t = Terminal('run', triple, '--memory', '64M', '--cpus', '1', '--', '-accel', 'tcg')
+    t.wait_for('resets itself over and over')
     t.type(b'\x01x')
     t.finish(0)
 
@@ -113,7 +126,7 @@ def check_and_the_start_agree_on_the_host_cpu():
         required = any(f['name'] == lack and not f['without'] for f in features)
         seen = subprocess.run([RHEA, 'check', f'--host-cpu=-{lack}'], capture_output=True, text=True, timeout=PATIENCE, check=False)
         assert (seen.returncode == 1) == required and (lack == 'all' or lack in seen.stdout), (lack, seen)
-        start = subprocess.run([RHEA, '-M', 'none', '-display', 'none', '-accel', f'tcg,host-cpu=-{lack}', '-device', 'nosuch'],
+        start = subprocess.run([RHEA, '-M', 'none', '-display', 'none', '-accel', f'tcg,host-cpu=-{lack}', '-device', 'isa-serial,chardev=nosuch'],
                                capture_output=True, text=True, timeout=PATIENCE, check=False).stderr
         assert (f'lacks {lack} ' if required else "nosuch") in start, (lack, start)
     fails('check', '--host-cpu=-nosuch', texts=['-nosuch', '-movbe'])

@@ -28,11 +28,11 @@ def scratch(name, content=b''):
     return path
 
 
-def halting_kernel():
-    """A multiboot kernel that halts at once: header with addresses, then cli; hlt; jmp."""
+def multiboot_kernel(code):
+    """A multiboot kernel: header with addresses, then the code."""
     load = 0x100000
     header = [0x1badb002, 0x10000, -(0x1badb002 + 0x10000) & 0xffffffff, load, load, load + 4096, load + 4096, load + 32]
-    return (b''.join(v.to_bytes(4, 'little') for v in header) + b'\xfa\xf4\xeb\xfd').ljust(4096, b'\0')
+    return (b''.join(v.to_bytes(4, 'little') for v in header) + code).ljust(4096, b'\0')
 
 
 def with_bytes(size, *places):
@@ -42,7 +42,7 @@ def with_bytes(size, *places):
     return bytes(b)
 
 
-HALT = scratch('halt.bin', halting_kernel())
+HALT = scratch('halt.bin', multiboot_kernel(b'\xfa\xf4\xeb\xfd'))  # cli; hlt; jmp
 BZIMAGE = with_bytes(4096, (0x1fe, b'\x55\xaa'), (0x202, b'HdrS'))
 
 

@@ -103,6 +103,14 @@ def check_registers(notes, cpus=1):
     assert cr3 == 0x200000, hex(cr3)
 
 
+def gdb(path, *commands):
+    """What gdb says of the core file, None without gdb."""
+    if not shutil.which('gdb'):
+        return None
+    return subprocess.run(['gdb', '-q', '-batch', '-nx', '-ex', f'core-file {path}', *(x for c in commands for x in ('-ex', c))],
+                          capture_output=True, text=True).stdout
+
+
 @test
 def elf_of_physical_memory():
     path = os.path.join(SCRATCH, 'core')
@@ -119,8 +127,13 @@ def elf_of_physical_memory():
         check_registers(notes, 2)
         assert any(pa <= MB < pa + len(d) for _, pa, d in loads)
         for va, pa, d in loads:
-            assert va == 0 and d == memory(c, pa, len(d)), hex(pa)
+            assert va == pa and d == memory(c, pa, len(d)), hex(pa)
+        assert loads == sorted(loads, key=lambda x: x[0])
         assert sum(len(d) for _, _, d in loads) == result['total']
+    out = gdb(path, 'x/1xw 0x100000', 'x/1xw 0xc0000')
+    if out:
+        words = [struct.unpack('<I', next(d[at - pa:at - pa + 4] for _, pa, d in loads if pa <= at < pa + len(d)))[0] for at in (MB, 0xc0000)]
+        assert f'0x100000:\t0x{words[0]:08x}' in out and f'0xc0000:\t0x{words[1]:08x}' in out, (words, out)
 
 
 @test
@@ -135,10 +148,9 @@ def elf_with_virtual_addresses():
         for base in (0, 0xffffffff80000000):
             d = [d for va, pa, d in loads if va == base + pa and pa <= MB < pa + len(d)]
             assert len(d) == 1, [(hex(va), hex(pa), len(x)) for va, pa, x in loads]
-    out = subprocess.run(['gdb', '-q', '-batch', '-nx', '-ex', f'core-file {path}', '-ex', 'info registers', '-ex', 'x/1xw 0xffffffff80100000', '-ex',
-                          'x/1i $rip'], capture_output=True, text=True) if shutil.which('gdb') else None
-    if out:  # Debian's gdb reads it as it stands
-        assert '0x123456789abcdef' in out.stdout and '0x1badb002' in out.stdout and 'jmp' in out.stdout, out
+    out = gdb(path, 'info registers', 'x/1xw 0xffffffff80100000', 'x/1i $rip')
+    if out:
+        assert '0x123456789abcdef' in out and '0x1badb002' in out and 'jmp' in out, out
 
 
 @test
