@@ -358,7 +358,7 @@ static uint8_t *elf64(bool pvh)
     memcpy(e, &h, sizeof(h));
     memcpy(e + 64, ph, sizeof(ph));
     stl_le(e + 0x200, 4); /* some other note first */
-    stl_le(e + 0x208, 1);
+    stl_le(e + 0x208, NT_GNU_BUILD_ID);
     memcpy(e + 0x20c, "GNU", 4);
     stl_le(e + 0x210, 4);
     stl_le(e + 0x214, 4);
@@ -455,6 +455,8 @@ static void test_pvh(void)
 
     stl_le(e + 0x214, 0x7000); /* a note that leaves its segment */
     load_fails(e, ELF_SIZE, "note");
+    stl_le(e + 0x208, NT_GNU_ABI_TAG);
+    load_fails(e, ELF_SIZE, "is a program of an operating system");
 }
 
 /* ---- Multiboot ---- */
