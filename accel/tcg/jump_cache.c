@@ -5,14 +5,15 @@
  */
 #include "util/osdep.h"
 #include "accel/tcg/runtime.h"
+#include <sys/mman.h>
 
 static void jc_reset(JumpCache *jc)
 {
     for (unsigned i = 0; i < JC_SIZE; i++) {
         jc->entry[i].mode = 0;
-        jc->page[i] = UINT32_MAX; /* in no list */
     }
-    memset(jc->head, 0xff, sizeof(jc->head));
+    memset(jc->page, 0, sizeof(jc->page));
+    memset(jc->head, 0, sizeof(jc->head));
     memset(jc->far, 0, sizeof(jc->far));
     memset(&jc->far_pages, 0, sizeof(jc->far_pages));
     jc->dirty = false;
@@ -20,7 +21,7 @@ static void jc_reset(JumpCache *jc)
 
 static uint32_t jc_page(uint64_t va)
 {
-    return (va >> PAGE_BITS) & (UINT32_MAX >> 1);
+    return ((va >> PAGE_BITS) & (UINT32_MAX >> 1)) + 1;
 }
 
 static uint16_t *jc_list(JumpCache *jc, uint32_t page)
@@ -30,14 +31,14 @@ static uint16_t *jc_list(JumpCache *jc, uint32_t page)
 
 static void jc_unlink(JumpCache *jc, unsigned i)
 {
-    if (jc->page[i] == UINT32_MAX) {
+    if (!jc->page[i]) {
         return;
     }
-    *(jc->prev[i] == JC_END ? jc_list(jc, jc->page[i]) : &jc->next[jc->prev[i]]) = jc->next[i];
-    if (jc->next[i] != JC_END) {
-        jc->prev[jc->next[i]] = jc->prev[i];
+    *(jc->prev[i] ? &jc->next[jc->prev[i] - 1] : jc_list(jc, jc->page[i])) = jc->next[i];
+    if (jc->next[i]) {
+        jc->prev[jc->next[i] - 1] = jc->prev[i];
     }
-    jc->page[i] = UINT32_MAX;
+    jc->page[i] = 0;
 }
 
 static void jc_link(JumpCache *jc, unsigned i, uint32_t page)
@@ -45,12 +46,12 @@ static void jc_link(JumpCache *jc, unsigned i, uint32_t page)
     uint16_t *head = jc_list(jc, page);
 
     jc->page[i] = page;
-    jc->prev[i] = JC_END;
+    jc->prev[i] = 0;
     jc->next[i] = *head;
-    if (*head != JC_END) {
-        jc->prev[*head] = i;
+    if (*head) {
+        jc->prev[*head - 1] = i + 1;
     }
-    *head = i;
+    *head = i + 1;
 }
 
 void jc_clear(JumpCache *jc)
@@ -62,8 +63,17 @@ void jc_clear(JumpCache *jc)
 
 void jc_init(JumpCache *jc)
 {
-    jc->entry = g_aligned_alloc(JC_SIZE, sizeof(JumpCacheEntry), 64);
-    jc_reset(jc);
+    jc->entry = mmap(NULL, JC_SIZE * sizeof(JumpCacheEntry), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (jc->entry == MAP_FAILED) {
+        g_error("cannot allocate a jump cache: %s", g_strerror(errno));
+    }
+}
+
+void jc_destroy(JumpCache *jc)
+{
+    if (jc->entry) {
+        munmap(jc->entry, JC_SIZE * sizeof(JumpCacheEntry));
+    }
 }
 
 void jc_clear_kernel(TcgCpu *t)
@@ -135,7 +145,8 @@ static void forget_page(JumpCache *jc, uint64_t va)
 {
     uint32_t page = jc_page(va);
 
-    for (unsigned i = *jc_list(jc, page), next; i != JC_END; i = next) {
+    for (unsigned link = *jc_list(jc, page), next; link; link = next) {
+        unsigned i = link - 1;
         next = jc->next[i];
         if (jc->page[i] == page) {
             __atomic_store_n(&jc->entry[i].mode, 0, __ATOMIC_RELAXED);

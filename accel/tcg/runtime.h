@@ -173,16 +173,16 @@ static inline bool page_filter_maybe(const PageFilter *f, uint64_t number)
 }
 
 /* A jump cache with what its upkeep needs: entries of one page of block addresses hang together in a
- * list (by hash of the page number), so that a page can be dropped without a scan. */
+ * list (by hash of the page number), so that a page can be dropped without a scan. An empty one is all zero: a cache that
+ * is never used costs no memory. */
 #define JC_LISTS 256
-#define JC_END 0xffff
 typedef struct {
     JumpCacheEntry *entry;    /* JC_SIZE */
-    uint32_t page[JC_SIZE];   /* low part of the page number of each entry's block */
+    uint32_t page[JC_SIZE];   /* low part of the page number of each entry's block, plus 1; 0: in no list */
     uint64_t far[JC_SIZE / 64]; /* which entries' blocks have code in other pages than that and the next … */
     PageFilter far_pages;     /* … and which pages those are */
-    uint16_t next[JC_SIZE], prev[JC_SIZE];
-    uint16_t head[JC_LISTS];
+    uint16_t next[JC_SIZE], prev[JC_SIZE]; /* number of an entry plus 1; 0: the end */
+    uint16_t head[JC_LISTS];               /* likewise */
     bool dirty;
 } JumpCache;
 
@@ -274,6 +274,7 @@ extern uint64_t stat_tb_count, stat_tb_insns, stat_tb_guest_bytes, stat_tb_host_
 
 /* ---- jump caches; own thread, or an exclusive section, where nothing else is said ---- */
 void jc_init(JumpCache *jc);
+void jc_destroy(JumpCache *jc);
 void jc_set_mode(TcgCpu *t, bool user); /* use the current address space's, or the kernel's */
 void jc_clear(JumpCache *jc);
 void jc_clear_kernel(TcgCpu *t);

@@ -305,9 +305,9 @@ void tlb_cpu_destroy(TcgCpu *t)
         }
         g_free(t->slots[s].full[0]);
         g_free(t->slots[s].walk);
-        g_aligned_free(t->slots[s].jc.entry);
+        jc_destroy(&t->slots[s].jc);
     }
-    g_aligned_free(t->kernel_jc.entry);
+    jc_destroy(&t->kernel_jc);
 }
 
 /* ---- flushes (own vCPU thread) ---- */
