@@ -65,6 +65,12 @@ typedef void CpuCoreMapping(uint64_t va, hwaddr pa, uint64_t size, void *opaque)
 /* What says which processor a model is: a text, or (text is NULL) a number. */
 typedef void CpuIdentityFn(const char *name, const char *text, int64_t number, void *opaque);
 
+/* An error that hardware found, as mce injects it; the values are those of the architecture's registers. */
+typedef struct MachineCheck {
+    unsigned bank;
+    uint64_t status, global_status, addr, misc;
+} MachineCheck;
+
 /* What a target provides. All targets live in one binary; nothing else is compiled per target. */
 struct CpuClass {
     const char *arch;              /* "x86_64" */
@@ -85,6 +91,8 @@ struct CpuClass {
     /* Append the instruction at `bytes` as text; its length. NULL: cannot. */
     unsigned (*disassemble)(Cpu *cpu, uint64_t pc, const uint8_t *bytes, unsigned len, GString *out);
     void (*nmi)(Cpu *cpu);                          /* non-maskable interrupt; NULL: has none */
+    /* Called in the vCPU's thread. NULL: the architecture has no such thing. */
+    bool (*machine_check)(Cpu *cpu, const MachineCheck *mc, GError **error);
     /* CPU models, for monitors. NULL: there are none. */
     const char *(*model_nth)(unsigned i);           /* NULL past the last */
     char *(*model_alias_of)(const char *name);      /* the model that it is another name of, or NULL; caller frees */
@@ -167,6 +175,7 @@ struct Accel {
     /* Call fn for each statistic of cpu (NULL: of the VM). Big lock. NULL: there are none. */
     bool (*stats)(Cpu *cpu, void (*fn)(const AccelStat *stat, void *opaque), void *opaque, GError **error);
     const AccelIrqfdOps *irqfd;                     /* NULL: none */
+    void (*set_one_insn_per_tb)(bool on);           /* instructions one by one, to be seen by -d. NULL: cannot */
     PropertyList props;
     void *props_base;                               /* what the properties' offsets refer to */
 };

@@ -77,5 +77,6 @@ typedef struct GdbTarget {
     void (*read)(Cpu *cpu, unsigned id, uint8_t *buf);
     bool (*write)(Cpu *cpu, unsigned id, const uint8_t *buf);
     uint32_t irq_mask;           /* Cpu.interrupt_request bits that DEBUG_STEP_NOIRQ holds back */
+    const char *sp, *fp;         /* the registers that $sp and $fp stand for */
     bool (*can_step)(Cpu *cpu);  /* false: a halted vCPU that only an external event can start */
 } GdbTarget;

@@ -118,6 +118,117 @@ static void cmd_object_add(GString *out, json_t *args)
     }
 }
 
+static void cmd_boot_set(GString *out, json_t *args)
+{
+    g_string_append_printf(out, "Error: boot_set %s: not supported yet: there is no firmware that would look at it\n", arg(args, "devices"));
+}
+
+static void cmd_device_add(GString *out, json_t *args)
+{
+    GError *error = NULL;
+    g_autoptr(KeyValues) kv = keyvals_parse(arg(args, "options"), "driver", &error);
+    if (!kv || !device_add(kv, true, &error)) {
+        say_error(out, error);
+    }
+}
+
+static void call(GString *out, const char *command, json_t *request)
+{
+    GError *error = NULL;
+    json_t *reply = qmp_command_call(qmp_command_find(command), request, &error);
+    if (!reply) {
+        say_error(out, error);
+    }
+    json_decref(reply);
+    json_decref(request);
+}
+
+static void cmd_dump(GString *out, json_t *args)
+{
+    static const struct { const char *flag, *format; } formats[] = {{"-z", "kdump-zlib"}, {"-l", "kdump-lzo"}, {"-s", "kdump-snappy"}};
+    json_t *begin = json_object_get(args, "begin"), *length = json_object_get(args, "length");
+    g_autofree char *protocol = g_strconcat("file:", arg(args, "filename"), NULL);
+    json_t *request = json_pack("{s:b, s:b, s:s}", "paging", !!json_object_get(args, "-p"), "detach", !!json_object_get(args, "-d"),
+                                "protocol", protocol);
+    const char *format = NULL;
+    for (unsigned i = 0; i < ARRAY_SIZE(formats); i++) {
+        if (json_object_get(args, formats[i].flag)) {
+            if (format) {
+                g_string_append(out, "Error: only one of '-z', '-l' and '-s' can be given\n");
+                json_decref(request);
+                return;
+            }
+            format = formats[i].format;
+            json_object_set_new(request, "format", json_string(format));
+        }
+    }
+    if (begin) {
+        json_object_set(request, "begin", begin);
+    }
+    if (length) {
+        json_object_set(request, "length", length);
+    }
+    call(out, "dump-guest-memory", request);
+}
+
+typedef struct {
+    MachineCheck mc;
+    bool ok;
+    GError *error;
+} Injection;
+
+static void inject(Cpu *cpu, void *opaque)
+{
+    Injection *in = opaque;
+    in->ok &= cpu->cc->machine_check(cpu, &in->mc, &in->error);
+}
+
+static uint64_t number(json_t *args, const char *name)
+{
+    return json_integer_value(json_object_get(args, name));
+}
+
+static void cmd_mce(GString *out, json_t *args)
+{
+    uint64_t index = number(args, "cpu");
+    bool broadcast = json_object_get(args, "-b");
+    Injection in = {.ok = true,
+                    .mc = {.bank = MIN(number(args, "bank"), UINT_MAX), .status = number(args, "status"), .global_status = number(args, "mcgstatus"),
+                           .addr = number(args, "addr"), .misc = number(args, "misc")}};
+    /* What the others find: a valid uncorrected error in bank 1; the check is in progress, and they can go on. */
+    const MachineCheck seen = {.bank = 1, .status = UINT64_C(0xa000000000000000), .global_status = 5};
+    Cpu *cpu = cpus && index < cpus->len ? cpus->pdata[index] : NULL;
+    if (!cpu) {
+        g_string_append_printf(out, "Error: there is no CPU %" PRIu64 "\n", index);
+        return;
+    }
+    if (!cpu->cc->machine_check) {
+        g_string_append_printf(out, "Error: %s CPUs have no machine checks\n", cpu->cc->arch);
+        return;
+    }
+    cpu_run_on(cpu, inject, &in, true);
+    for (unsigned i = 0; broadcast && in.ok && i < cpus->len; i++) {
+        if (i != index) {
+            in.mc = seen;
+            cpu_run_on(cpus->pdata[i], inject, &in, true);
+        }
+    }
+    if (!in.ok) {
+        say_error(out, in.error);
+    }
+}
+
+static void cmd_singlestep(GString *out, json_t *args)
+{
+    const Accel *accel = accel_current();
+    json_t *on = json_object_get(args, "switch");
+    if (!accel->set_one_insn_per_tb) {
+        g_string_append_printf(out, "Error: singlestep: not supported by accelerator '%s'; use -accel tcg\n", accel->name);
+        return;
+    }
+    accel->set_one_insn_per_tb(!on || json_is_true(on));
+}
+
 /* "ctrl-alt-f1", names or numbers, for QMP's send-key. */
 static void cmd_sendkey(GString *out, json_t *args)
 {
@@ -168,25 +279,35 @@ static void show_properties(GString *out, json_t *reply)
 }
 
 const HmpCommand hmp_commands[] = {
-    {"chardev-add", "options:S", "make a character device, as -chardev does", .run = cmd_chardev_add},
+    {"boot_set", "devices:s", "choose what firmware boots from next (not supported yet)", .run = cmd_boot_set},
+    {"chardev-add", "options:k", "make a character device, as -chardev does", .run = cmd_chardev_add},
     {"chardev-change", "id:c,options:S", "give a character device another back end, as -chardev without id=", .run = cmd_chardev_change},
     {"chardev-remove", "id:c", "remove a character device", "chardev-remove"},
     {"chardev-send-break", "id:c", "send a break on a character device", "chardev-send-break"},
     {"closefd", "fdname:s", "close a descriptor that was passed with getfd", "closefd"},
     {"cont", "", "resume emulation", "cont"},
     {"cpu", "index:i", "choose the CPU that other commands are about", .run = cmd_cpu},
+    {"device_add", "options:v", "add a device while the machine is there, as -device does", .run = cmd_device_add},
+    {"device_del", "id:d", "remove a device", "device_del"},
+    {"dump-guest-memory", "-p?:-,-d?:-,-z?:-,-l?:-,-s?:-,filename:s,begin?:i,length?:i",
+     "save all memory and registers to a file; -p: with the guest's page tables, -d: in the background, -z -l -s: as kdump, by"
+     " zlib, LZO, Snappy", .run = cmd_dump},
     {"gdbserver", "device?:S", "start gdbserver on given device (default 'tcp::1234'), stop with 'none'", .run = cmd_gdbserver},
     {"getfd", "fdname:s", "keep a passed descriptor under a name", "getfd"},
+    {"gpa2hpa", "address:i", "the host-physical address that a guest-physical one leads to", .run = hmp_gpa2hpa},
+    {"gpa2hva", "address:i", "the address in this process that a guest-physical one leads to", .run = hmp_gpa2hva},
     {"gva2gpa", "address:i", "the guest-physical address that a virtual one leads to", .run = hmp_gva2gpa},
     {"help", "command?:S", "show the help", .run = cmd_help},
     {"i", "expression:S", "read an I/O port: i [/SIZE] PORT (sizes b h w)", .run = hmp_port_in},
     {"info", "item?:S", "show various information about the system state", .run = cmd_info},
     {"log", "items:l", "log these items, separated by commas ('none': stop)", .run = cmd_log},
     {"logfile", "file:s", "log to this file", .run = cmd_logfile},
+    {"mce", "-b?:-,cpu:i,bank:i,status:i,mcgstatus:i,addr:i,misc:i", "inject a machine check on a CPU; -b: the other CPUs get one, too",
+     .run = cmd_mce},
     {"memsave", "val:i,size:i,filename:s", "save virtual memory to a file", "memsave"},
     {"nmi", "", "inject an NMI", "inject-nmi"},
     {"o", "expression:S", "write to an I/O port: o [/SIZE] PORT VALUE (sizes b h w)", .run = hmp_port_out},
-    {"object_add", "options:S", "make an object, as -object does", .run = cmd_object_add},
+    {"object_add", "options:u", "make an object, as -object does", .run = cmd_object_add},
     {"object_del", "id:o", "remove an object", "object-del"},
     {"pmemsave", "val:i,size:i,filename:s", "save physical memory to a file", "pmemsave"},
     {"print", "expression:S", "print an expression: print [/FORMAT] EXPRESSION", .run = hmp_print},
@@ -196,14 +317,16 @@ const HmpCommand hmp_commands[] = {
     {"quit", "", "quit the emulator", "quit"},
     {"ringbuf_read", "device:c,size:i", "read from a ring buffer character device", "ringbuf-read", show_text},
     {"ringbuf_write", "device:c,data:s", "write to a ring buffer character device", "ringbuf-write"},
-    {"sendkey", "keys:s,hold_ms?:i", "press keys together: ctrl-alt-f1, or their numbers", .run = cmd_sendkey},
+    {"sendkey", "keys:y,hold_ms?:i", "press keys together: ctrl-alt-f1, or their numbers", .run = cmd_sendkey},
     {"set-action", "reboot:s,shutdown?:s,panic?:s", "choose what follows a reboot, shutdown or panic of the guest, as -action does", "set-action"},
+    {"singlestep", "switch?:b", "translate each instruction by itself (on, the default, or off)", .run = cmd_singlestep},
     {"stop", "", "stop emulation", "stop"},
     {"sum", "start:i,size:i", "the checksum (BSD's) of physical memory", .run = hmp_sum},
     {"system_powerdown", "", "press the power button", "system_powerdown"},
     {"system_reset", "", "reset the system", "system_reset"},
     {"system_wakeup", "", "wake the guest from sleep (not supported yet)", "system_wakeup"},
     {"trace-event", "name:t,enable:b", "switch trace points by name or pattern", "trace-event-set-state"},
+    {"watchdog_action", "action:s", "choose what follows when a watchdog expires", "watchdog-set-action"},
     {"x", "expression:S", "examine virtual memory: x [/COUNT FORMAT SIZE] ADDRESS (formats x d u o c i; sizes b h w g)", .run = hmp_examine},
     {"xp", "expression:S", "examine physical memory: xp [/COUNT FORMAT SIZE] ADDRESS", .run = hmp_examine_physical},
 };
@@ -284,15 +407,12 @@ static bool take_argument(const char *name, char kind, const char **line, const 
             return false;
         }
         value = json_integer(n);
-    } else if (kind == 'S') {
+    } else if (strchr("Skuv", kind)) {
         g_autofree char *rest = g_strchomp(g_strdup(*line));
         value = g_strcmp0(c->qmp, "qom-set") ? text_json(rest) : value_json(rest);
         *line += strlen(*line);
     } else {
         g_autofree char *word = take_word(line);
-        if (kind == '-' && !g_str_equal(word, name)) {
-            return error_set(error, "unexpected '%s'; the only switch is %s", word, name);
-        }
         if (kind == 'b' && !g_str_equal(word, "on") && !g_str_equal(word, "off")) {
             return error_set(error, "argument '%s': expected on or off, got '%s'", name, word);
         }
@@ -302,12 +422,38 @@ static bool take_argument(const char *name, char kind, const char **line, const 
     return true;
 }
 
+/* Switches come before all other arguments, in any order. */
+static bool take_switches(const HmpCommand *c, const char **line, json_t *args, GError **error)
+{
+    const char *rest = c->args;
+    HmpArgument a;
+    g_autoptr(GString) all = g_string_new(NULL);
+    while (hmp_next_argument(&rest, &a)) {
+        if (a.kind == '-') {
+            g_string_append_printf(all, " %s", a.name);
+        }
+    }
+    while (all->len && (*line)[0] == '-' && g_ascii_isalpha((*line)[1])) {
+        g_autofree char *word = take_word(line);
+        g_autofree char *wanted = g_strconcat(" ", word, NULL);
+        if (!strstr(all->str, wanted)) {
+            return error_set(error, "unexpected '%s'; possible:%s", word, all->str);
+        }
+        json_object_set_new(args, word, json_true());
+    }
+    return true;
+}
+
 static json_t *parse_arguments(const HmpCommand *c, const char *line, GError **error)
 {
     const char *rest = c->args;
     HmpArgument a;
     json_t *args = json_object();
-    while (hmp_next_argument(&rest, &a)) {
+    bool switches = take_switches(c, &line, args, error);
+    while (switches && hmp_next_argument(&rest, &a)) {
+        if (a.kind == '-') {
+            continue;
+        }
         bool ok = *line ? take_argument(a.name, a.kind, &line, c, args, error)
                         : a.optional || error_set(error, "argument '%s' is missing; 'help %s'", a.name, c->name);
         if (!ok) {
@@ -315,11 +461,27 @@ static json_t *parse_arguments(const HmpCommand *c, const char *line, GError **e
             return NULL;
         }
     }
-    if (*line) {
-        error_set(error, "unexpected '%s'; 'help %s'", line, c->name);
+    if (!switches || *line) {
+        if (switches) {
+            error_set(error, "unexpected '%s'; 'help %s'", line, c->name);
+        }
         g_clear_pointer(&args, json_decref);
     }
     return args;
+}
+
+static void unknown(GString *out, const char *prefix, const char *name, const HmpCommand *rows, unsigned n)
+{
+    g_autofree const char **names = g_new0(const char *, n + 1);
+    for (unsigned i = 0; i < n; i++) {
+        names[i] = rows[i].name;
+    }
+    const char *near = suggest_name(name, names);
+    g_string_append_printf(out, "unknown command: '%s%s'", prefix, name);
+    if (near) {
+        g_string_append_printf(out, "; did you mean '%s%s'?", prefix, near);
+    }
+    g_string_append_printf(out, " ('%s' lists all)\n", *prefix ? "info" : "help");
 }
 
 static void run_command(GString *out, const HmpCommand *c, const char *line)
@@ -360,7 +522,7 @@ char *monitor_command(const char *line)
         if (c) {
             run_command(out, c, line);
         } else if (*name || *line) {
-            g_string_append_printf(out, "unknown command: '%s'\n", *name ? name : line);
+            unknown(out, "", *name ? name : line, hmp_commands, hmp_command_count);
         }
     }
     return g_string_free(out, FALSE);
@@ -405,12 +567,14 @@ static void cmd_help(GString *out, json_t *args)
     const HmpCommand *item = info ? hmp_find(hmp_info_items, hmp_info_count, line) : NULL;
     if (item) {
         list_row(out, item, "info ");
+    } else if (info && *line) {
+        unknown(out, "info ", line, hmp_info_items, hmp_info_count);
     } else if (info) {
         list_rows(out, hmp_info_items, hmp_info_count, "info ");
     } else if (c) {
         list_row(out, c, "");
     } else if (*name) {
-        g_string_append_printf(out, "unknown command: '%s'\n", name);
+        unknown(out, "", name, hmp_commands, hmp_command_count);
     } else {
         list_rows(out, hmp_commands, hmp_command_count, "");
     }
@@ -426,7 +590,8 @@ static void cmd_info(GString *out, json_t *args)
         return;
     }
     if (*name) {
-        g_string_append_printf(out, "unknown command: 'info %s'\n", name);
+        unknown(out, "info ", name, hmp_info_items, hmp_info_count);
+        return;
     }
     list_rows(out, hmp_info_items, hmp_info_count, "info ");
 }

@@ -5,7 +5,8 @@
  * "name:kind", separated by commas, "?" after the name for those that may be left out. Kinds: s a word
  * or "quoted text", S the rest of the line, i an expression, b on or off. Words that can be completed: c a chardev's
  * id, o a user's object, p a path in the object tree, t a trace point, l an item of the log, - the switch that is
- * the argument's name, and what is an enum in the schema. Arguments go to the QMP command by these names.
+ * the argument's name (they come first), d the id of a device that was added, y keys, and what is an enum in the schema. The rest of
+ * the line that begins with the name of k a chardev back end, u a type of object, v a type of device. Arguments go to the QMP command by these names.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -34,6 +35,8 @@ void hmp_info_stats(GString *out, json_t *args); /* cmd_stats.c */
 void hmp_examine(GString *out, json_t *args);
 void hmp_examine_physical(GString *out, json_t *args);
 void hmp_print(GString *out, json_t *args);
+void hmp_gpa2hpa(GString *out, json_t *args);
+void hmp_gpa2hva(GString *out, json_t *args);
 void hmp_gva2gpa(GString *out, json_t *args);
 void hmp_port_in(GString *out, json_t *args);
 void hmp_port_out(GString *out, json_t *args);

@@ -7,7 +7,7 @@
 #include "monitor/hmp.h"
 #include "chardev/chardev.h"
 #include "hw/core/device.h"
-#include "qapi/qapi.h"
+#include "qapi/qapi-types.h"
 #include "util/report.h"
 #include "util/trace.h"
 
@@ -28,14 +28,6 @@ static void add_chardev(const Chardev *chr, void *opaque)
     add(opaque, chardev_id(chr));
 }
 
-static void add_objects(Completion *c)
-{
-    const Object *box = object_find("/objects");
-    for (unsigned i = 0; box && box->child_order && i < box->child_order->len; i++) {
-        add(c, ((const Object *)box->child_order->pdata[i])->name);
-    }
-}
-
 static void add_paths(Completion *c)
 {
     const char *slash = strrchr(c->word, '/');
@@ -48,6 +40,41 @@ static void add_paths(Completion *c)
     }
 }
 
+static void add_name(const char *name, void *opaque)
+{
+    add(opaque, name);
+}
+
+static void add_types(Completion *c, bool devices)
+{
+    g_autoptr(GPtrArray) types = object_types(devices ? "device" : NULL);
+    for (unsigned i = 0; i < types->len; i++) {
+        const ObjectType *t = types->pdata[i];
+        if (!t->abstract && (devices ? t->user_creatable : t->complete != NULL)) {
+            add(c, t->name);
+        }
+    }
+}
+
+static void add_children(Completion *c, const char *path)
+{
+    const Object *box = object_find(path);
+    for (unsigned i = 0; box && box->child_order && i < box->child_order->len; i++) {
+        add(c, ((const Object *)box->child_order->pdata[i])->name);
+    }
+}
+
+/* The last of several names that are separated by this character. */
+static void add_after(Completion *c, char separator, const char *const *names)
+{
+    const char *last = strrchr(c->word, separator);
+    g_autofree char *before = last ? g_strndup(c->word, last + 1 - c->word) : g_strdup("");
+    for (; names && *names; names++) {
+        g_autofree char *all = g_strconcat(before, *names, NULL);
+        add(c, all);
+    }
+}
+
 static void add_trace_points(Completion *c)
 {
     g_autoptr(GPtrArray) points = trace_points();
@@ -56,17 +83,15 @@ static void add_trace_points(Completion *c)
     }
 }
 
-/* The last of several that are separated by commas. */
 static void add_log_items(Completion *c)
 {
-    const char *comma = strrchr(c->word, ',');
-    g_autofree char *before = comma ? g_strndup(c->word, comma + 1 - c->word) : g_strdup("");
-    const char *name;
-    for (unsigned i = 0; (name = log_item_nth(i)); i++) {
-        g_autofree char *all = g_strconcat(before, name, NULL);
-        add(c, all);
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    for (unsigned i = 0; log_item_nth(i); i++) {
+        g_ptr_array_add(names, (void *)log_item_nth(i));
     }
-    if (!*before) {
+    g_ptr_array_add(names, NULL);
+    add_after(c, ',', (const char *const *)names->pdata);
+    if (!strchr(c->word, ',')) {
         add(c, "none");
     }
 }
@@ -85,10 +110,13 @@ static void add_enum(Completion *c, const HmpCommand *row, const char *argument)
 static void add_argument(Completion *c, const HmpCommand *row, unsigned n)
 {
     const char *rest = row->args;
-    HmpArgument a = {.kind = 0};
-    for (unsigned i = 0; i <= n; i++) {
+    HmpArgument a = {.kind = '-'};
+    for (unsigned i = 0; i <= n || a.kind == '-'; i += a.kind != '-') { /* switches are no places */
         if (!hmp_next_argument(&rest, &a)) {
             return;
+        }
+        if (a.kind == '-') {
+            add(c, a.name);
         }
     }
     switch (a.kind) {
@@ -99,11 +127,17 @@ static void add_argument(Completion *c, const HmpCommand *row, unsigned n)
     case 'c':
         chardev_foreach(add_chardev, c);
         break;
+    case 'd':
+        add_children(c, "/machine/peripheral");
+        break;
+    case 'k':
+        chardev_kinds_foreach(add_name, c);
+        break;
     case 'l':
         add_log_items(c);
         break;
     case 'o':
-        add_objects(c);
+        add_children(c, "/objects");
         break;
     case 'p':
         add_paths(c);
@@ -111,8 +145,12 @@ static void add_argument(Completion *c, const HmpCommand *row, unsigned n)
     case 't':
         add_trace_points(c);
         break;
-    case '-':
-        add(c, a.name);
+    case 'u':
+    case 'v':
+        add_types(c, a.kind == 'v');
+        break;
+    case 'y':
+        add_after(c, '-', qapi_names_QKeyCode);
         break;
     default:
         add_enum(c, row, a.name);

@@ -140,8 +140,7 @@ static void dump_cpu(Cpu *cpu, void *out)
 
 static void info_registers(GString *out, json_t *args)
 {
-    const char *option = text(args, "-a");
-    bool all = option && g_str_equal(option, "-a");
+    bool all = json_object_get(args, "-a");
     for (unsigned i = 0; cpus && i < cpus->len; i++) {
         if (all || (int)i == MAX(hmp_chosen_cpu, 0)) {
             cpu_run_on(cpus->pdata[i], dump_cpu, out, true);
@@ -151,8 +150,7 @@ static void info_registers(GString *out, json_t *args)
 
 static void info_mtree(GString *out, json_t *args)
 {
-    const char *option = text(args, "-f");
-    g_autofree char *tree = memory_describe(option && g_str_equal(option, "-f"));
+    g_autofree char *tree = memory_describe(json_object_get(args, "-f"));
     g_string_append(out, tree);
 }
 

@@ -8,6 +8,7 @@
 #include "memory/memory.h"
 #include "monitor/hmp.h"
 #include "util/report.h"
+#include <fcntl.h>
 
 #define COUNT_MAX 65536
 #define DEPTH_MAX 64
@@ -55,11 +56,12 @@ static void read_register(Cpu *cpu, void *opaque)
         r->value = cpu->cc->get_pc(cpu);
         r->found = true;
     }
+    const char *name = target && g_str_equal(r->name, "sp") ? target->sp : target && g_str_equal(r->name, "fp") ? target->fp : r->name;
     for (unsigned f = 0; target && !r->found && f < target->count; f++) {
         const GdbFeature *feature = &target->features[f];
         for (unsigned i = 0; !r->found && i < feature->count && (!feature->present || feature->present(cpu)); i++) {
             uint8_t buf[GDB_REGISTER_MAX] = {0};
-            if (feature->regs[i].bits <= 64 && g_str_equal(feature->regs[i].name, r->name)) {
+            if (feature->regs[i].bits <= 64 && g_str_equal(feature->regs[i].name, name)) {
                 target->read(cpu, feature->regs[i].id, buf);
                 r->value = ldq_le(buf);
                 r->found = true;
@@ -387,6 +389,60 @@ void hmp_gva2gpa(GString *out, json_t *args)
         cpu_run_on(cpu, translate, &e, true);
     } else {
         g_string_append(out, "Error: there is no CPU\n");
+    }
+}
+
+/* ---- where guest memory is in the host ---- */
+
+/* Text that names the RAM at the address and where it is, or says that there is none. */
+static uint8_t *find_ram(GString *out, json_t *args, hwaddr *addr, const char **name)
+{
+    *addr = json_integer_value(json_object_get(args, "address"));
+    const FlatView *view = address_space_view(&address_space_memory);
+    for (unsigned i = 0; i < view->count; i++) {
+        const FlatRange *r = &view->ranges[i];
+        if (*addr - r->start < r->size && (r->mr->kind == REGION_RAM || r->mr->kind == REGION_ROM)) {
+            *name = r->mr->name;
+            return (uint8_t *)memory_region_ram_ptr(r->mr) + r->offset + (*addr - r->start);
+        }
+    }
+    g_string_append_printf(out, "Error: Memory at address 0x%" PRIx64 " is not RAM\n", *addr);
+    return NULL;
+}
+
+void hmp_gpa2hva(GString *out, json_t *args)
+{
+    hwaddr addr;
+    const char *name;
+    const uint8_t *host = find_ram(out, args, &addr, &name);
+    if (host) {
+        g_string_append_printf(out, "Host virtual address for 0x%" PRIx64 " (%s) is %p\n", addr, name, host);
+    }
+}
+
+/* Linux, Documentation/admin-guide/mm/pagemap.rst: bit 63 present, bits 0-54 the frame, 0 without CAP_SYS_ADMIN. */
+void hmp_gpa2hpa(GString *out, json_t *args)
+{
+    hwaddr addr;
+    const char *name;
+    uint8_t *host = find_ram(out, args, &addr, &name);
+    if (!host) {
+        return;
+    }
+    uint64_t entry = 0, page = getpagesize();
+    (void)*(volatile uint8_t *)host; /* brings it in */
+    int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    bool ok = fd >= 0 && pread(fd, &entry, sizeof(entry), (uintptr_t)host / page * sizeof(entry)) == sizeof(entry);
+    if (!ok) {
+        g_string_append_printf(out, "Error: /proc/self/pagemap: %s\n", fd < 0 ? g_strerror(errno) : "cannot be read");
+    } else if (!(entry >> 63) || !(entry & (BIT_ULL(55) - 1))) {
+        g_string_append_printf(out, "Error: %s\n", entry >> 63 ? "the host tells frame numbers only with CAP_SYS_ADMIN" : "Page is not in memory");
+    } else {
+        g_string_append_printf(out, "Host physical address for 0x%" PRIx64 " (%s) is 0x%" PRIx64 "\n", addr, name,
+                               (entry & (BIT_ULL(55) - 1)) * page + (uintptr_t)host % page);
+    }
+    if (fd >= 0) {
+        close(fd);
     }
 }
 

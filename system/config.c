@@ -179,6 +179,12 @@ OPTION_HANDLER(opt_stopped)
     return true;
 }
 
+OPTION_HANDLER(opt_singlestep)
+{
+    cl->singlestep = true;
+    return true;
+}
+
 OPTION_HANDLER(opt_daemonize)
 {
     cl->daemonize = true;

@@ -15,7 +15,10 @@
 #include <sys/un.h>
 #include <termios.h>
 #include "monitor/line_editor.h"
+#include "hw/core/device.h"
+#include "monitor/qmp.h"
 #include "monitor/qmp_parser.h"
+#include "qapi/qapi.h"
 #include "util/report.h"
 
 #define HMP_PROMPT "(qemu) "
@@ -287,7 +290,7 @@ static void qmp_line(Client *c, const char *line)
         if (error) {
             g_autofree char *message = g_strdup_printf("Error: %s\n", error->message);
             say(c, stderr, message);
-            c->exit_code = 1;
+            c->exit_code |= !c->tty; /* who types sees it */
         }
         show_prompt(c);
     }
@@ -471,10 +474,104 @@ static void entered(void *opaque, const char *line)
     qmp_line(opaque, line);
 }
 
+typedef void MemberFn(const QapiMember *m, void *opaque);
+
+/* The members of an object type, those of every branch included. */
+static void foreach_member(const QapiType *t, MemberFn *fn, void *opaque)
+{
+    for (unsigned i = 0; i < t->n_members; i++) {
+        fn(&t->members[i], opaque);
+    }
+    for (unsigned i = 0; i < t->n_variants; i++) {
+        if (t->variants[i].type && t->variants[i].type->kind == QAPI_OBJECT) {
+            foreach_member(t->variants[i].type, fn, opaque);
+        }
+    }
+}
+
+typedef struct {
+    const char *name;     /* the member that is looked for */
+    GPtrArray *types;     /* … and what it can be, in one branch or another */
+    const char *path, *word;
+    GPtrArray *found;
+} Search;
+
+static void match_member(const QapiMember *m, void *opaque)
+{
+    Search *s = opaque;
+    if (g_str_equal(m->name, s->name)) {
+        g_ptr_array_add(s->types, (void *)m->type);
+    }
+}
+
+static void offer(Search *s, const char *before, const char *name, const char *after)
+{
+    char *all = g_strconcat(before, name, after, NULL);
+    if (g_str_has_prefix(all, s->word) && !g_ptr_array_find_with_equal_func(s->found, all, g_str_equal, NULL)) {
+        g_ptr_array_add(s->found, all);
+    } else {
+        g_free(all);
+    }
+}
+
+static void offer_member(const QapiMember *m, void *opaque)
+{
+    Search *s = opaque;
+    offer(s, s->path, m->name, m->type->kind == QAPI_OBJECT ? "." : "=");
+}
+
+static void offer_values(Search *s, const QapiType *t, bool driver)
+{
+    static const char *const bools[] = {"true", "false", NULL};
+    g_autoptr(GPtrArray) devices = driver ? object_types("device") : NULL;
+    for (const char *const *n = t->kind == QAPI_ENUM ? t->names : t->kind == QAPI_BOOL ? bools : NULL; n && *n; n++) {
+        offer(s, s->path, *n, "");
+    }
+    for (unsigned i = 0; devices && i < devices->len; i++) {
+        const ObjectType *type = devices->pdata[i];
+        if (type->user_creatable && !type->abstract) {
+            offer(s, s->path, type->name, "");
+        }
+    }
+}
+
+/* "a.b=value": names of members, then values, by the schema that this binary speaks. */
+static void complete_argument(GPtrArray *found, const char *command, const char *word)
+{
+    const QmpCommand *q = qmp_command_find(command);
+    g_autoptr(GPtrArray) types = g_ptr_array_new();
+    const char *at = word;
+    if (q && q->arg) {
+        g_ptr_array_add(types, (void *)q->arg);
+    }
+    while (types->len) {
+        size_t n = strcspn(at, ".=");
+        g_autofree char *name = g_strndup(at, n), *path = g_strndup(word, at - word + (at[n] == '=' ? n + 1 : 0));
+        Search s = {.word = word, .found = found, .name = name, .path = path, .types = g_ptr_array_new()};
+        for (unsigned i = 0; i < types->len; i++) {
+            foreach_member(types->pdata[i], at[n] ? match_member : offer_member, &s);
+        }
+        for (unsigned i = 0; at[n] == '=' && i < s.types->len; i++) {
+            offer_values(&s, s.types->pdata[i], g_str_equal(name, "driver"));
+        }
+        g_ptr_array_unref(types);
+        types = s.types;
+        if (at[n] != '.') {
+            return;
+        }
+        at += n + 1;
+    }
+}
+
 static char **complete(void *opaque, const char *text)
 {
     Client *c = opaque;
     GPtrArray *found = g_ptr_array_new();
+    const char *blank = strrchr(text, ' ');
+    if (blank && *text != '{') {
+        g_autofree char *command = g_strndup(text, strcspn(text, " "));
+        complete_argument(found, command, blank + 1);
+    }
     for (char **n = c->commands; n && *n && !strchr(text, ' '); n++) {
         if (g_str_has_prefix(*n, text)) {
             g_ptr_array_add(found, g_strdup(*n));

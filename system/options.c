@@ -105,6 +105,7 @@ static const OptionRow rows[] = {
     {"daemonize", NULL, NULL, "go on in the background once the machine is set up", STAGE_PROCESS, opt_daemonize},
     {"chroot", NULL, "dir", "see nothing but 'dir' of the file system once the machine is set up", STAGE_PROCESS, opt_chroot},
     {"runas", NULL, "user|uid:gid", "go on as this user once the machine is set up, without any privileges", STAGE_PROCESS, opt_runas},
+    {"singlestep", NULL, NULL, "translate each instruction by itself, as -accel tcg,one-insn-per-tb=on does", STAGE_PROCESS, opt_singlestep},
     {"S", NULL, NULL, "freeze CPU at startup (use 'cont' to start execution)", STAGE_PROCESS, opt_stopped},
     {"overcommit", NULL, "[mem-lock=on|off][,cpu-pm=on|off]", "mem-lock=on locks all memory", STAGE_PROCESS, opt_overcommit},
     {"d", NULL, "item1,...", "enable logging of specified items ('-d help' for a list)", STAGE_PROCESS, opt_log_items},
@@ -132,7 +133,7 @@ static const char *const missing[] = {
     "L", "acpitable", "async-teardown", "audio", "audio-help", "blockdev", "cdrom", "compat", "drive", "dump-vmstate",
     "enable-sync-profile", "fda", "fdb", "fsdev", "full-screen", "hda", "hdb", "hdc", "hdd", "icount", "incoming", "iscsi", "k",
     "loadvm", "mem-path", "mem-prealloc", "mtdblock", "netdev", "no-fd-bootchk", "no-kvm", "only-migratable", "option-rom", "pflash",
-    "plugin", "portrait", "preconfig", "prom-env", "rotate", "run-with", "sd", "seed", "semihosting", "semihosting-config", "set", "singlestep",
+    "plugin", "portrait", "preconfig", "prom-env", "rotate", "run-with", "sd", "seed", "semihosting", "semihosting-config", "set",
     "snapshot", "spice", "tb-size", "tpmdev", "usb", "usbdevice", "virtfs", "vnc", "win2k-hack", "xen-attach",
     "xen-domid", "xen-domid-restrict",
 };

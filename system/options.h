@@ -73,7 +73,7 @@ struct CommandLine {
 
     RunActions actions;
     bool panic_given, stopped;
-    bool daemonize, mem_lock;
+    bool daemonize, mem_lock, singlestep;
     char *pidfile;
     const char *gdb;             /* device, NULL: none */
     Privileges privileges;
@@ -139,6 +139,7 @@ OPTION_HANDLER(opt_no_reboot);
 OPTION_HANDLER(opt_no_shutdown);
 OPTION_HANDLER(opt_nodefaults);
 OPTION_HANDLER(opt_nographic);
+OPTION_HANDLER(opt_singlestep);
 OPTION_HANDLER(opt_parallel);
 OPTION_HANDLER(opt_nothing);
 OPTION_HANDLER(opt_none_only);

@@ -378,6 +378,16 @@ static bool is_driven(const CommandLine *cl)
     return driven;
 }
 
+static bool begin_singlestep(GError **error)
+{
+    const Accel *accel = accel_current();
+    if (!accel->set_one_insn_per_tb) {
+        return error_set(error, "-singlestep: accelerator '%s' cannot; use -accel tcg", accel->name);
+    }
+    accel->set_one_insn_per_tb(true);
+    return true;
+}
+
 static bool build(CommandLine *cl, GError **error)
 {
     if (!make_early_objects(cl, error) || !options_run(cl, STAGE_CHARDEV, error) || cl->done) {
@@ -385,6 +395,7 @@ static bool build(CommandLine *cl, GError **error)
     }
     if (!property_check_globals(error) || !check_boot_options(error) ||
         !(cl->accels ? accel_choose(cl->accel_option, cl->accels, error) : accel_select("tcg", error)) ||
+        (cl->singlestep && !begin_singlestep(error)) ||
         !options_run(cl, STAGE_OBJECT, error) || !options_run(cl, STAGE_FRONTEND, error) || !default_frontends(cl, error)) {
         return false;
     }

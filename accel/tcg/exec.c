@@ -15,6 +15,14 @@
 #include "util/report.h"
 #include <xmmintrin.h>
 
+typedef struct {
+    uint32_t tb_size; /* MiB, 0: default */
+    int thread;
+    const char *host_cpu;
+    bool one_insn_per_tb; /* changes while the machine runs; the vCPUs are kicked then */
+} TcgOptions;
+static TcgOptions options;
+
 #define DEFAULT_CACHE_MIB 256
 
 /* ---- leaving generated code ---- */
@@ -196,7 +204,7 @@ static void exec_loop(TcgCpu *t)
         if (unlikely(log_items & (LOG_EXEC | LOG_CPU)) && log_in_filter(key.pc)) {
             log_exec(t, &key);
         }
-        if (unlikely(t->one_insn)) {
+        if (unlikely(t->one_insn || options.one_insn_per_tb)) {
             run_one(t, &key);
             t->last = NULL;
             continue;
@@ -330,12 +338,6 @@ static void tcg_exec(Cpu *cpu)
 }
 
 /* ---- accelerator ---- */
-typedef struct {
-    uint32_t tb_size; /* MiB, 0: default */
-    int thread;
-    const char *host_cpu;
-} TcgOptions;
-static TcgOptions options;
 
 static bool check_tb_size(Object *obj, const Property *p, const char *text, GError **error)
 {
@@ -362,6 +364,8 @@ static const Property tcg_props[] = {
      .help = "size of the code cache in MiB; 0: 256"},
     {.name = "thread", .kind = PROPERTY_ENUM, .offset = offsetof(TcgOptions, thread), .names = thread_names,
      .set = check_thread, .help = "one thread per vCPU (multi)"},
+    {.name = "one-insn-per-tb", .kind = PROPERTY_BOOL, .offset = offsetof(TcgOptions, one_insn_per_tb),
+     .help = "translate each instruction by itself, and run it once (slow)"},
     {.name = "host-cpu", .kind = PROPERTY_STRING, .offset = offsetof(TcgOptions, host_cpu), .set = set_host_cpu,
      .help = "do as on a host whose processor lacks features, as in -bmi2:-movbe, or -all that can be done without"},
 };
@@ -442,10 +446,18 @@ static bool tcg_debug_changed(const DebugPoint *point, bool add)
     return true;
 }
 
+static void tcg_set_one_insn_per_tb(bool on)
+{
+    options.one_insn_per_tb = on;
+    for (unsigned i = 0; cpus && i < cpus->len; i++) {
+        cpu_kick(cpus->pdata[i]);
+    }
+}
+
 ACCEL_TYPE(tcg, .name = "tcg", .summary = "just-in-time translation; any guest CPU", .available = tcg_available,
            .init = tcg_init, .cpu_init = tcg_cpu_init, .cpu_destroy = tcg_cpu_destroy, .cpu_exec = tcg_exec,
            .cpu_kick = tcg_kick, .cpu_sync_in = tcg_sync_in, .cpu_sync_out = tcg_sync_out,
-           .debug_changed = tcg_debug_changed,
+           .debug_changed = tcg_debug_changed, .set_one_insn_per_tb = tcg_set_one_insn_per_tb,
            .props = PROPS(tcg_props), .props_base = &options);
 
 /* ---- statistics ---- */

@@ -152,7 +152,7 @@ static void reset_msrs(X86State *env)
     env->pat = UINT64_C(0x0007040600070406);
     env->pkru = env->pkrs = 0;
     env->misc_enable = 1; /* fast strings */
-    env->mcg_cap = 10 | 1 << 8;
+    env->mcg_cap = MCE_BANKS | 1 << 8;
     env->mcg_status = 0;
     env->mcg_ctl = ~UINT64_C(0);
     memset(env->mce_banks, 0, sizeof(env->mce_banks));
@@ -205,7 +205,7 @@ void x86_cpu_init_reset(Cpu *cpu)
     x86_update_hflags(env);
     tlb_switch(cpu, 0, true);
     tlb_flush_all(cpu);
-    cpu_interrupt_clear(cpu, X86_INTERRUPT_NMI | X86_INTERRUPT_SMI);
+    cpu_interrupt_clear(cpu, X86_INTERRUPT_NMI | X86_INTERRUPT_SMI | X86_INTERRUPT_MCE);
     bool boot = x->apic ? apic_get_base(x->apic) & BIT(8) : cpu->index == 0;
     if (x->apic) {
         apic_init_reset(x->apic);
@@ -273,7 +273,7 @@ static bool x86_has_work(Cpu *cpu)
     if (env->shutdown) {
         return false;
     }
-    return ((request & X86_INTERRUPT_NMI) && !env->nmi_masked) || (x86_has_smm && (request & X86_INTERRUPT_SMI) && !env->smm)
+    return (request & X86_INTERRUPT_MCE) || ((request & X86_INTERRUPT_NMI) && !env->nmi_masked) || (x86_has_smm && (request & X86_INTERRUPT_SMI) && !env->smm)
            || ((request & CPU_INTERRUPT_HARD) && (env->eflags & IF_MASK));
 }
 
@@ -568,6 +568,7 @@ const CpuClass x86_cpu_class = {
     .show_pages = x86_show_pages,
     .disassemble = x86_disassemble,
     .nmi = x86_cpu_send_nmi,
+    .machine_check = x86_machine_check,
     .model_nth = x86_model_nth,
     .model_alias_of = x86_model_alias_of,
     .model_new = x86_model_new,

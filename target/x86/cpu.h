@@ -126,6 +126,8 @@ enum { /* << CC_OVER_SHIFT */
 #define EFER_SVME (1u << 12)
 #define EFER_FFXSR (1u << 14)
 
+#define MCE_BANKS 10u
+
 /* ---- exceptions ---- */
 enum { EXCP_DE, EXCP_DB, EXCP_NMI, EXCP_BP, EXCP_OF, EXCP_BR, EXCP_UD, EXCP_NM, EXCP_DF, EXCP_CSO, EXCP_TS,
        EXCP_NP, EXCP_SS, EXCP_GP, EXCP_PF, EXCP_15, EXCP_MF, EXCP_AC, EXCP_MC, EXCP_XM, EXCP_VE, EXCP_CP };
@@ -137,6 +139,7 @@ enum { EXCP_DE, EXCP_DB, EXCP_NMI, EXCP_BP, EXCP_OF, EXCP_BR, EXCP_UD, EXCP_NM, 
 #define X86_INTERRUPT_SIPI  (CPU_INTERRUPT_TARGET << 3)
 #define X86_INTERRUPT_POLL  (CPU_INTERRUPT_TARGET << 4) /* local APIC state may have changed */
 #define X86_INTERRUPT_INJECTED (CPU_INTERRUPT_TARGET << 5) /* kvm_injected is to be delivered */
+#define X86_INTERRUPT_MCE   (CPU_INTERRUPT_TARGET << 6)
 
 typedef struct {
     uint32_t selector;
@@ -270,7 +273,7 @@ struct X86State {
     uint64_t monitor_addr, monitor_value;
     bool monitor_armed;
     uint64_t debugctl, feature_control, syscfg, hwcr, patch_level;
-    uint64_t mce_banks[4 * 10]; /* CTL, STATUS, ADDR, MISC of each bank */
+    uint64_t mce_banks[4 * MCE_BANKS]; /* CTL, STATUS, ADDR, MISC of each bank */
     uint32_t dr6_pending;       /* data breakpoints hit by the instruction so far, or by the MOV SS before; X86_STEP_* … */
     uint16_t pkru_seen, pkrs_seen; /* keys whose rights may be folded into TLB entries */
     uint64_t a20_mask;          /* all ones, or bit 20 clear */
@@ -390,6 +393,7 @@ void x86_tsc_set_khz(uint64_t khz);        /* before any CPU runs; 1 GHz unless 
 void x86_cpu_send_init(Cpu *cpu);
 void x86_cpu_send_sipi(Cpu *cpu, uint8_t vector);
 void x86_cpu_send_nmi(Cpu *cpu);
+bool x86_machine_check(Cpu *cpu, const MachineCheck *mc, GError **error) WARN_UNUSED;
 /* The A20 gate (port 92, keyboard controller); any context with the big lock held. */
 void x86_cpu_set_a20(Cpu *cpu, bool enabled);
 

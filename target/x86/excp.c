@@ -31,12 +31,12 @@ static bool page_fault_class(int vector)
     return vector == EXCP_PF || vector == EXCP_VE;
 }
 
-static void shut_down(X86State *env)
+static void shut_down(X86State *env, const char *why)
 {
     g_autofree char *where = g_strdup_printf("CPU %u", x86_cs(env)->index);
-    guest_error(where, "triple fault at CS:RIP %04x:%016" PRIx64 ", CR2 %016" PRIx64, env->segs[R_CS].selector, env->eip,
+    guest_error(where, "%s at CS:RIP %04x:%016" PRIx64 ", CR2 %016" PRIx64, why, env->segs[R_CS].selector, env->eip,
                 env->cr[2]);
-    log_mask(LOG_INT | LOG_RESET, "%s: triple fault: shutdown\n", where);
+    log_mask(LOG_INT | LOG_RESET, "%s: %s: shutdown\n", where, why);
     env->exception = env->old_exception = -1;
     env->shutdown = true;
     x86_cs(env)->halted = true;
@@ -68,7 +68,7 @@ static G_NORETURN void raise_event(X86State *env, int vector, bool is_int, uint3
     tcg_restore_state(cpu, retaddr);
     int combined = is_int ? vector : combine_exceptions(env, vector, &error_code);
     if (combined < 0) {
-        shut_down(env);
+        shut_down(env, "triple fault");
         tcg_cpu_loop_exit(cpu, 0);
     }
     env->exception_stack_check &= combined == vector;
@@ -570,6 +570,11 @@ bool x86_handle_interrupt(Cpu *cpu, uint32_t request)
         deliver_external(env, vector);
         return true;
     }
+    if (request & X86_INTERRUPT_MCE) { /* before all others (SDM 3A table 6-2) */
+        cpu_interrupt_clear(cpu, X86_INTERRUPT_MCE);
+        deliver_external(env, EXCP_MC);
+        return true;
+    }
     if (env->hflags & HF_INHIBIT_IRQ) {
         return false;
     }
@@ -589,4 +594,49 @@ bool x86_handle_interrupt(Cpu *cpu, uint32_t request)
         return true;
     }
     return false;
+}
+
+/* ---- machine checks: SDM 3B 16.3.2 ---- */
+
+#define MCI_STATUS_VAL BIT_ULL(63)
+#define MCI_STATUS_OVER BIT_ULL(62)
+#define MCI_STATUS_UC BIT_ULL(61)
+#define MCG_STATUS_MCIP BIT_ULL(2)
+
+bool x86_machine_check(Cpu *cpu, const MachineCheck *mc, GError **error)
+{
+    X86State *env = &X86_CPU(cpu)->env;
+    uint64_t *bank = &env->mce_banks[4 * MIN(mc->bank, MCE_BANKS - 1)];
+    bool fatal = mc->status & MCI_STATUS_UC;
+    if (cpu->kvm) {
+        return error_set(error, "machine checks are not supported yet with -accel kvm");
+    }
+    if (!x86_has(env, FEAT_1_EDX, BIT(14))) {
+        return error_set(error, "this CPU model has no machine check architecture (mca)");
+    }
+    if (mc->bank >= MCE_BANKS) {
+        return error_set(error, "there is no bank %u; there are 0 to %u", mc->bank, MCE_BANKS - 1);
+    }
+    if (!(mc->status & MCI_STATUS_VAL)) {
+        return error_set(error, "status 0x%" PRIx64 " is not valid: bit 63 is 0", mc->status);
+    }
+    if (fatal && (env->mcg_ctl != UINT64_MAX || bank[0] != UINT64_MAX)) {
+        return error_set(error, "CPU %u: the guest has switched reports of bank %u off", cpu->index, mc->bank);
+    }
+    if (fatal && (!(env->cr[4] & CR4_MCE) || (env->mcg_status & MCG_STATUS_MCIP))) {
+        shut_down(env, "machine check that cannot be delivered");
+        return true;
+    }
+    if (!fatal && (bank[1] & MCI_STATUS_VAL) && (bank[1] & MCI_STATUS_UC)) { /* the worse one stays */
+        bank[1] |= MCI_STATUS_OVER;
+        return true;
+    }
+    bank[1] = mc->status | (bank[1] & MCI_STATUS_VAL ? MCI_STATUS_OVER : 0);
+    bank[2] = mc->addr;
+    bank[3] = mc->misc;
+    if (fatal) {
+        env->mcg_status = mc->global_status;
+        cpu_interrupt_set(cpu, X86_INTERRUPT_MCE);
+    }
+    return true;
 }

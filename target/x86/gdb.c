@@ -345,5 +345,7 @@ const GdbTarget x86_gdb_target = {
     .read = x86_gdb_read,
     .write = x86_gdb_write,
     .irq_mask = CPU_INTERRUPT_HARD | X86_INTERRUPT_NMI | X86_INTERRUPT_SMI,
+    .sp = "rsp",
+    .fp = "rbp",
     .can_step = x86_gdb_can_step,
 };

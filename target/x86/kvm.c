@@ -29,7 +29,6 @@
 #define PIN0_GSI (PIC_GSI + PIC_LINES)
 /* Three pages below the top of the BIOS area for real mode on old processors, as others place them. */
 #define IDENTITY_BASE 0xfeffc000u
-#define MCE_BANKS 10
 #define MSR_UCODE_REV 0x8bu
 #define MSR_DE_CFG 0xc0011029u
 

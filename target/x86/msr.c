@@ -27,7 +27,6 @@ enum {
     MSR_INT_PENDING = 0xc0010055, MSR_MMIO_CFG_BASE = 0xc0010058, MSR_PSTATE_LIMIT = 0xc0010061, MSR_OSVW_ID = 0xc0010140,
     MSR_OSVW_STATUS = 0xc0010141, MSR_AMD_LS_CFG = 0xc0011020, MSR_DE_CFG = 0xc0011029,
 };
-#define MCE_BANKS 10u
 /* ---- time-stamp counter ---- */
 
 static uint64_t tsc_khz_value = 1000000;

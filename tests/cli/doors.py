@@ -237,6 +237,15 @@ def monitor_on_a_terminal():
         t.type(b'\r')
         t.wait_for('"prelaunch"')
         t.wait_for('(qmp) ')
+        for typed, whole in ((b'dump-guest-memory prot', 'protocol='), (b'dump-guest-memory format=kdump-z', 'format=kdump-zlib '),
+                             (b'chardev-add backend.type=pt', 'backend.type=pty '), (b'chardev-add backend.data.addr.data.pa', 'backend.data.addr.data.path='),
+                             (b'device_add driver=isa-ser', 'driver=isa-serial '), (b'dump-guest-memory paging=t', 'paging=true '),
+                             (b'object-add qom-type=iot', 'qom-type=iothread ')):
+            t.type(typed + b'\t')
+            t.wait_for(whole)
+            t.type(b'\x15')
+        t.type(b'query-status x\r')
+        t.wait_for('expected name=value')
         t.type(b'nosuch\r')
         t.wait_for('Error (CommandNotFound)')
         t.wait_for('(qmp) ')

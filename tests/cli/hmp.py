@@ -6,7 +6,7 @@ import os
 import re
 import sys
 
-from harness import BZIMAGE, HALT, SCRATCH, Background, Skip, Terminal, main, rhea, scratch, test
+from harness import BZIMAGE, HALT, PATIENCE, SCRATCH, Background, Skip, Terminal, main, multiboot_kernel, rhea, scratch, test
 
 PROGRAM = os.path.abspath(sys.argv[2]) if len(sys.argv) > 2 else None
 
@@ -62,6 +62,10 @@ def every_info_command_shows_something():
         assert m('help info tlb').startswith('info tlb -- ') and len(m('help info tlb').splitlines()) == 1
         assert m('help cont') == 'cont -- resume emulation\n' and m('help info') == m('info') and m('?') == m('help')
         expect(m('help nosuch'), "unknown command: 'nosuch'")
+        for line in ('info foo', 'help info foo'):
+            assert m(line) == "unknown command: 'info foo' ('info' lists all)\n", m(line)
+        expect(m('info regsters'), "did you mean 'info registers'\\?")
+        expect(m('help dump-guest-memory'), r'^dump-guest-memory \[-p\].* filename \[begin\] \[length\] -- ')
 
 
 @test
@@ -77,7 +81,7 @@ def numbers_and_registers():
     with halted() as b:
         m = Monitor(b)
         for text, want in (('6*7', '42'), ('1 + 2 * 3', '7'), ('(1 + 2) * 3', '9'), ('7 % 4 << 2', '12'), ('~0', '-1'), ('0xff & 0xf0 | 1', '241'),
-                           ('/x 255', '0xff'), ('/o 8', '010'), ("/c 65", "'A'"), ('-5 / 2', '-2'), ('$rip - $pc', '0'), ('/x $cr0 & 1', '0x1')):
+                           ('/x 255', '0xff'), ('/o 8', '010'), ("/c 65", "'A'"), ('-5 / 2', '-2'), ('$rip - $pc', '0'), ('/x $cr0 & 1', '0x1'), ('$sp - $rsp', '0'), ('$fp - $rbp', '0')):
             expect(m('print ' + text), '^' + re.escape(want) + '$')
         eax = int(m('print $eax'))
         assert eax == int(m('print $rax')) == 0x2badb002, eax  # what a Multiboot kernel finds
@@ -107,6 +111,22 @@ def memory_and_ports():
         m('o /b 0x70 0x0f')  # an unused byte of CMOS: reads back
         m('o /b 0x71 0x5a')
         expect(m('i 0x71'), '= 0x5a$')
+        expect(m('gpa2hva 0x100020'), r'^Host virtual address for 0x100020 \(pc\.ram\S*\) is 0x[0-9a-f]+$')
+        expect(m('gpa2hpa 0x100020'), r'^Host physical address for 0x100020 \(pc\.ram\S*\) is 0x[0-9a-f]+020$|^Error: .*CAP_SYS_ADMIN')
+        for line in ('gpa2hva 0xfec00000', 'gpa2hpa 0xfec00000'):
+            expect(m(line), '^Error: Memory at address 0xfec00000 is not RAM$')
+        core = os.path.join(SCRATCH, 'core')
+        assert m(f'dump-guest-memory {core} 0x100000 4096') == '' and data in open(core, 'rb').read()
+        assert m(f'dump-guest-memory -z {core}') == '' and open(core, 'rb').read(12) == b'makedumpfile'
+        expect(m(f'dump-guest-memory -z -l {core}'), "^Error: only one of '-z'")
+        expect(m(f'dump-guest-memory -q {core}'), "^Error: unexpected '-q'; possible: -p -d")
+        assert m(f'dump-guest-memory -d -p {core}') == ''
+        expect(m('boot_set cd'), '^Error: boot_set cd: not supported yet')
+        assert m('watchdog_action pause') == ''
+        expect(m('watchdog_action fly'), 'Error: .*fly')
+        expect(m('device_add isa-serial,id=s9'), 'Error: .*isa')
+        expect(m('device_add VGA'), "Error: device 'VGA' is not supported yet")
+        expect(m('device_del nosuch'), "Error: .*'nosuch'")
         for line in ('i /g 0x70', 'i 0x10000', 'i', 'o 0x70', 'i /z 0', 'o /b 0x70 1 2', 'i /2b 0x70'):
             expect(m(line), '^Error: ')
 
@@ -167,7 +187,10 @@ def keys_complete_and_recall():
                              ('chardev-remove a', 'chardev-remove a-chardev '), ('object_del a', 'object_del an-object '), ('log in_', 'log in_asm '),
                              ('log int,in_', 'log int,in_asm '), ('qom-list /machine/cp', 'qom-list /machine/cpu[0] '), ('help gdb', 'help gdbserver '),
                              ('help info lap', 'help info lapic '), ('set-action sh', 'set-action shutdown '),
-                             ('set-action reset pa', 'set-action reset pause ')):
+                             ('set-action reset pa', 'set-action reset pause '), ('chardev-add ringb', 'chardev-add ringbuf '),
+                             ('object_add memory-backend-f', 'object_add memory-backend-file '), ('sendkey ctrl-dele', 'sendkey ctrl-delete '),
+                             ('device_add isa-ser', 'device_add isa-serial '), ('watchdog_action inj', 'watchdog_action inject-nmi '),
+                             ('singlestep of', 'singlestep off ')):
             t.type(typed.encode() + b'\t')
             t.wait_for(whole)
             t.type(b'\x15')
@@ -175,6 +198,51 @@ def keys_complete_and_recall():
         t.wait_for("'info name'")
         t.type(b'\x03\x04')
         t.finish(0)
+
+
+@test
+def machine_checks():
+    """32-bit code that takes machine checks and halts; vector 18 ends the emulator with (0x21 << 1) + 1."""
+    gate, code = 0x100000 + 0x200 + 18 * 8, bytes.fromhex('0f011df0011000' '0f20e0' '83c840' '0f22e0' 'f4ebfd' 'b021e6f4f4')
+    image = bytearray(multiboot_kernel(code))
+    handler = 0x100000 + 32 + code.index(b'\xb0\x21')
+    image[0x1f0:0x1f6] = (0xff).to_bytes(2, 'little') + (0x100200).to_bytes(4, 'little')
+    image[gate - 0x100000:gate - 0x100000 + 8] = (handler & 0xffff).to_bytes(2, 'little') + b'\x08\0\0\x8e' + (handler >> 16).to_bytes(2, 'little')
+    with Background('-M', 'pc', '-m', '64', '-accel', 'tcg', '-cpu', 'max', '-smp', '2', '-kernel', scratch('mce.bin', image),
+                    '-device', 'isa-debug-exit,iobase=0xf4,iosize=4') as b:
+        m = Monitor(b)
+        while not int(m('print $cr4 & 0x40')):
+            pass
+        for line, error in (('mce 7 0 0x8000000000000000 0 0 0', 'no CPU 7'), ('mce 0 10 0x8000000000000000 0 0 0', 'no bank 10; there are 0 to 9'),
+                            ('mce 0 1 1 0 0 0', 'bit 63'), ('mce 0 1', "'status' is missing"), ('mce -x 0 1', "'-x'; possible: -b")):
+            expect(m(line), f'^Error: .*{error}')
+        assert m('mce 0 1 0x8000000000000001 0 0x1234 0') == ''  # a corrected error interrupts nobody
+        expect(m('info status'), 'running')
+        assert m('mce 0 1 0xb200000000000000 5 0x1234 0') == ''
+        b.p.wait(PATIENCE)
+        assert b.p.returncode == 67, b.output()
+
+
+@test
+def instructions_one_by_one():
+    log = os.path.join(SCRATCH, 'in_asm')
+    loop = scratch('loop.bin', multiboot_kernel(b'\x40\x43\x41\xeb\xfb'))  # inc eax; inc ebx; inc ecx; jmp
+    for args, command in ((['-singlestep'], None), (['-accel', 'tcg,one-insn-per-tb=on'], None), ([], 'singlestep'), ([], None)):
+        with Background('-M', 'pc', '-m', '64', *args, '-kernel', loop, '-S', '-D', log) as b:
+            m = Monitor(b)
+            assert command is None or m(command) == ''
+            m('log in_asm')
+            m('cont')
+            while int(m('print $ecx')) < 3:
+                pass
+            m('log none')
+            assert m('singlestep off') == ''
+            before = int(m('print $ecx'))
+            while int(m('print $ecx')) == before:
+                pass
+        with open(log, encoding='utf-8') as f:
+            translated = f.read().count('inc ecx')
+        assert translated >= 3 if args or command else 1 <= translated < 3, (args, command, translated)
 
 
 @test
