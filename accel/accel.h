@@ -99,6 +99,8 @@ struct CpuClass {
     Cpu *(*model_new)(const char *text, GError **error); /* "-cpu" text to an unrealized CPU */
     void (*model_missing)(const char *model, void (*fn)(const char *feature, void *opaque), void *opaque);
     void (*features)(Cpu *cpu, void (*fn)(const char *name, bool on, void *opaque), void *opaque);
+    /* What else -cpu takes as on or off: other names of features, those that no virtual CPU has, switches. */
+    void (*flags)(Cpu *cpu, void (*fn)(const char *name, bool on, void *opaque), void *opaque);
     void (*identity)(Cpu *cpu, CpuIdentityFn *fn, void *opaque);
     const struct TcgCpuOps *tcg;                    /* accel/tcg/tcg.h; NULL: not under TCG */
     const struct KvmCpuOps *kvm;                    /* accel/kvm/kvm.h; NULL: not under KVM */

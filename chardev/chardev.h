@@ -34,6 +34,7 @@ void chardev_delete(Chardev *chr);
 void chardev_foreach(void (*fn)(const Chardev *chr, void *data), void *data); /* without those behind a mux */
 const char *chardev_id(const Chardev *chr);
 char *chardev_filename(const Chardev *chr); /* "pty:/dev/pts/3", as query-chardev shows it */
+void chardev_options_foreach(void (*fn)(const char *name, const char *help, void *data), void *data); /* of all back ends; some more than once */
 void chardev_list_help(FILE *out);
 bool chardev_kind_help(const char *name, FILE *out, GError **error) WARN_UNUSED; /* false: no such back end */
 void chardev_kinds_foreach(void (*fn)(const char *name, void *data), void *data); /* sorted */

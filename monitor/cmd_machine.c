@@ -149,7 +149,7 @@ static QapiCpuInstanceProperties *cpu_place(const Cpu *cpu)
     p->has_thread_id = p->has_core_id = p->has_socket_id = true;
     p->thread_id = cpu->index % threads;
     p->core_id = core % cores;
-    p->has_die_id = true;
+    p->has_die_id = dies > 1;
     p->die_id = core / cores % dies;
     p->socket_id = core / cores / dies;
     p->has_node_id = c->numa.count;
@@ -326,13 +326,20 @@ bool qmp_pmemsave(const QmpPmemsaveArg *arg, GError **error)
 
 /* ---- migration ---- */
 
-static bool migration_capabilities[QAPI_MIGRATION_CAPABILITY__MAX];
+/* Clients switch everything off that they do not use, and events on. */
+static bool migration_events;
 
 bool qmp_migrate_set_capabilities(const QmpMigrateSetCapabilitiesArg *arg, GError **error)
 {
     for (unsigned i = 0; i < arg->capabilities->len; i++) {
         const QapiMigrationCapabilityStatus *c = arg->capabilities->pdata[i];
-        migration_capabilities[c->capability] = c->state;
+        if (c->state && c->capability != QAPI_MIGRATION_CAPABILITY_EVENTS) {
+            return error_set(error, "migration capability '%s' is not supported yet", qapi_MigrationCapability_str(c->capability));
+        }
+    }
+    for (unsigned i = 0; i < arg->capabilities->len; i++) {
+        const QapiMigrationCapabilityStatus *c = arg->capabilities->pdata[i];
+        migration_events = c->capability == QAPI_MIGRATION_CAPABILITY_EVENTS ? c->state : migration_events;
     }
     return true;
 }
@@ -340,12 +347,10 @@ bool qmp_migrate_set_capabilities(const QmpMigrateSetCapabilitiesArg *arg, GErro
 GPtrArray *qmp_query_migrate_capabilities(GError **error)
 {
     GPtrArray *list = g_ptr_array_new();
-    for (unsigned i = 0; i < ARRAY_SIZE(migration_capabilities); i++) {
-        QapiMigrationCapabilityStatus *c = g_new0(QapiMigrationCapabilityStatus, 1);
-        c->capability = i;
-        c->state = migration_capabilities[i];
-        g_ptr_array_add(list, c);
-    }
+    QapiMigrationCapabilityStatus *c = g_new0(QapiMigrationCapabilityStatus, 1);
+    c->capability = QAPI_MIGRATION_CAPABILITY_EVENTS;
+    c->state = migration_events;
+    g_ptr_array_add(list, c);
     return list;
 }
 

@@ -3,7 +3,7 @@
  *
  * Clients look types up by the names QEMU gives them: "NAME-machine" for a machine and "NAME-accel" for
  * an accelerator. Here the first are called NAME, and the others are not object types at all; this file
- * makes them look alike.
+ * makes them look alike. The first CPU is also where clients of old look for it, FIRST_CPU.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -14,9 +14,17 @@
 #include "util/keyval.h"
 #include "util/report.h"
 
+#define UNATTACHED "/machine/unattached"
+#define FIRST_CPU UNATTACHED "/device[0]"
+
 static Object *find_object(const char *path, GError **error)
 {
     Object *obj = object_find(path);
+    size_t n = strlen(FIRST_CPU);
+    if (!obj && cpus && cpus->len && g_str_has_prefix(path, FIRST_CPU) && (!path[n] || path[n] == '/')) {
+        g_autofree char *cpu = object_path(cpus->pdata[0]), *real = g_strconcat(cpu, path + n, NULL);
+        obj = object_find(real);
+    }
     if (!obj) {
         g_set_error(error, RHEA_ERROR, RHEA_ERROR_DEVICE_NOT_FOUND, "there is no object '%s'; qom-list shows what is there", path);
     }
@@ -88,6 +96,14 @@ static void match_feature(const char *name, bool on, void *opaque)
     }
 }
 
+static void match_identity(const char *name, const char *text, int64_t number, void *opaque)
+{
+    FeatureQuery *q = opaque;
+    if (g_str_equal(name, q->wanted)) {
+        q->value = text ? json_string(text) : json_integer(number);
+    }
+}
+
 static void add_missing(const char *name, void *list)
 {
     json_array_append_new(list, json_string(name));
@@ -105,8 +121,13 @@ static json_t *special_property(Object *obj, const char *name)
         g_autofree char *type = qom_public_type(obj->type);
         return json_string(type);
     }
-    if (g_str_equal(name, "realized") && object_type_is(obj->type, "device")) {
-        return json_boolean(DEVICE(obj)->realized);
+    if (object_type_is(obj->type, "device")) {
+        if (g_str_equal(name, "realized")) {
+            return json_boolean(DEVICE(obj)->realized);
+        }
+        if (g_str_equal(name, "hotpluggable")) {
+            return json_boolean(DEVICE(obj)->bus && DEVICE(obj)->bus->ops->hotplug);
+        }
     }
     if (cc && cc->features) {
         FeatureQuery q = {.wanted = name};
@@ -118,6 +139,12 @@ static json_t *special_property(Object *obj, const char *name)
             return list;
         }
         cc->features(CPU(obj), match_feature, &q);
+        if (!q.value && cc->flags) {
+            cc->flags(CPU(obj), match_feature, &q);
+        }
+        if (!q.value && cc->identity) {
+            cc->identity(CPU(obj), match_identity, &q);
+        }
         return q.value;
     }
     return NULL;
@@ -138,6 +165,23 @@ static void add_feature_property(const char *name, bool on, void *list)
     add_property(list, name, "bool", NULL, NULL);
 }
 
+static void add_identity_property(const char *name, const char *text, int64_t number, void *list)
+{
+    add_property(list, name, text ? "string" : "int", NULL, NULL);
+}
+
+static void add_cpu_properties(GPtrArray *list, const CpuClass *cc, Cpu *cpu)
+{
+    cc->features(cpu, add_feature_property, list);
+    if (cc->flags) {
+        cc->flags(cpu, add_feature_property, list);
+    }
+    if (cc->identity) {
+        cc->identity(cpu, add_identity_property, list);
+    }
+    add_property(list, "unavailable-features", "strList", NULL, NULL);
+}
+
 /* details: with description and default, as for a type */
 static void add_type_properties(GPtrArray *list, const ObjectType *type, bool details)
 {
@@ -147,6 +191,28 @@ static void add_type_properties(GPtrArray *list, const ObjectType *type, bool de
         g_autofree char *kind = property_type_text(p), *text = details ? property_default_value(p) : NULL;
         add_property(list, p->name, kind, details ? p->help : NULL, text ? text_to_json(p, text) : NULL);
     }
+}
+
+/* A CPU has hundreds of properties: a near name says more than all of them. */
+static bool unknown_of_cpu(Object *obj, const char *name, GError **error)
+{
+    const CpuClass *cc = cpu_class(obj);
+    if (!cc || !cc->features || object_property_find(obj->type, name)) {
+        return false;
+    }
+    g_autoptr(GPtrArray) list = g_ptr_array_new(), names = g_ptr_array_new();
+    add_cpu_properties(list, cc, CPU(obj));
+    for (unsigned i = 0; i < list->len; i++) {
+        g_ptr_array_add(names, ((QapiObjectPropertyInfo *)list->pdata[i])->name);
+    }
+    g_ptr_array_add(names, NULL);
+    const char *near = suggest_name(name, (const char *const *)names->pdata);
+    error_set(error, "Property '%s.%s' not found%s%s%s; qom-list shows all", obj->type->name, name, near ? "; did you mean '" : "", near ?: "",
+              near ? "'?" : "");
+    for (unsigned i = 0; i < list->len; i++) {
+        qapi_free(&qapi_type_ObjectPropertyInfo, list->pdata[i]);
+    }
+    return true;
 }
 
 GPtrArray *qmp_qom_list(const QmpQomListArg *arg, GError **error)
@@ -159,12 +225,16 @@ GPtrArray *qmp_qom_list(const QmpQomListArg *arg, GError **error)
     add_property(list, "type", "string", NULL, NULL);
     if (object_type_is(obj->type, "device")) {
         add_property(list, "realized", "bool", NULL, NULL);
+        add_property(list, "hotpluggable", "bool", NULL, NULL);
     }
     add_type_properties(list, obj->type, false);
     const CpuClass *cc = cpu_class(obj);
     if (cc && cc->features) {
-        cc->features(CPU(obj), add_feature_property, list);
-        add_property(list, "unavailable-features", "strList", NULL, NULL);
+        add_cpu_properties(list, cc, CPU(obj));
+    }
+    if (obj == object_find(UNATTACHED) && cpus && cpus->len) {
+        g_autofree char *type = g_strdup_printf("link<%s>", ((Object *)cpus->pdata[0])->type->name);
+        add_property(list, strrchr(FIRST_CPU, '/') + 1, type, NULL, NULL);
     }
     for (unsigned i = 0; obj->child_order && i < obj->child_order->len; i++) {
         const Object *child = obj->child_order->pdata[i];
@@ -189,6 +259,9 @@ json_t *qmp_qom_get(const QmpQomGetArg *arg, GError **error)
         g_autofree char *path = object_path(child);
         return json_string(path);
     }
+    if (unknown_of_cpu(obj, arg->property, error)) {
+        return NULL;
+    }
     g_autofree char *text = property_get(obj, arg->property, error);
     return text ? text_to_json(object_property_find(obj->type, arg->property), text) : NULL;
 }
@@ -197,6 +270,14 @@ bool qmp_qom_set(const QmpQomSetArg *arg, GError **error)
 {
     Object *obj = find_object(arg->path, error);
     const Property *p = obj ? object_property_find(obj->type, arg->property) : NULL;
+    json_t *special = obj && !p ? special_property(obj, arg->property) : NULL;
+    if (special) {
+        json_decref(special);
+        return error_set(error, "property '%s' of '%s' cannot be changed once the object is there", arg->property, arg->path);
+    }
+    if (obj && unknown_of_cpu(obj, arg->property, error)) {
+        return false;
+    }
     g_autofree char *text = obj ? json_to_text(p, arg->value, arg->property, error) : NULL;
     return text && property_set(obj, arg->property, text, error);
 }
@@ -248,8 +329,7 @@ static void add_model_properties(GPtrArray *list, const ObjectType *type)
     const CpuClass *cc = object_type_is(type, "cpu") ? object_type_ops(type) : NULL;
     Cpu *cpu = cc && cc->model_new && !type->abstract ? cc->model_new(type->name, NULL) : NULL;
     if (cpu) {
-        cc->features(cpu, add_feature_property, list);
-        add_property(list, "unavailable-features", "strList", NULL, NULL);
+        add_cpu_properties(list, cc, cpu);
         object_unref(&cpu->dev.obj);
     }
 }

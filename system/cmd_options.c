@@ -1,9 +1,10 @@
 /*
  * system/cmd_options.c: query-command-line-options, from the option table: what stands before "=" in an
- * option's shape is a parameter. Machine properties are those of all machines.
+ * option's shape is a parameter. Machine properties are those of all machines, those of -chardev those of all back ends.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "chardev/chardev.h"
 #include "qapi/qapi-commands.h"
 #include "system/options.h"
 #include "util/report.h"
@@ -63,16 +64,51 @@ static void machine_parameters(QapiCommandLineOptionInfo *info)
     }
 }
 
+static void add_chardev_option(const char *name, const char *help, void *info)
+{
+    bool boolean = g_str_has_prefix(help, "on: ") || g_str_has_prefix(help, "on|off") || strstr(help, "(default o");
+    add_parameter(info, name, boolean ? QAPI_COMMAND_LINE_PARAMETER_TYPE_BOOLEAN : QAPI_COMMAND_LINE_PARAMETER_TYPE_STRING, help);
+}
+
+static void chardev_parameters(QapiCommandLineOptionInfo *info)
+{
+    add_parameter(info, "backend", QAPI_COMMAND_LINE_PARAMETER_TYPE_STRING, NULL);
+    chardev_options_foreach(add_chardev_option, info);
+}
+
+/* What clients call an option of another name, and the kinds that its shape does not tell. */
+static const struct { const char *option, *group; } groups[] = {{"m", "memory"}, {"smp", "smp-opts"}, {"boot", "boot-opts"}, {"acpitable", "acpi"}};
+static const struct { const char *option, *parameter; QapiCommandLineParameterType type; } kinds[] = {
+    {"m", "size", QAPI_COMMAND_LINE_PARAMETER_TYPE_SIZE}, {"m", "maxmem", QAPI_COMMAND_LINE_PARAMETER_TYPE_SIZE},
+    {"m", "slots", QAPI_COMMAND_LINE_PARAMETER_TYPE_NUMBER}, {"add-fd", "fd", QAPI_COMMAND_LINE_PARAMETER_TYPE_NUMBER},
+    {"add-fd", "set", QAPI_COMMAND_LINE_PARAMETER_TYPE_NUMBER},
+};
+
 static void add_option(const char *name, const char *shape, void *opaque)
 {
     Query *q = opaque;
-    if (q->wanted && !g_str_equal(q->wanted, name)) {
+    const char *group = name;
+    for (unsigned i = 0; i < ARRAY_SIZE(groups); i++) {
+        group = g_str_equal(groups[i].option, name) ? groups[i].group : group;
+    }
+    if (q->wanted && !g_str_equal(q->wanted, group)) {
         return;
     }
     QapiCommandLineOptionInfo *info = g_new0(QapiCommandLineOptionInfo, 1);
-    info->option = g_strdup(g_str_equal(name, "m") ? "memory" : g_str_equal(name, "smp") ? "smp-opts" : name);
+    info->option = g_strdup(group);
     info->parameters = g_ptr_array_new();
+    for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++) {
+        if (g_str_equal(kinds[i].option, name)) {
+            add_parameter(info, kinds[i].parameter, kinds[i].type, NULL);
+        }
+    }
     parameters_of_shape(info, shape);
+    for (unsigned i = 0; i < info->parameters->len && g_str_equal(name, "smp"); i++) {
+        ((QapiCommandLineParameterInfo *)info->parameters->pdata[i])->type = QAPI_COMMAND_LINE_PARAMETER_TYPE_NUMBER;
+    }
+    if (g_str_equal(name, "chardev")) {
+        chardev_parameters(info);
+    }
     if (g_str_equal(name, "machine")) {
         machine_parameters(info);
     }

@@ -48,7 +48,7 @@ static const OptionRow rows[] = {
      "use '-device driver,help' to print all possible properties", STAGE_DEVICE, opt_device},
     {"object", NULL, "TYPENAME[,PROP1=VALUE1,...]",
      "create an object of type TYPENAME; id= is required", STAGE_OBJECT, opt_object},
-    {"name", NULL, "string1[,process=string2][,debug-threads=on|off]",
+    {"name", NULL, "[guest=]string1[,process=string2][,debug-threads=on|off]",
      "set the name of the guest; string2 is the process name", STAGE_PROCESS, opt_name},
     {"uuid", NULL, "%08x-%04x-%04x-%04x-%012x", "specify machine UUID", STAGE_MACHINE, opt_uuid},
 

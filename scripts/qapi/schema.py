@@ -350,7 +350,7 @@ class Schema:
         for name in doc.args:
             if name not in known:
                 raise SchemaError(doc.where, f"{what}: '@{name}' is described, but there is no such member")
-        features = {f.name for f in entity.features} | {f.name for m in subject.own for f in m.features}
+        features = {f.name for f in entity.features} | {f.name for m in [*subject.own, *entity.values] for f in m.features}
         for name in doc.features:
             if name not in features:
                 raise SchemaError(doc.where, f"{what}: feature '@{name}' is described, but there is no such feature")

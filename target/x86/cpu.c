@@ -574,6 +574,7 @@ const CpuClass x86_cpu_class = {
     .model_new = x86_model_new,
     .model_missing = x86_model_missing,
     .features = x86_features,
+    .flags = x86_flags,
     .identity = x86_identity,
     .tcg = &x86_tcg_ops,
     .gdb = &x86_gdb_target,

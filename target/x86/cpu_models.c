@@ -241,6 +241,18 @@ static void set_fixed(X86Cpu *x, const char *name, bool on)
     }
 }
 
+/* Of no feature. Those that set_key() does nothing about say what is so anyway, or concern migration. */
+static const char *const switches[] = {"enforce", "check", "migratable", "pmu", "l3-cache", "host-cache-info", "host-phys-bits", "legacy-cache",
+                                       "kvm", "kvm-pv-enforce-cpuid", NULL};
+
+static bool switch_is_on(const X86Cpu *x, const char *name)
+{
+    return g_str_equal(name, "kvm")                    ? !x->hide_kvm
+           : g_str_equal(name, "kvm-pv-enforce-cpuid") ? x->enforce_paravirt
+           : g_str_equal(name, "pmu")                  ? x->pmu
+                                                       : !g_str_equal(name, "enforce") && !g_str_has_prefix(name, "host-");
+}
+
 static bool set_key(X86Cpu *x, Options *o, const char *key, const char *value, GError **error)
 {
     X86State *env = &x->env;
@@ -295,11 +307,9 @@ static bool set_key(X86Cpu *x, Options *o, const char *key, const char *value, G
     size_t len = strlen(key);
     X86FeatureWord w;
     unsigned bit;
-    bool known_bool = !strcmp(key, "enforce") || !strcmp(key, "check") || !strcmp(key, "migratable") || !strcmp(key, "pmu") ||
-                      !strcmp(key, "l3-cache") || !strcmp(key, "host-cache-info") || !strcmp(key, "host-phys-bits") ||
-                      !strcmp(key, "legacy-cache") || !strcmp(key, "kvm") || !strcmp(key, "kvm-pv-enforce-cpuid");
+    bool known_bool = g_strv_contains(switches, key);
     bool feature = !known_bool && x86_feature_find(key, len, &w, &bit);
-    bool fixed = !known_bool && !feature && (x86_feature_absent(key, len) || x86_arch_capability(key, len) >= 0);
+    bool fixed = !known_bool && !feature && x86_feature_fixed(key);
     if (!known_bool && !feature && !fixed) {
         return error_set(error, "-cpu %s: no feature or property \"%s\"; -cpu help lists the features", x->model->name, key);
     }
@@ -333,7 +343,7 @@ static bool parse_option(X86Cpu *x, Options *o, char *text, GError **error)
 {
     X86FeatureWord w;
     unsigned bit;
-    if ((*text == '+' || *text == '-') && (x86_feature_absent(text + 1, strlen(text + 1)) || x86_arch_capability(text + 1, strlen(text + 1)) >= 0)) {
+    if ((*text == '+' || *text == '-') && x86_feature_fixed(text + 1)) {
         set_fixed(x, text + 1, *text == '+');
         return true;
     }
@@ -619,6 +629,30 @@ static void each_feature(const uint32_t *of, const uint32_t *words, void (*fn)(c
 void x86_features(Cpu *cpu, void (*fn)(const char *name, bool on, void *opaque), void *opaque)
 {
     each_feature(NULL, X86_CPU(cpu)->features, fn, opaque);
+}
+
+/* Other names of features, what no virtual CPU has, bits of IA32_ARCH_CAPABILITIES, switches. */
+void x86_flags(Cpu *cpu, void (*fn)(const char *name, bool on, void *opaque), void *opaque)
+{
+    const X86Cpu *x = X86_CPU(cpu);
+    for (unsigned w = 0; w < FEAT_WORDS; w++) {
+        for (unsigned b = 0; b < 32; b++) {
+            const char *names = x86_feature_words[w].names[b], *bar = names ? strchr(names, '|') : NULL;
+            g_auto(GStrv) others = bar ? g_strsplit(bar + 1, "|", -1) : NULL;
+            for (char **o = others; o && *o; o++) {
+                fn(*o, x->features[w] & BIT(b), opaque);
+            }
+        }
+    }
+    for (unsigned i = 0; x86_arch_capability_nth(i); i++) {
+        bool shown = x->features[FEAT_7_0_EDX] & BIT(29);
+        fn(x86_arch_capability_nth(i), shown && (X86_ARCH_CAPABILITIES & ~x->arch_capabilities_off) >> i & 1, opaque);
+    }
+    x86_features_absent(fn, opaque);
+    for (const char *const *s = switches; *s; s++) {
+        fn(*s, switch_is_on(x, *s), opaque);
+    }
+    x86_hyperv_flags(&x->hv, fn, opaque);
 }
 
 void x86_identity(Cpu *cpu, CpuIdentityFn *fn, void *opaque)

@@ -28,7 +28,9 @@ typedef struct {
 extern const X86FeatureWordInfo x86_feature_words[FEAT_WORDS];
 /* Finds by any of its names, '_' and '-' being the same. */
 bool x86_feature_find(const char *name, size_t len, X86FeatureWord *word, unsigned *bit);
-bool x86_feature_absent(const char *name, size_t len); /* known, but of no virtual CPU here */
+void x86_features_absent(void (*fn)(const char *name, bool on, void *opaque), void *opaque); /* known, but of no virtual CPU here */
+bool x86_feature_fixed(const char *name); /* one of those, or of IA32_ARCH_CAPABILITIES */
+const char *x86_arch_capability_nth(unsigned bit); /* NULL: no more */
 int x86_arch_capability(const char *name, size_t len); /* its bit of IA32_ARCH_CAPABILITIES, or -1 */
 /*
  * Nothing is speculated across guest privilege levels, so every "not affected" is true: RDCL, SKIP_L1DFL,
@@ -40,6 +42,7 @@ int x86_arch_capability(const char *name, size_t len); /* its bit of IA32_ARCH_C
 void x86_tcg_supported(uint32_t words[FEAT_WORDS]);
 /* CpuClass.model_nth and so on. */
 const char *x86_model_nth(unsigned i);
+void x86_flags(Cpu *cpu, void (*fn)(const char *name, bool on, void *opaque), void *opaque);
 char *x86_model_alias_of(const char *name);
 Cpu *x86_model_new(const char *text, GError **error);
 void x86_model_missing(const char *model, void (*fn)(const char *feature, void *opaque), void *opaque);

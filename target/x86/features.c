@@ -11,11 +11,11 @@ const X86FeatureWordInfo x86_feature_words[FEAT_WORDS] = {
         "fpu", "vme", "de", "pse", "tsc", "msr", "pae", "mce", "cx8", "apic", NULL, "sep", "mtrr", "pge", "mca", "cmov",
         "pat", "pse36", "pn", "clflush", NULL, "ds", "acpi", "mmx", "fxsr", "sse", "sse2", "ss", "ht", "tm", "ia64", "pbe"}},
     [FEAT_1_ECX] = {1, -1, "ECX", {
-        "pni|sse3", "pclmulqdq|pclmuldq", "dtes64", "monitor", "ds-cpl", "vmx", "smx", "est", "tm2", "ssse3", "cid", NULL, "fma",
-        "cx16", "xtpr", "pdcm", NULL, "pcid", "dca", "sse4.1|sse4-1", "sse4.2|sse4-2", "x2apic", "movbe", "popcnt",
+        "pni|sse3", "pclmulqdq|pclmuldq", "dtes64", "monitor", "ds-cpl|ds_cpl", "vmx", "smx", "est", "tm2", "ssse3", "cid", NULL, "fma",
+        "cx16", "xtpr", "pdcm", NULL, "pcid", "dca", "sse4.1|sse4-1|sse4_1", "sse4.2|sse4-2|sse4_2", "x2apic", "movbe", "popcnt",
         "tsc-deadline|tsc-deadline-timer", "aes", "xsave", NULL, "avx", "f16c", "rdrand", "hypervisor"}},
     [FEAT_7_0_EBX] = {7, 0, "EBX", {
-        "fsgsbase", "tsc-adjust", "sgx", "bmi1", "hle", "avx2", "fdp-excptn-only", "smep", "bmi2", "erms", "invpcid", "rtm", NULL,
+        "fsgsbase", "tsc-adjust|tsc_adjust", "sgx", "bmi1", "hle", "avx2", "fdp-excptn-only", "smep", "bmi2", "erms", "invpcid", "rtm", NULL,
         "zero-fcs-fds", "mpx", NULL, "avx512f", "avx512dq", "rdseed", "adx", "smap", "avx512ifma", "pcommit", "clflushopt",
         "clwb", "intel-pt", "avx512pf", "avx512er", "avx512cd", "sha-ni", "avx512bw", "avx512vl"}},
     [FEAT_7_0_ECX] = {7, 0, "ECX", {
@@ -30,12 +30,12 @@ const X86FeatureWordInfo x86_feature_words[FEAT_WORDS] = {
         [4] = "avx-vnni", "avx512-bf16", [7] = "cmpccxadd", [10] = "fzrm", "fsrs", "fsrc", [19] = "wrmsrns", [21] = "amx-fp16", [23] = "avx-ifma",
         [26] = "lam"}},
     [FEAT_8000_0001_EDX] = {0x80000001, -1, "EDX", {
-        [11] = "syscall", [19] = "mp", "nx|xd", NULL, "mmxext", [25] = "fxsr-opt|ffxsr", "pdpe1gb", "rdtscp", [29] = "lm|i64",
+        [11] = "syscall", [19] = "mp", "nx|xd", NULL, "mmxext", [25] = "fxsr-opt|fxsr_opt|ffxsr", "pdpe1gb", "rdtscp", [29] = "lm|i64",
         "3dnowext", "3dnow"}},
     [FEAT_8000_0001_ECX] = {0x80000001, -1, "ECX", {
-        "lahf-lm", "cmp-legacy", "svm", "extapic", "cr8legacy", "abm|lzcnt", "sse4a", "misalignsse", "3dnowprefetch", "osvw",
-        "ibs", "xop", "skinit", "wdt", NULL, "lwp", "fma4", "tce", NULL, "nodeid-msr", NULL, "tbm", "topoext", "perfctr-core",
-        "perfctr-nb"}},
+        "lahf-lm|lahf_lm", "cmp-legacy|cmp_legacy", "svm", "extapic", "cr8legacy", "abm|lzcnt", "sse4a", "misalignsse", "3dnowprefetch", "osvw",
+        "ibs", "xop", "skinit", "wdt", NULL, "lwp", "fma4", "tce", NULL, "nodeid-msr|nodeid_msr", NULL, "tbm", "topoext", "perfctr-core|perfctr_core",
+        "perfctr-nb|perfctr_nb"}},
     [FEAT_8000_0007_EDX] = {0x80000007, -1, "EDX", {[8] = "invtsc"}},
     [FEAT_8000_0008_EBX] = {0x80000008, -1, "EBX", {
         "clzero", [2] = "xsaveerptr", [9] = "wbnoinvd", [12] = "ibpb", [14] = "ibrs", "amd-stibp", NULL, "stibp-always-on",
@@ -43,8 +43,9 @@ const X86FeatureWordInfo x86_feature_words[FEAT_WORDS] = {
     [FEAT_6_EAX] = {6, -1, "EAX", {[2] = "arat"}},
     [FEAT_XSAVE] = {0xd, 1, "EAX", {"xsaveopt", "xsavec", "xgetbv1", "xsaves", "xfd"}},
     [FEAT_KVM] = {0x40000001, -1, "EAX", {
-        "kvmclock|kvm-clock", "kvm-nopiodelay", "kvm-mmu", NULL, "kvm-asyncpf", "kvm-steal-time", "kvm-pv-eoi", "kvm-pv-unhalt",
-        [9] = "kvm-pv-tlb-flush", [11] = "kvm-pv-ipi", "kvm-poll-control", "kvm-pv-sched-yield", "kvm-asyncpf-int",
+        "kvmclock|kvm-clock", "kvm-nopiodelay|kvm_nopiodelay", "kvm-mmu|kvm_mmu", NULL, "kvm-asyncpf|kvm_asyncpf", "kvm-steal-time|kvm_steal_time",
+        "kvm-pv-eoi|kvm_pv_eoi", "kvm-pv-unhalt|kvm_pv_unhalt",
+        [9] = "kvm-pv-tlb-flush", [11] = "kvm-pv-ipi", "kvm-poll-control|kvm_poll_control", "kvm-pv-sched-yield", "kvm-asyncpf-int|kvm_asyncpf_int",
         "kvm-msi-ext-dest-id", [24] = "kvmclock-stable-bit"}},
 };
 
@@ -91,27 +92,27 @@ bool x86_feature_find(const char *name, size_t len, X86FeatureWord *word, unsign
  * here. (vmx and svm themselves are features above; with KVM their details are the kernel's.)
  */
 static const char absent[] =
+    "nrip_save pause_filter svm_lock tsc_scale vmcb_clean "
     "ace2 ace2-en avic decodeassists flushbyasid full-width-write intel-pt-lip kvm-hint-dedicated lbrv npt nrip-save "
-    "pause-filter pfthreshold phe phe-en pmm pmm-en sgx-debug sgx-exinfo sgx-kss sgx-mode64 sgx-provisionkey sgx- "
-    "tokenkey sgx1 sgx2 split-lock-detect svm-lock svme-addr-chk tsc-scale v-vmsave-vmload vgif vmcb-clean xcrypt "
-    "xcrypt-en xstore xstore-en "
-    "vmx-activity-hlt vmx-activity-shutdown vmx-activity-wait-sipi vmx-apicv-register vmx-apicv-vid vmx-apicv-x2apic "
-    "vmx-apicv-xapic vmx-cr3-load-noexit vmx-cr3-store-noexit vmx-cr8-load-exit vmx-cr8-store-exit vmx-desc-exit vmx- "
-    "encls-exit vmx-entry-ia32e-mode vmx-entry-load-bndcfgs vmx-entry-load-efer vmx-entry-load-pat vmx-entry-load- "
-    "perf-global-ctrl vmx-entry-load-pkrs vmx-entry-load-rtit-ctl vmx-entry-noload-debugctl vmx-ept vmx-ept-1gb vmx- "
-    "ept-2mb vmx-ept-advanced-exitinfo vmx-ept-execonly vmx-eptad vmx-eptp-switching vmx-exit-ack-intr vmx-exit- "
-    "clear-bndcfgs vmx-exit-clear-rtit-ctl vmx-exit-load-efer vmx-exit-load-pat vmx-exit-load-perf-global-ctrl vmx- "
-    "exit-load-pkrs vmx-exit-nosave-debugctl vmx-exit-save-efer vmx-exit-save-pat vmx-exit-save-preemption-timer vmx- "
-    "flexpriority vmx-hlt-exit vmx-ins-outs vmx-intr-exit vmx-invept vmx-invept-all-context vmx-invept-single-context "
-    "vmx-invept-single-context-noglobals vmx-invlpg-exit vmx-invpcid-exit vmx-invvpid vmx-invvpid-all-context vmx- "
-    "invvpid-single-addr vmx-io-bitmap vmx-io-exit vmx-monitor-exit vmx-movdr-exit vmx-msr-bitmap vmx-mtf vmx-mwait- "
-    "exit vmx-nmi-exit vmx-page-walk-4 vmx-page-walk-5 vmx-pause-exit vmx-ple vmx-pml vmx-posted-intr vmx-preemption- "
-    "timer vmx-rdpmc-exit vmx-rdrand-exit vmx-rdseed-exit vmx-rdtsc-exit vmx-rdtscp-exit vmx-secondary-ctls vmx- "
-    "shadow-vmcs vmx-store-lma vmx-true-ctls vmx-tsc-offset vmx-tsc-scaling vmx-unrestricted-guest vmx-vintr-pending "
-    "vmx-vmfunc vmx-vmwrite-vmexit-fields vmx-vnmi vmx-vnmi-pending vmx-vpid vmx-wbinvd-exit vmx-xsaves vmx-zero-len- "
-    "inject ";
+    "pause-filter pfthreshold phe phe-en pmm pmm-en sgx-debug sgx-exinfo sgx-kss sgx-mode64 sgx-provisionkey sgx-tokenkey "
+    "sgx1 sgx2 split-lock-detect svm-lock svme-addr-chk tsc-scale v-vmsave-vmload vgif vmcb-clean xcrypt xcrypt-en xstore "
+    "xstore-en vmx-activity-hlt vmx-activity-shutdown vmx-activity-wait-sipi vmx-apicv-register vmx-apicv-vid "
+    "vmx-apicv-x2apic vmx-apicv-xapic vmx-cr3-load-noexit vmx-cr3-store-noexit vmx-cr8-load-exit vmx-cr8-store-exit "
+    "vmx-desc-exit vmx-encls-exit vmx-entry-ia32e-mode vmx-entry-load-bndcfgs vmx-entry-load-efer vmx-entry-load-pat "
+    "vmx-entry-load-perf-global-ctrl vmx-entry-load-pkrs vmx-entry-load-rtit-ctl vmx-entry-noload-debugctl vmx-ept "
+    "vmx-ept-1gb vmx-ept-2mb vmx-ept-advanced-exitinfo vmx-ept-execonly vmx-eptad vmx-eptp-switching vmx-exit-ack-intr "
+    "vmx-exit-clear-bndcfgs vmx-exit-clear-rtit-ctl vmx-exit-load-efer vmx-exit-load-pat vmx-exit-load-perf-global-ctrl "
+    "vmx-exit-load-pkrs vmx-exit-nosave-debugctl vmx-exit-save-efer vmx-exit-save-pat vmx-exit-save-preemption-timer "
+    "vmx-flexpriority vmx-hlt-exit vmx-ins-outs vmx-intr-exit vmx-invept vmx-invept-all-context vmx-invept-single-context "
+    "vmx-invept-single-context-noglobals vmx-invlpg-exit vmx-invpcid-exit vmx-invvpid vmx-invvpid-all-context "
+    "vmx-invvpid-single-addr vmx-io-bitmap vmx-io-exit vmx-monitor-exit vmx-movdr-exit vmx-msr-bitmap vmx-mtf "
+    "vmx-mwait-exit vmx-nmi-exit vmx-page-walk-4 vmx-page-walk-5 vmx-pause-exit vmx-ple vmx-pml vmx-posted-intr "
+    "vmx-preemption-timer vmx-rdpmc-exit vmx-rdrand-exit vmx-rdseed-exit vmx-rdtsc-exit vmx-rdtscp-exit vmx-secondary-ctls "
+    "vmx-shadow-vmcs vmx-store-lma vmx-true-ctls vmx-tsc-offset vmx-tsc-scaling vmx-unrestricted-guest vmx-vintr-pending "
+    "vmx-vmfunc vmx-vmwrite-vmexit-fields vmx-vnmi vmx-vnmi-pending vmx-vpid vmx-wbinvd-exit vmx-xsaves "
+    "vmx-zero-len-inject ";
 
-bool x86_feature_absent(const char *name, size_t len)
+static bool is_absent(const char *name, size_t len)
 {
     for (const char *p = absent; *p; p += strcspn(p, " ") + 1) {
         if (strcspn(p, " ") == len && same_name(p, name, len)) {
@@ -121,17 +122,38 @@ bool x86_feature_absent(const char *name, size_t len)
     return false;
 }
 
+void x86_features_absent(void (*fn)(const char *name, bool on, void *opaque), void *opaque)
+{
+    g_auto(GStrv) names = g_strsplit(absent, " ", -1);
+    for (char **n = names; *n; n++) {
+        if (**n) {
+            fn(*n, false, opaque);
+        }
+    }
+}
+
 /* Bits of IA32_ARCH_CAPABILITIES by name (SDM volume 4, 10AH). */
+static const char *const arch_capabilities[] = {"rdctl-no", "ibrs-all", "rsba", "skip-l1dfl-vmentry", "ssb-no", "mds-no", "pschange-mc-no",
+                                                "tsx-ctrl", "taa-no"};
+
+const char *x86_arch_capability_nth(unsigned bit)
+{
+    return bit < ARRAY_SIZE(arch_capabilities) ? arch_capabilities[bit] : NULL;
+}
+
 int x86_arch_capability(const char *name, size_t len)
 {
-    static const char *const names[] = {"rdctl-no", "ibrs-all", "rsba", "skip-l1dfl-vmentry", "ssb-no", "mds-no", "pschange-mc-no",
-                                        "tsx-ctrl", "taa-no"};
-    for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
-        if (strlen(names[i]) == len && same_name(names[i], name, len)) {
+    for (unsigned i = 0; i < ARRAY_SIZE(arch_capabilities); i++) {
+        if (strlen(arch_capabilities[i]) == len && same_name(arch_capabilities[i], name, len)) {
             return i;
         }
     }
     return -1;
+}
+
+bool x86_feature_fixed(const char *name)
+{
+    return is_absent(name, strlen(name)) || x86_arch_capability(name, strlen(name)) >= 0;
 }
 
 /* ---- what can be offered ---- */

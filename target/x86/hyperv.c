@@ -60,6 +60,16 @@ bool x86_hyperv_changed(const X86HypervState *s)
 
 /* ---- properties ---- */
 
+void x86_hyperv_flags(const X86Hyperv *h, void (*fn)(const char *name, bool on, void *opaque), void *opaque)
+{
+    for (unsigned i = 0; i < HV_COUNT; i++) {
+        fn(x86_hyperv_rows[i].name, h->on & BIT(i), opaque);
+    }
+    fn("hv-apicv", h->on & BIT(HV_AVIC), opaque);
+    fn("hv-passthrough", h->passthrough, opaque);
+    fn("hv-enforce-cpuid", h->enforce, opaque);
+}
+
 static char *valid_keys(void)
 {
     GString *s = g_string_new("hv-passthrough, hv-enforce-cpuid, hv-spinlocks=, hv-vendor-id=, hv-version-id-…=,"

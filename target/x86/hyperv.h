@@ -38,6 +38,8 @@ void x86_hyperv_reset(X86HypervState *s);
 bool x86_hyperv_changed(const X86HypervState *s); /* differs from what reset makes */
 /* The property "hv-…". */
 bool x86_hyperv_set(X86Hyperv *h, const char *key, const char *value, GError **error) WARN_UNUSED;
+/* Each property that is on or off. */
+void x86_hyperv_flags(const X86Hyperv *h, void (*fn)(const char *name, bool on, void *opaque), void *opaque);
 /* After all properties: do they go together, and can this accelerator have them? */
 bool x86_hyperv_check(const X86Hyperv *h, bool kvm, GError **error) WARN_UNUSED;
 

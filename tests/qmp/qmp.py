@@ -275,6 +275,10 @@ def argument_errors_name_the_path():
         fails(c, 'qom-get', {'path': '/machine', 'property': 1}, text="'property': expected string, got integer")
         fails(c, 'qom-list', {'path': '/', 'pth': 1}, text="did you mean 'path'")
         fails(c, 'set-action', {'reboot': 'maybe'}, text='valid: reset, shutdown')
+        c.run('migrate-set-capabilities', {'capabilities': [{'capability': x, 'state': False} for x in ('xbzrle', 'multifd', 'x-colo')]})
+        fails(c, 'migrate-set-capabilities', {'capabilities': [{'capability': 'events', 'state': True}, {'capability': 'xbzrle', 'state': True}]},
+              text="'xbzrle' is not supported yet")
+        assert c.run('query-migrate-capabilities') == [{'capability': 'events', 'state': False}]
         fails(c, 'migrate-set-capabilities', {'capabilities': [{'capability': 'events', 'state': 1}]}, text='capabilities[0].state')
         fails(c, 'chardev-add', {'id': 'x', 'backend': {'type': 'socket', 'data': {'addr': {'type': 'inet', 'data': {'host': 'h'}}}}},
               text="'backend.data.addr.data.port' is missing")
@@ -329,7 +333,19 @@ def the_tree():
         props = {p['name'] for p in c.run('qom-list', {'path': cpus[0]['qom-path']})}
         assert {'sse2', 'unavailable-features', 'type'} <= props
         assert c.run('qom-get', {'path': cpus[0]['qom-path'], 'property': 'sse2'}) is True
-        assert len(c.run('query-hotpluggable-cpus')) == 2
+        slots = c.run('query-hotpluggable-cpus')
+        assert len(slots) == 2 and all('die-id' not in x['props'] for x in slots + cpus), slots  # this machine has no dies
+        first = '/machine/unattached/device[0]'  # where clients look for the first CPU
+        assert {'device[0]'} <= {p['name'] for p in c.run('qom-list', {'path': '/machine/unattached'})}
+        types = {p['name']: p['type'] for p in c.run('qom-list', {'path': first})}
+        for name, kind, value in (('vmx-ept', 'bool', False), ('sgx1', 'bool', False), ('npt', 'bool', False), ('sse4_2', 'bool', False),
+                                  ('rdctl-no', 'bool', None), ('hv-vapic', 'bool', False), ('kvm', 'bool', True), ('vendor', 'string', None),
+                                  ('family', 'int', None), ('hotpluggable', 'bool', False), ('realized', 'bool', True)):
+            got = c.run('qom-get', {'path': first, 'property': name})
+            assert types[name] == kind and value in (None, got), (name, types.get(name), got)
+        for path in (first, cpus[0]['qom-path']):
+            fails(c, 'qom-get', {'path': path, 'property': 'vmx-etp'}, text="not found; did you mean 'vmx-ept'?; qom-list shows all")
+            fails(c, 'qom-set', {'path': path, 'property': 'sse2', 'value': False}, text="'sse2'")
         assert c.run('query-memory-size-summary')['base-memory'] == 64 << 20
         assert {p['name']: p for p in c.run('device-list-properties', {'typename': 'isa-serial'})}['chardev']['type'] == 'str'
 
@@ -624,6 +640,11 @@ def options():
         assert c.run('query-uuid') == {'UUID': '965214bc-8f5c-4d2c-8b5f-0d2ac4fdd8cd'}
         found = {o['option']: {p['name'] for p in o['parameters']} for o in c.run('query-command-line-options')}
         assert 'hpet' in found['machine'] and 'obsolete' in found['sandbox'] and 'driftfix' in found['rtc']
+        assert {'guest', 'process'} <= found['name'] and {'backend', 'path', 'host', 'port', 'server', 'reconnect', 'size'} <= found['chardev']
+        kinds = {(o['option'], p['name']): p['type'] for o in c.run('query-command-line-options') for p in o['parameters']}
+        for option, name, kind in (('chardev', 'server', 'boolean'), ('smp-opts', 'cores', 'number'), ('memory', 'maxmem', 'size'),
+                                   ('boot-opts', 'order', 'string'), ('add-fd', 'fd', 'number')):
+            assert kinds[option, name] == kind, (option, name, kinds[option, name])
         assert [o['option'] for o in c.run('query-command-line-options', {'option': 'name'})] == ['name']
         fails(c, 'query-command-line-options', {'option': 'nosuch'}, text='nosuch')
 
