@@ -16,10 +16,6 @@
 
 #define CHARDEV_QUEUE_MAX (64 * 1024)
 
-typedef struct {
-    const char *name, *help;
-} ChardevOption;
-
 typedef struct ChardevKind {
     const char *name, *alias, *summary;
     const ChardevOption *options; /* ends with a NULL name */

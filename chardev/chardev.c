@@ -65,12 +65,12 @@ void chardev_kinds_foreach(void (*fn)(const char *name, void *data), void *data)
     }
 }
 
-void chardev_options_foreach(void (*fn)(const char *name, const char *help, void *data), void *data)
+void chardev_options_foreach(void (*fn)(const ChardevOption *option, void *data), void *data)
 {
     g_autoptr(GPtrArray) kinds = all_kinds();
     for (unsigned i = 0; i < kinds->len; i++) {
         for (const ChardevOption *o = ((const ChardevKind *)kinds->pdata[i])->options; o && o->name; o++) {
-            fn(o->name, o->help, data);
+            fn(o, data);
         }
     }
 }

@@ -34,9 +34,16 @@ void chardev_delete(Chardev *chr);
 void chardev_foreach(void (*fn)(const Chardev *chr, void *data), void *data); /* without those behind a mux */
 const char *chardev_id(const Chardev *chr);
 char *chardev_filename(const Chardev *chr); /* "pty:/dev/pts/3", as query-chardev shows it */
-void chardev_options_foreach(void (*fn)(const char *name, const char *help, void *data), void *data); /* of all back ends; some more than once */
 void chardev_list_help(FILE *out);
 bool chardev_kind_help(const char *name, FILE *out, GError **error) WARN_UNUSED; /* false: no such back end */
+/* A parameter of -chardev. */
+typedef enum { CHARDEV_OPTION_TEXT, CHARDEV_OPTION_FLAG, CHARDEV_OPTION_NUMBER, CHARDEV_OPTION_SIZE } ChardevOptionKind;
+
+typedef struct ChardevOption {
+    const char *name, *help;
+    ChardevOptionKind kind;
+} ChardevOption;
+void chardev_options_foreach(void (*fn)(const ChardevOption *option, void *data), void *data); /* each of any back end */
 void chardev_kinds_foreach(void (*fn)(const char *name, void *data), void *data); /* sorted */
 bool chardev_is_used(const Chardev *chr); /* a front end is connected, or it is a mux or behind one */
 /* Give old's front end and id to `chr`, and delete old. Not for muxes. */

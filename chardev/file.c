@@ -62,7 +62,7 @@ static bool file_open(Chardev *chr, KeyValues *kv, GError **error)
 }
 
 static const ChardevOption file_options[] = {
-    {"path", "file to write to"}, {"append", "on: keep what it holds (default off)"},
+    {"path", "file to write to"}, {"append", "on: keep what it holds (default off)", CHARDEV_OPTION_FLAG},
     {"input-path", "file to read input from"}, {NULL, NULL}};
 
 CHARDEV_KIND(file, .name = "file", .summary = "writes output to a file", .options = file_options,

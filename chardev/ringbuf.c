@@ -47,7 +47,7 @@ static int ringbuf_write(Chardev *chr, const uint8_t *buf, int len)
     return len;
 }
 
-static const ChardevOption ringbuf_options[] = {{"size", "bytes kept, a power of two (default 64K)"}, {NULL, NULL}};
+static const ChardevOption ringbuf_options[] = {{"size", "bytes kept, a power of two (default 64K)", CHARDEV_OPTION_SIZE}, {NULL, NULL}};
 
 CHARDEV_KIND(ringbuf, .name = "ringbuf", .alias = "memory", .summary = "keeps the last output in memory",
              .options = ringbuf_options, .size = sizeof(RingbufChardev), .open = ringbuf_open,

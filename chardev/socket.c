@@ -585,13 +585,15 @@ static char *socket_filename(Chardev *chr)
     return g_strconcat(chr->open ? "" : "disconnected:", s->address, s->server ? ",server=on" : "", NULL);
 }
 
+#define FLAG CHARDEV_OPTION_FLAG
 static const ChardevOption socket_options[] = {
-    {"path", "UNIX socket"}, {"abstract", "on: path names an abstract socket"}, {"tight", "abstract: exact length"},
-    {"host", "TCP: name or address"}, {"port", "TCP: number or service"}, {"ipv4", "on|off"}, {"ipv6", "on|off"},
-    {"fd", "a socket inherited from the parent process"}, {"server", "on: listen (default off: connect)"},
-    {"wait", "server: off: go on without a client (default on)"}, {"nodelay", "TCP: send small pieces at once"},
-    {"delay", "the opposite of nodelay"}, {"telnet", "speak telnet"},
-    {"reconnect", "client: seconds between attempts, 0: do not"}, {"tls-creds", "TCP: speak TLS, by these credentials (-object)"},
+    {"path", "UNIX socket"}, {"abstract", "on: path names an abstract socket", FLAG}, {"tight", "abstract: exact length", FLAG},
+    {"host", "TCP: name or address"}, {"port", "TCP: number or service"}, {"ipv4", "TCP: whether by IPv4", FLAG},
+    {"ipv6", "TCP: whether by IPv6", FLAG}, {"fd", "a socket inherited from the parent process"},
+    {"server", "on: listen (default off: connect)", FLAG}, {"wait", "server: off: go on without a client (default on)", FLAG},
+    {"nodelay", "TCP: send small pieces at once", FLAG}, {"delay", "the opposite of nodelay", FLAG}, {"telnet", "speak telnet", FLAG},
+    {"reconnect", "client: seconds between attempts, 0: do not", CHARDEV_OPTION_NUMBER},
+    {"tls-creds", "TCP: speak TLS, by these credentials (-object)"},
     {"tls-authz", "server: whom to let in (-object authz-list)"},
     {NULL, NULL}};
 

@@ -114,7 +114,7 @@ static void stdio_accept_input(Chardev *chr)
 }
 
 static const ChardevOption stdio_options[] = {
-    {"signal", "on: Ctrl-C and Ctrl-Z act on the emulator; off: they go to the guest (default on)"},
+    {"signal", "on: Ctrl-C and Ctrl-Z act on the emulator; off: they go to the guest (default on)", CHARDEV_OPTION_FLAG},
     {NULL, NULL}};
 
 CHARDEV_KIND(stdio, .name = "stdio", .summary = "this process's standard input and output",

@@ -1,10 +1,9 @@
 /*
- * system/cmd_options.c: query-command-line-options, from the option table: what stands before "=" in an
- * option's shape is a parameter. Machine properties are those of all machines, those of -chardev those of all back ends.
+ * system/cmd_options.c: query-command-line-options, from the tables of options and of their parameters, of character
+ * back ends, and of machines' properties (of all machines together). Options that are not supported yet are not in it.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "chardev/chardev.h"
 #include "qapi/qapi-commands.h"
 #include "system/options.h"
 #include "util/report.h"
@@ -28,22 +27,6 @@ static void add_parameter(QapiCommandLineOptionInfo *info, const char *name, Qap
     g_ptr_array_add(info->parameters, p);
 }
 
-static void parameters_of_shape(QapiCommandLineOptionInfo *info, const char *shape)
-{
-    static const char word[] = G_CSET_a_2_z G_CSET_DIGITS "-_";
-    for (const char *eq = strchr(shape, '='); eq; eq = strchr(eq + 1, '=')) {
-        const char *start = eq - (eq > shape && eq[-1] == ']'); /* "[size=]megs" has it inside the bracket already */
-        while (start > shape && strchr(word, start[-1])) {
-            start--;
-        }
-        g_autofree char *name = g_strndup(start, eq - start);
-        bool boolean = g_str_has_prefix(eq, "=on|off");
-        if (*name && !g_str_equal(name, "prop") && !g_str_equal(name, "accel1")) {
-            add_parameter(info, name, boolean ? QAPI_COMMAND_LINE_PARAMETER_TYPE_BOOLEAN : QAPI_COMMAND_LINE_PARAMETER_TYPE_STRING, NULL);
-        }
-    }
-}
-
 static QapiCommandLineParameterType kind_of(const Property *p)
 {
     return p->kind == PROPERTY_BOOL   ? QAPI_COMMAND_LINE_PARAMETER_TYPE_BOOLEAN
@@ -64,53 +47,47 @@ static void machine_parameters(QapiCommandLineOptionInfo *info)
     }
 }
 
-static void add_chardev_option(const char *name, const char *help, void *info)
+static void add_chardev_option(const ChardevOption *o, void *info)
 {
-    bool boolean = g_str_has_prefix(help, "on: ") || g_str_has_prefix(help, "on|off") || strstr(help, "(default o");
-    add_parameter(info, name, boolean ? QAPI_COMMAND_LINE_PARAMETER_TYPE_BOOLEAN : QAPI_COMMAND_LINE_PARAMETER_TYPE_STRING, help);
+    static const QapiCommandLineParameterType types[] = {
+        [CHARDEV_OPTION_TEXT] = QAPI_COMMAND_LINE_PARAMETER_TYPE_STRING, [CHARDEV_OPTION_FLAG] = QAPI_COMMAND_LINE_PARAMETER_TYPE_BOOLEAN,
+        [CHARDEV_OPTION_NUMBER] = QAPI_COMMAND_LINE_PARAMETER_TYPE_NUMBER, [CHARDEV_OPTION_SIZE] = QAPI_COMMAND_LINE_PARAMETER_TYPE_SIZE,
+    };
+    add_parameter(info, o->name, types[o->kind], o->help);
 }
 
-static void chardev_parameters(QapiCommandLineOptionInfo *info)
+/* Clients know some options by other names than -h shows. */
+static const char *public_name(const char *option)
 {
-    add_parameter(info, "backend", QAPI_COMMAND_LINE_PARAMETER_TYPE_STRING, NULL);
-    chardev_options_foreach(add_chardev_option, info);
+    static const char *const names[][2] = {{"m", "memory"}, {"smp", "smp-opts"}, {"boot", "boot-opts"}, {"acpitable", "acpi"}};
+    for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
+        if (g_str_equal(names[i][0], option)) {
+            return names[i][1];
+        }
+    }
+    return option;
 }
 
-/* What clients call an option of another name, and the kinds that its shape does not tell. */
-static const struct { const char *option, *group; } groups[] = {{"m", "memory"}, {"smp", "smp-opts"}, {"boot", "boot-opts"}, {"acpitable", "acpi"}};
-static const struct { const char *option, *parameter; QapiCommandLineParameterType type; } kinds[] = {
-    {"m", "size", QAPI_COMMAND_LINE_PARAMETER_TYPE_SIZE}, {"m", "maxmem", QAPI_COMMAND_LINE_PARAMETER_TYPE_SIZE},
-    {"m", "slots", QAPI_COMMAND_LINE_PARAMETER_TYPE_NUMBER}, {"add-fd", "fd", QAPI_COMMAND_LINE_PARAMETER_TYPE_NUMBER},
-    {"add-fd", "set", QAPI_COMMAND_LINE_PARAMETER_TYPE_NUMBER},
-};
-
-static void add_option(const char *name, const char *shape, void *opaque)
+static void add_option(const char *name, void *opaque)
 {
     Query *q = opaque;
-    const char *group = name;
-    for (unsigned i = 0; i < ARRAY_SIZE(groups); i++) {
-        group = g_str_equal(groups[i].option, name) ? groups[i].group : group;
-    }
-    if (q->wanted && !g_str_equal(q->wanted, group)) {
+    const char *public = public_name(name);
+    if (q->wanted && !g_str_equal(q->wanted, name) && !g_str_equal(q->wanted, public)) {
         return;
     }
     QapiCommandLineOptionInfo *info = g_new0(QapiCommandLineOptionInfo, 1);
-    info->option = g_strdup(group);
+    info->option = g_strdup(public);
     info->parameters = g_ptr_array_new();
-    for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++) {
-        if (g_str_equal(kinds[i].option, name)) {
-            add_parameter(info, kinds[i].parameter, kinds[i].type, NULL);
+    for (unsigned i = 0; i < option_param_count; i++) {
+        const OptionParam *p = &option_params[i];
+        if (g_str_equal(p->option, name)) {
+            add_parameter(info, p->name, p->type, p->help);
         }
-    }
-    parameters_of_shape(info, shape);
-    for (unsigned i = 0; i < info->parameters->len && g_str_equal(name, "smp"); i++) {
-        ((QapiCommandLineParameterInfo *)info->parameters->pdata[i])->type = QAPI_COMMAND_LINE_PARAMETER_TYPE_NUMBER;
-    }
-    if (g_str_equal(name, "chardev")) {
-        chardev_parameters(info);
     }
     if (g_str_equal(name, "machine")) {
         machine_parameters(info);
+    } else if (g_str_equal(name, "chardev")) {
+        chardev_options_foreach(add_chardev_option, info);
     }
     g_ptr_array_add(q->list, info);
 }
@@ -120,7 +97,11 @@ GPtrArray *qmp_query_command_line_options(const QmpQueryCommandLineOptionsArg *a
     Query q = {arg->option, g_ptr_array_new()};
     options_foreach(add_option, &q);
     if (arg->option && !q.list->len) {
-        error_set(error, "parameter 'option': there is no option '%s' that takes parameters", arg->option);
+        const char *option = g_str_equal(arg->option, "acpi") ? "acpitable" : arg->option;
+        if (options_find(option, error)) {
+            error_set(error, "there is no option '%s' that takes an argument", arg->option);
+        }
+        g_prefix_error(error, "parameter 'option': ");
     }
     return q.list;
 }

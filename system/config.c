@@ -351,6 +351,7 @@ OPTION_HANDLER(opt_machine)
                 return false;
             }
         } else {
+            g_strdelimit(item->key, "_", '-'); /* kernel_irqchip= is of before there was one spelling for all */
             remember(&cl->machine_props, item->key, item->value);
         }
     }

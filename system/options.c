@@ -137,8 +137,6 @@ static const char *const missing[] = {
     "snapshot", "spice", "tb-size", "tpmdev", "usb", "usbdevice", "virtfs", "vnc", "win2k-hack", "xen-attach",
     "xen-domid", "xen-domid-restrict",
 };
-
-
 static const OptionRow *row_find(const char *name)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -150,11 +148,11 @@ static const OptionRow *row_find(const char *name)
     return NULL;
 }
 
-void options_foreach(void (*fn)(const char *name, const char *shape, void *opaque), void *opaque)
+void options_foreach(void (*fn)(const char *name, void *opaque), void *opaque)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
         if (rows[i].name && rows[i].shape) {
-            fn(rows[i].name, rows[i].shape, opaque);
+            fn(rows[i].name, opaque);
         }
     }
 }

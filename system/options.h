@@ -8,6 +8,7 @@
 #pragma once
 #include "util/osdep.h"
 #include "hw/core/machine.h"
+#include "qapi/qapi-types.h"
 #include "system/privileges.h"
 #include "system/runstate.h"
 #include "system/sandbox.h"
@@ -35,6 +36,15 @@ typedef struct OptionRow {
     /* arg is NULL when the option takes none. */
     bool (*handle)(CommandLine *cl, const char *arg, GError **error);
 } OptionRow;
+
+/* A parameter of an option: option_params.c. */
+typedef struct OptionParam {
+    const char *option, *name;
+    QapiCommandLineParameterType type;
+    const char *help;
+} OptionParam;
+extern const OptionParam option_params[]; /* sorted */
+extern const unsigned option_param_count;
 
 typedef struct {
     const OptionRow *row;
@@ -86,8 +96,8 @@ bool options_parse(CommandLine *cl, int argc, char **argv, GError **error) WARN_
 const OptionRow *options_find(const char *name, GError **error);
 /* As if it were given after those so far; arg is copied. */
 bool options_add(CommandLine *cl, const char *name, const char *arg, GError **error) WARN_UNUSED;
-/* Each option that takes an argument: its name and the argument's shape. */
-void options_foreach(void (*fn)(const char *name, const char *shape, void *opaque), void *opaque);
+/* Each option that takes an argument. */
+void options_foreach(void (*fn)(const char *name, void *opaque), void *opaque);
 /* Run the handlers of one stage. */
 bool options_run(CommandLine *cl, OptionStage stage, GError **error) WARN_UNUSED;
 void options_print_help(FILE *out, const char *argv0);

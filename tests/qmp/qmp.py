@@ -647,6 +647,62 @@ def options():
             assert kinds[option, name] == kind, (option, name, kinds[option, name])
         assert [o['option'] for o in c.run('query-command-line-options', {'option': 'name'})] == ['name']
         fails(c, 'query-command-line-options', {'option': 'nosuch'}, text='nosuch')
+        assert c.run('query-command-line-options', {'option': 'boot'}) == c.run('query-command-line-options', {'option': 'boot-opts'})
+
+
+def refused(*args):
+    p = subprocess.run([RHEA, '-display', 'none', *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                       stderr=subprocess.STDOUT, timeout=60, cwd=SCRATCH)
+    return p.stdout.decode()
+
+
+# An argument for each option that names its parameters when it meets an unknown one; several, if they depend on it.
+ARGUMENTS = {'action': ['panic=none'], 'add-fd': ['fd=3,set=1'], 'boot': ['c'], 'chardev': [], 'fw_cfg': ['opt/x,string=y'],
+             'global': ['driver=d,property=p,value=v'], 'm': ['64'], 'mon': ['q'], 'msg': ['timestamp=off'], 'name': ['x'], 'audiodev': ['none,id=x'],
+             'numa': ['node', 'dist,src=0,dst=0,val=10', 'cpu,node-id=0,socket-id=0'], 'overcommit': ['mem-lock=off'], 'rtc': ['base=utc'],
+             'sandbox': ['off'], 'smp': ['1'], 'trace': ['file=/dev/null']}
+OTHER_NAMES = {'memory': 'm', 'smp-opts': 'smp', 'boot-opts': 'boot'}
+NO_UNKNOWN = {'accel': {'accel'}, 'smbios': {'type', 'file'}}  # their parameters' names depend on values
+
+
+@test
+def option_parameters_are_what_options_take():
+    with none() as e:
+        c = e.connect()
+        groups = c.run('query-command-line-options')
+        for option, text in (('drive', 'not supported yet'), ('acpi', 'not supported yet'), ('daemonize', 'no option'), ('drvie', 'unknown option')):
+            fails(c, 'query-command-line-options', {'option': option}, text=text)
+        backends = [b['name'] for b in c.run('query-chardev-backends')]
+    names = [g['option'] for g in groups]
+    assert len(names) == len(set(names)), names
+    assert {'boot-opts', 'memory', 'smp-opts', 'name', 'chardev'} <= set(names), names
+    more = {'socket': f',path={SCRATCH}/options-socket,server=on,wait=off', 'file': f',path={SCRATCH}/options-file', 'pipe': f',path={SCRATCH}/options-fifo', 'mux': ',chardev=q'}
+    os.mkfifo(f'{SCRATCH}/options-fifo')
+    given = {'chardev': [f'{b},id=x{more.get(b, "")}' for b in backends]}
+    for g in groups:
+        option = OTHER_NAMES.get(g['option'], g['option'])
+        found = {p['name']: p for p in g['parameters']}
+        assert all(p.get('help') for p in found.values()), g
+        assert len(found) == len(g['parameters']) and 'id' not in found, g
+        if option in NO_UNKNOWN:
+            assert set(found) == NO_UNKNOWN[option], g
+        elif option != 'machine':
+            taken = set()
+            for argument in given.get(option, ARGUMENTS.get(option, [])):
+                text = refused('-M', 'none', *(['-numa', 'node'] if option == 'numa' else []), '-chardev', 'null,id=q', '-' + option, argument + ',nosuch=1')
+                assert "'nosuch'" in text and 'valid: ' in text, (option, argument, text)
+                taken |= set(text.split('valid: ')[1].splitlines()[0].split(', '))
+            taken -= {'id'}
+            assert set(found) - {'type' if option == 'numa' else 'backend'} == taken, (option, set(found) ^ taken)
+    kinds = {(g['option'], p['name']): p['type'] for g in groups for p in g['parameters']}
+    assert kinds['chardev', 'server'] == 'boolean' and kinds['chardev', 'reconnect'] == 'number' and kinds['memory', 'size'] == 'size'
+    assert kinds['smp-opts', 'cpus'] == 'number' and kinds['name', 'guest'] == 'string' and kinds['chardev', 'size'] == 'size'
+
+
+@test
+def machine_properties_of_old_spelling():
+    with none('-machine', 'dump_guest_core=off') as e:
+        assert e.connect().run('qom-get', {'path': '/machine', 'property': 'dump-guest-core'}) is False
 
 
 # ---- run states ----

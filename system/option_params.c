@@ -1,0 +1,88 @@
+/*
+ * system/option_params.c: the parameters of command line options, for query-command-line-options. What properties
+ * describe (-machine, -chardev) is not here; tests/qmp/qmp.py holds this table against what the options themselves take.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "system/options.h"
+
+#define TEXT QAPI_COMMAND_LINE_PARAMETER_TYPE_STRING
+#define FLAG QAPI_COMMAND_LINE_PARAMETER_TYPE_BOOLEAN
+#define NUMBER QAPI_COMMAND_LINE_PARAMETER_TYPE_NUMBER
+#define SIZE QAPI_COMMAND_LINE_PARAMETER_TYPE_SIZE
+
+const OptionParam option_params[] = {
+    {"accel", "accel", TEXT, "Accelerators to try, best first, separated by ':'"},
+    {"action", "panic", TEXT, "What follows a panic: pause, shutdown, exit-failure, none"},
+    {"action", "reboot", TEXT, "What follows a reset by the guest: reset, shutdown"},
+    {"action", "shutdown", TEXT, "What follows a power-off by the guest: poweroff, pause"},
+    {"action", "watchdog", TEXT, "What follows when a watchdog expires: reset, shutdown, poweroff, pause, debug, none, inject-nmi"},
+    {"add-fd", "fd", NUMBER, "The inherited descriptor, of which the set gets a duplicate"},
+    {"add-fd", "opaque", TEXT, "Any text; query-fdsets tells it"},
+    {"add-fd", "set", NUMBER, "The set's number"},
+    {"audiodev", "driver", TEXT, "The back end: none"},
+    {"boot", "menu", FLAG, "Whether firmware offers a menu"},
+    {"boot", "once", TEXT, "Drive letters to try at the first boot only"},
+    {"boot", "order", TEXT, "Drive letters in the order to try them"},
+    {"boot", "reboot-timeout", NUMBER, "Milliseconds until the next try when nothing could be booted"},
+    {"boot", "splash", TEXT, "Picture that firmware shows"},
+    {"boot", "splash-time", NUMBER, "Milliseconds that the picture stays"},
+    {"boot", "strict", FLAG, "Whether only devices with a boot index are tried"},
+    {"chardev", "backend", TEXT, "The back end; '-chardev help' lists them"},
+    {"chardev", "logappend", FLAG, "Whether logfile keeps what it holds"},
+    {"chardev", "logfile", TEXT, "File that gets a copy of the output"},
+    {"chardev", "mux", FLAG, "Whether several front ends can share it"},
+    {"fw_cfg", "file", TEXT, "File with the contents"},
+    {"fw_cfg", "name", TEXT, "The name that the guest finds it by, such as opt/org.example/x"},
+    {"fw_cfg", "string", TEXT, "The contents, as text"},
+    {"global", "driver", TEXT, "Type of the devices"},
+    {"global", "property", TEXT, "The property whose default is set"},
+    {"global", "value", TEXT, "The default"},
+    {"m", "maxmem", SIZE, "The most memory that the guest can have"},
+    {"m", "size", SIZE, "Memory at start; without a suffix in MiB"},
+    {"m", "slots", NUMBER, "Slots for more memory; only 0, as no memory can be added yet"},
+    {"machine", "kernel_irqchip", TEXT, "The same as kernel-irqchip"},
+    {"machine", "type", TEXT, "The machine; '-machine help' lists them"},
+    {"mon", "chardev", TEXT, "The chardev on which it speaks"},
+    {"mon", "mode", TEXT, "readline: for people; control: QMP"},
+    {"mon", "pretty", FLAG, "mode=control: whether replies are indented"},
+    {"msg", "timestamp", FLAG, "Whether messages begin with the time"},
+    {"name", "debug-threads", FLAG, "Taken for compatibility; threads always have names of their own"},
+    {"name", "guest", TEXT, "The guest's name, as query-name tells it"},
+    {"name", "process", TEXT, "The name of this process, as ps shows it"},
+    {"numa", "core-id", NUMBER, "cpu: its core"},
+    {"numa", "cpus", TEXT, "node: its CPUs, FIRST or FIRST-LAST"},
+    {"numa", "die-id", NUMBER, "cpu: its die"},
+    {"numa", "dst", NUMBER, "dist: to this node"},
+    {"numa", "mem", SIZE, "node: how much memory it has; without a suffix in MiB"},
+    {"numa", "memdev", TEXT, "node: the memory backend that is its memory"},
+    {"numa", "node-id", NUMBER, "cpu: the node that it belongs to"},
+    {"numa", "nodeid", NUMBER, "node: its number"},
+    {"numa", "socket-id", NUMBER, "cpu: its socket"},
+    {"numa", "src", NUMBER, "dist: from this node"},
+    {"numa", "thread-id", NUMBER, "cpu: its thread"},
+    {"numa", "type", TEXT, "What this is about: node, dist, cpu"},
+    {"numa", "val", NUMBER, "dist: the distance, 10 being the node itself"},
+    {"overcommit", "cpu-pm", FLAG, "Taken for compatibility; idle guests leave the processor in any case"},
+    {"overcommit", "mem-lock", FLAG, "Whether all memory is locked"},
+    {"rtc", "base", TEXT, "The clock's first time: utc, localtime or a date"},
+    {"rtc", "clock", TEXT, "The clock that drives it: host, rt, vm"},
+    {"rtc", "driftfix", TEXT, "What happens to lost ticks: none, slew"},
+    {"sandbox", "elevateprivileges", TEXT, "System calls that gain privileges: allow, deny, children"},
+    {"sandbox", "enable", FLAG, "Whether system calls are given up"},
+    {"sandbox", "obsolete", TEXT, "Obsolete system calls: allow, deny"},
+    {"sandbox", "resourcecontrol", TEXT, "System calls that set affinity and priority: allow, deny"},
+    {"sandbox", "spawn", TEXT, "System calls that start processes: allow, deny"},
+    {"smbios", "file", TEXT, "A whole structure, in binary"},
+    {"smbios", "type", NUMBER, "The structure of which fields are set; they depend on the type"},
+    {"smp", "clusters", NUMBER, "Clusters of a die; only 1 on a PC"},
+    {"smp", "cores", NUMBER, "Cores of a die"},
+    {"smp", "cpus", NUMBER, "CPUs at start"},
+    {"smp", "dies", NUMBER, "Dies of a socket"},
+    {"smp", "maxcpus", NUMBER, "CPUs that there can be"},
+    {"smp", "sockets", NUMBER, "Sockets"},
+    {"smp", "threads", NUMBER, "Threads of a core"},
+    {"trace", "enable", TEXT, "Pattern of the trace points to switch on"},
+    {"trace", "file", TEXT, "Where they are written"},
+};
+const unsigned option_param_count = ARRAY_SIZE(option_params);
