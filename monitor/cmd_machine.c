@@ -100,7 +100,7 @@ static QapiMachineInfo *describe_machine(const ObjectType *t, const MachineOps *
     info->cpu_max = MAX(ops->max_cpus, 1);
     info->deprecated = ops->deprecated != NULL;
     info->numa_mem_supported = ops->numa;
-    info->default_ram_id = g_strdup(ops->no_ram ? NULL : ops->default_ram_id);
+    info->default_ram_id = g_strdup(ops->default_ram_id);
     if (ops->default_cpu) {
         info->default_cpu_type = g_strdup_printf("%s-%s-cpu", ops->default_cpu, ops->arch);
     }

@@ -14,6 +14,7 @@
 #include "util/keyval.h"
 #include "util/report.h"
 
+#define ROOT_TYPE "object" /* clients know all types' ancestor by that name */
 #define UNATTACHED "/machine/unattached"
 #define FIRST_CPU UNATTACHED "/device[0]"
 
@@ -125,6 +126,9 @@ static json_t *special_property(Object *obj, const char *name)
         if (g_str_equal(name, "realized")) {
             return json_boolean(DEVICE(obj)->realized);
         }
+        if (g_str_equal(name, "hotplugged")) {
+            return json_boolean(DEVICE(obj)->hotplugged);
+        }
         if (g_str_equal(name, "hotpluggable")) {
             return json_boolean(DEVICE(obj)->bus && DEVICE(obj)->bus->ops->hotplug);
         }
@@ -158,6 +162,16 @@ static void add_property(GPtrArray *list, const char *name, const char *type, co
     info->description = g_strdup(help);
     info->default_value = def;
     g_ptr_array_add(list, info);
+}
+
+static void add_common_properties(GPtrArray *list, bool device)
+{
+    add_property(list, "type", "string", NULL, NULL);
+    if (device) {
+        add_property(list, "realized", "bool", NULL, NULL);
+        add_property(list, "hotpluggable", "bool", NULL, NULL);
+        add_property(list, "hotplugged", "bool", NULL, NULL);
+    }
 }
 
 static void add_feature_property(const char *name, bool on, void *list)
@@ -222,11 +236,7 @@ GPtrArray *qmp_qom_list(const QmpQomListArg *arg, GError **error)
         return NULL;
     }
     GPtrArray *list = g_ptr_array_new();
-    add_property(list, "type", "string", NULL, NULL);
-    if (object_type_is(obj->type, "device")) {
-        add_property(list, "realized", "bool", NULL, NULL);
-        add_property(list, "hotpluggable", "bool", NULL, NULL);
-    }
+    add_common_properties(list, object_type_is(obj->type, "device"));
     add_type_properties(list, obj->type, false);
     const CpuClass *cc = cpu_class(obj);
     if (cc && cc->features) {
@@ -288,7 +298,7 @@ static void add_type(GPtrArray *list, const char *name, const char *parent, bool
 {
     QapiObjectTypeInfo *info = g_new0(QapiObjectTypeInfo, 1);
     info->name = g_strdup(name);
-    info->parent = g_strdup(parent);
+    info->parent = g_strdup(parent ?: g_str_equal(name, ROOT_TYPE) ? parent : ROOT_TYPE);
     info->has_abstract = info->abstract = abstract;
     g_ptr_array_add(list, info);
 }
@@ -303,7 +313,7 @@ GPtrArray *qmp_qom_list_types(const QmpQomListTypesArg *arg, GError **error)
 {
     g_autoptr(GPtrArray) types = object_types(NULL);
     GPtrArray *list = g_ptr_array_new();
-    const char *base = arg->implements;
+    const char *base = arg->implements && g_str_equal(arg->implements, ROOT_TYPE) ? NULL : arg->implements;
     for (unsigned i = 0; i < types->len; i++) {
         const ObjectType *t = types->pdata[i];
         if ((base && !object_type_is(t, base)) || (t->abstract && !arg->abstract)) {
@@ -314,6 +324,10 @@ GPtrArray *qmp_qom_list_types(const QmpQomListTypesArg *arg, GError **error)
     }
     if (!base || g_str_equal(base, "accel")) {
         accel_foreach(add_accel, list);
+    }
+    if (!base && arg->abstract) {
+        add_type(list, "accel", NULL, true);
+        add_type(list, ROOT_TYPE, NULL, true);
     }
     return list;
 }
@@ -364,7 +378,7 @@ static GPtrArray *type_properties(const char *name, const char *ancestor, GError
         add_model_properties(list, type);
         return list;
     }
-    AccelQuery q = {.name = name};
+    AccelQuery q = {.name = name, .found = g_str_equal(name, "accel") || g_str_equal(name, ROOT_TYPE)};
     accel_foreach(match_accel, &q);
     if (type || (q.found && ancestor)) {
         error_set(error, "parameter 'typename': '%s' is not a %s", name, ancestor);
@@ -378,7 +392,12 @@ static GPtrArray *type_properties(const char *name, const char *ancestor, GError
 
 GPtrArray *qmp_qom_list_properties(const QmpQomListPropertiesArg *arg, GError **error)
 {
-    return type_properties(arg->typename, NULL, error);
+    GPtrArray *list = type_properties(arg->typename, NULL, error);
+    const ObjectType *type = object_type_find(arg->typename);
+    if (list) {
+        add_common_properties(list, type && object_type_is(type, "device"));
+    }
+    return list;
 }
 
 GPtrArray *qmp_device_list_properties(const QmpDeviceListPropertiesArg *arg, GError **error)

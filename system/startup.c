@@ -291,12 +291,12 @@ static bool set_machine_properties(CommandLine *cl, Machine *m, GError **error)
     return true;
 }
 
-/* Options that a machine without memory never looks at. */
+/* Options that a machine without firmware and kernel never looks at. */
 static void warn_of_unused(const CommandLine *cl, const Machine *m)
 {
     static bool (*const about_boot[])(CommandLine *, const char *, GError **) = {opt_kernel, opt_initrd, opt_append, opt_dtb, opt_bios,
                                                                                  opt_fw_cfg, opt_smbios};
-    for (unsigned i = 0; m->ops->no_ram && i < cl->given->len; i++) {
+    for (unsigned i = 0; m->ops->bare && i < cl->given->len; i++) {
         const GivenOption *g = &g_array_index(cl->given, GivenOption, i);
         for (unsigned k = 0; k < ARRAY_SIZE(about_boot); k++) {
             if (g->row->handle == about_boot[k]) {

@@ -288,6 +288,7 @@ struct Device {
     char *id;             /* user's id or NULL */
     Bus *bus;
     bool realized, realizing;
+    bool hotplugged;      /* added while the machine was there */
     GPtrArray *reg_tables; /* what device_init_regs was given, see reg.c */
     Irq **irq_out;        /* [type->irqs_out], each NULL until connected */
     Irq **irq_in;         /* [type->irqs_in] */

@@ -133,6 +133,7 @@ Device *device_add(KeyValues *kv, bool hotplug, GError **error)
     }
     Device *dev = DEVICE(object_new(type));
     dev->id = g_strdup(keyvals_get(kv, "id"));
+    dev->hotplugged = hotplug;
     bool ok = choose_bus(dev, keyvals_get(kv, "bus"), error) && (!hotplug || may_come_and_go(dev, error)) &&
               set_properties(dev, kv, error) && enter_tree(dev, error);
     if (ok && !device_realize(dev, error)) {

@@ -342,10 +342,8 @@ static bool join_nodes(Machine *m, GError **error)
 static bool make_memory(Machine *m, GError **error)
 {
     MachineConfig *c = m->config;
-    if (m->ops->no_ram) {
-        c->ram_size = 0;
-        return !m->memory_backend || error_set(error, "-machine memory-backend=%s: machine '%s' has no memory", m->memory_backend,
-                                               m->obj.type->name);
+    if (m->ops->bare && !c->ram_size_given && !m->memory_backend) {
+        return true;
     }
     if (c->ram_size == 0) {
         c->ram_size = m->ops->default_ram_size ? m->ops->default_ram_size : 128 * MiB;

@@ -58,7 +58,7 @@ typedef struct MachineOps {
     uint64_t default_ram_size;
     unsigned max_cpus;
     bool numa;                         /* shows its guest the nodes of MachineConfig.numa */
-    bool no_ram;                       /* has no memory, whatever -m says */
+    bool bare;                         /* boots nothing, and has memory only if -m or memory-backend= says so */
     bool is_default;                   /* of its arch */
     const char *deprecated;
     /* Build the board: RAM, CPUs, devices. */

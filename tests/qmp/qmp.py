@@ -305,6 +305,25 @@ def objects():
                                    ('device-list-properties', {'typename': 'nosuch'}), ('qom-list-properties', {'typename': 'nosuch'})):
             fails(c, command, arguments, cls='DeviceNotFound', text='nosuch')
         fails(c, 'device-list-properties', {'typename': 'secret'}, text='secret')
+        types = {t['name']: t for t in c.run('qom-list-types', {'abstract': True})}
+        assert all(t.get('parent') in types for name, t in types.items() if name != 'object') and types['object'] == {'name': 'object', 'abstract': True}
+        assert 'object' not in {t['name'] for t in c.run('qom-list-types', {'implements': 'object'})}
+        assert c.run('qom-list-properties', {'typename': 'object'}) == [{'name': 'type', 'type': 'string'}]
+        for command in ('qom-list-properties', 'device-list-properties'):  # what all devices have is none of their own properties
+            names = {p['name'] for p in c.run(command, {'typename': 'isa-serial'})}
+            assert ({'type', 'realized', 'hotpluggable', 'hotplugged'} <= names) == (command == 'qom-list-properties') and 'chardev' in names, names
+
+
+@test
+def memory_of_none():
+    """It has some if it is asked for, at address 0."""
+    for args, size in ((['-m', '2'], 2 << 20), ([], 0), (['-machine', 'memory-backend=m', '-object', 'memory-backend-ram,id=m,size=1M'], 1 << 20)):
+        with none(*args) as e:
+            c = e.connect()
+            assert c.run('query-memory-size-summary')['base-memory'] == size
+            assert {m['name']: m for m in c.run('query-machines')}['none']['default-ram-id'] == 'ram'
+            view = c.run('human-monitor-command', {'command-line': 'info mtree -f'})
+            assert (f'{size - 1:016x}' in view) == bool(size), view
 
 
 @test
@@ -340,7 +359,7 @@ def the_tree():
         types = {p['name']: p['type'] for p in c.run('qom-list', {'path': first})}
         for name, kind, value in (('vmx-ept', 'bool', False), ('sgx1', 'bool', False), ('npt', 'bool', False), ('sse4_2', 'bool', False),
                                   ('rdctl-no', 'bool', None), ('hv-vapic', 'bool', False), ('kvm', 'bool', True), ('vendor', 'string', None),
-                                  ('family', 'int', None), ('hotpluggable', 'bool', False), ('realized', 'bool', True)):
+                                  ('family', 'int', None), ('hotpluggable', 'bool', False), ('hotplugged', 'bool', False), ('realized', 'bool', True)):
             got = c.run('qom-get', {'path': first, 'property': name})
             assert types[name] == kind and value in (None, got), (name, types.get(name), got)
         for path in (first, cpus[0]['qom-path']):
