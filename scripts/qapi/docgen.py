@@ -24,6 +24,7 @@ def member_rows(owner, doc, values=False):
     for m in owner.values if values else owner.own:
         text = flow(doc.args.get(m.name, [])) if doc else ''
         kind = '' if values else f' ({type_text(m.type)}{", optional" if m.optional else ""})'
+        kind += ''.join(f' *{f.name}*' for f in m.features)
         rows.append(f'- `{m.name}`{kind}{": " + text if text else ""}')
     return rows
 
@@ -51,8 +52,9 @@ def section(entity):
     if entity.kind == 'command':
         said = flow(doc.sections.get('Returns', [])) if doc else ''
         out += [f'Returns: {type_text(entity.ret)}{", " + said if said else ""}', '']
-    for f in entity.features:
-        out += [f'Feature `{f.name}`: {flow(doc.features.get(f.name, [])) if doc else ""}', '']
+    described = doc.features if doc else {}
+    for name in dict.fromkeys([f.name for f in entity.features] + list(described)):
+        out += [f'Feature `{name}`: {flow(described.get(name, []))}', '']
     for tag in ('Errors', 'Note', 'Notes'):
         if doc and tag in doc.sections:
             out += [f'{tag}: {flow(doc.sections[tag])}', '']

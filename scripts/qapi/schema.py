@@ -93,6 +93,7 @@ class Schema:
         entity = Entity({'struct': 'object', 'union': 'object'}.get(meta, meta), name, e)
         entity.cond = self._cond(e.value.get('if'), e.where)
         entity.features = self._features(e.value.get('features', []), e.where)
+        self._stability(name, entity.features, e.where, f"{meta} '{name}'")
         getattr(self, '_' + meta)(entity, e.value)
         table = {'command': self.commands, 'event': self.events}.get(meta, self.types)
         for other in table.values():
@@ -151,6 +152,12 @@ class Schema:
             found.append(Feature(f['name'], self._cond(f.get('if'), where)))
         return found
 
+    @staticmethod
+    def _stability(name, features, where, what):
+        """Programs look for the feature, people see the name."""
+        if name.lower().startswith(('x-', 'x_')) and 'unstable' not in [f.name for f in features]:
+            raise SchemaError(where, f"{what} needs the feature 'unstable', as its name says x-")
+
     def _members(self, data, where, what, variants=False):
         if not isinstance(data, dict):
             raise SchemaError(where, f"{what} must be an object")
@@ -167,8 +174,10 @@ class Schema:
                 raise SchemaError(where, f"{what}: member '{name}' takes 'type', 'if' and 'features' only")
             if any(m.name.replace('_', '-') == name.replace('_', '-') for m in found):
                 raise SchemaError(where, f"{what}: '{name}' clashes with a member of the same name")
-            found.append(Member(name, self._type_name(value['type'], where, what, name), optional,
-                                self._cond(value.get('if'), where), self._features(value.get('features', []), where)))
+            features = self._features(value.get('features', []), where)
+            if not variants:
+                self._stability(name, features, where, f"{what}: member '{name}'")
+            found.append(Member(name, self._type_name(value['type'], where, what, name), optional, self._cond(value.get('if'), where), features))
         return found
 
     def _type_name(self, t, where, what, member):
@@ -207,8 +216,9 @@ class Schema:
                 raise SchemaError(entity.where, f"enum '{entity.name}': '{x['name']}' is not a value's name: lower case with '-'")
             if any(m.name.replace('_', '-') == x['name'].replace('_', '-') for m in entity.values):
                 raise SchemaError(entity.where, f"enum '{entity.name}': value '{x['name']}' stands there twice")
-            entity.values.append(Member(x['name'], None, cond=self._cond(x.get('if'), entity.where),
-                                        features=self._features(x.get('features', []), entity.where)))
+            features = self._features(x.get('features', []), entity.where)
+            self._stability(x['name'], features, entity.where, f"enum '{entity.name}': value '{x['name']}'")
+            entity.values.append(Member(x['name'], None, cond=self._cond(x.get('if'), entity.where), features=features))
 
     def _flag(self, entity, v, key, default):
         if not isinstance(v.get(key, default), bool):

@@ -96,6 +96,10 @@ BAD = [
     ("{ 'struct': 'S', 'data': {}, 'if': { 'not': 'A', 'all': [ 'B' ] } }", "'if' must be"), ("{ 'enum': 'E', 'data': [ { 'name': 'a', 'if': 5 } ] }", 'unexpected'),
     ("{ 'enum': 'E', 'data': [ { 'name': 'a', 'if': 'b' } ] }", "not a macro's name"), ("{ 'struct': 'S', 'data': { 'x': { 'type': 'int', 'if': [] } } }", "'if' must be"),
     ("{ 'command': 'c', 'features': [ { 'name': 'f', 'if': 'b' } ] }", "not a macro's name"),
+    # what may change
+    ("{ 'command': 'x-c' }", "command 'x-c' needs the feature 'unstable'"), ("{ 'event': 'X_E' }", "event 'X_E' needs"),
+    ("{ 'struct': 'S', 'data': { '*x-a': 'int' } }", "member 'x-a' needs"), ("{ 'enum': 'E', 'data': [ 'x-a' ] }", "value 'x-a' needs"),
+    ("{ 'command': 'c', 'data': { 'x-a': { 'type': 'int', 'features': [ 'deprecated' ] } } }", "member 'x-a' needs"),
     # documentation
     ("##\n# @X:\n##\n" + S, "documents '@X'"), ("##\n# @S:\n# text\n" + S, "ends with '##'"), ("##\n# @S:\n# text", "has no end"),
     ("##\n# @S:\n#\n# @y: text\n##\n" + S, "'@y' is described, but"), ("##\n# @S:\n# @x: a\n# @x: b\n##\n" + S, 'twice'),

@@ -68,6 +68,11 @@ json_t *qmp_give_any(const QmpGiveAnyArg *arg, GError **error)
     return json_incref(arg->value);
 }
 
+bool qmp_x_give_marked(const QmpXGiveMarkedArg *arg, GError **error)
+{
+    return arg->marked->has_plain;
+}
+
 bool qmp_fail(GError **error)
 {
     return error_set(error, "as asked");
@@ -220,13 +225,33 @@ static void test_introspection(void)
             g_assert_cmpstr(text, ==, "{\"members\":[{\"name\":\"shape\",\"type\":\"Shape\"},{\"default\":null,\"name\":\"color\",\"type\":\"Color\"}],"
                             "\"meta-type\":\"object\",\"name\":\"Figure\",\"tag\":\"shape\",\"variants\":[{\"case\":\"circle\",\"type\":\"CircleOptions\"},"
                             "{\"case\":\"box\",\"type\":\"BoxOptions\"},{\"case\":\"point\",\"type\":\"q_empty\"}]}");
+        } else if (g_str_equal(name, "Marked")) {
+            found++;
+            g_assert_cmpstr(text, ==, "{\"features\":[\"feature-two\"],\"members\":["
+                            "{\"default\":null,\"features\":[\"unstable\"],\"name\":\"x-new\",\"type\":\"int\"},"
+                            "{\"default\":null,\"features\":[\"deprecated\"],\"name\":\"old\",\"type\":\"Age\"},"
+                            "{\"default\":null,\"name\":\"plain\",\"type\":\"int\"}],\"meta-type\":\"object\",\"name\":\"Marked\"}");
+        } else if (g_str_equal(name, "Age")) {
+            found++;
+            g_assert_cmpstr(text, ==, "{\"members\":[{\"name\":\"young\"},{\"features\":[\"deprecated\"],\"name\":\"old\"}],"
+                            "\"meta-type\":\"enum\",\"name\":\"Age\",\"values\":[\"young\",\"old\"]}");
+        } else if (g_str_equal(name, "x-give-marked")) {
+            found++;
+            g_assert_cmpstr(text, ==, "{\"allow-oob\":false,\"arg-type\":\"q_obj_x-give-marked-arg\",\"features\":[\"unstable\",\"deprecated\"],"
+                            "\"meta-type\":\"command\",\"name\":\"x-give-marked\",\"ret-type\":\"q_empty\"}");
+        } else if (g_str_equal(name, "q_obj_x-give-marked-arg")) {
+            found++;
+            g_assert_nonnull(strstr(text, "{\"features\":[\"deprecated\"],\"name\":\"marked\",\"type\":\"Marked\"}"));
+        } else if (g_str_equal(name, "OLD")) {
+            found++;
+            g_assert_nonnull(strstr(text, "\"features\":[\"deprecated\"]"));
         } else if (g_str_equal(name, "give-derived")) {
             found++;
             g_assert_cmpstr(text, ==, "{\"allow-oob\":false,\"arg-type\":\"Derived\",\"features\":[\"feature-one\"],\"meta-type\":\"command\","
                             "\"name\":\"give-derived\",\"ret-type\":\"Derived\"}");
         }
     }
-    g_assert_cmpuint(found, ==, 2);
+    g_assert_cmpuint(found, ==, 7);
 }
 
 int main(int argc, char **argv)

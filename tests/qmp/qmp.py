@@ -669,6 +669,19 @@ def options():
         assert c.run('query-command-line-options', {'option': 'boot'}) == c.run('query-command-line-options', {'option': 'boot-opts'})
 
 
+@test
+def features_of_the_schema():
+    """Of commands, members and values, as their names and the documentation say."""
+    with none() as e:
+        schema = e.connect().run('query-qmp-schema')
+    entities = {x['name']: x for x in schema}
+    assert entities['device_add']['features'] == ['json-cli', 'json-cli-hotplug']
+    found = {(x['name'], m['name']): m['features'] for x in schema for m in x.get('members', []) if 'features' in m}
+    assert found['SchemaInfoEnum', 'values'] == ['deprecated'] and found['MigrationCapability', 'x-colo'] == ['unstable'], found
+    assert all('unstable' in f for (_, name), f in found.items() if name.startswith('x-'))
+    assert not [x for x in schema if x.get('features') == [] or [m for m in x.get('members', []) if m.get('features') == []]]
+
+
 def refused(*args):
     p = subprocess.run([RHEA, '-display', 'none', *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                        stderr=subprocess.STDOUT, timeout=60, cwd=SCRATCH)
