@@ -62,8 +62,8 @@ struct Cpu {
 /* A range of virtual addresses and where it is in physical memory. */
 typedef void CpuCoreMapping(uint64_t va, hwaddr pa, uint64_t size, void *opaque);
 
-/* What says which processor a model is: a text, or (text is NULL) a number. */
-typedef void CpuIdentityFn(const char *name, const char *text, int64_t number, void *opaque);
+/* A property of a CPU that is a text, or (text is NULL) a number; type is the name that clients know for its kind. */
+typedef void CpuValueFn(const char *name, const char *type, const char *text, int64_t number, void *opaque);
 
 /* An error that hardware found, as mce injects it; the values are those of the architecture's registers. */
 typedef struct MachineCheck {
@@ -99,9 +99,12 @@ struct CpuClass {
     Cpu *(*model_new)(const char *text, GError **error); /* "-cpu" text to an unrealized CPU */
     void (*model_missing)(const char *model, void (*fn)(const char *feature, void *opaque), void *opaque);
     void (*features)(Cpu *cpu, void (*fn)(const char *name, bool on, void *opaque), void *opaque);
-    /* What else -cpu takes as on or off: other names of features, those that no virtual CPU has, switches. */
+    /* What else -cpu takes as on or off: other names of features, switches. */
     void (*flags)(Cpu *cpu, void (*fn)(const char *name, bool on, void *opaque), void *opaque);
-    void (*identity)(Cpu *cpu, CpuIdentityFn *fn, void *opaque);
+    /* What says which processor it is, so that this and all features make the same CPU of any model. */
+    void (*identity)(Cpu *cpu, CpuValueFn *fn, void *opaque);
+    /* What else -cpu takes as a text or a number. */
+    void (*values)(Cpu *cpu, CpuValueFn *fn, void *opaque);
     const struct TcgCpuOps *tcg;                    /* accel/tcg/tcg.h; NULL: not under TCG */
     const struct KvmCpuOps *kvm;                    /* accel/kvm/kvm.h; NULL: not under KVM */
     const struct GdbTarget *gdb;                    /* accel/debug.h; NULL: not for debuggers */

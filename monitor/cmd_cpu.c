@@ -48,8 +48,8 @@ static char *model_text(const QapiCpuModelInfo *model, const char *param, GError
         return NULL;
     }
     json_object_foreach(model->props, key, value) {
-        if (strchr(key, ',') || strchr(key, '=') || (json_is_string(value) && strchr(json_string_value(value), ','))) {
-            error_set(error, "parameter '%s.props.%s': no ',' or '=' is allowed here", param, key);
+        if (strchr(key, ',') || strchr(key, '=')) {
+            error_set(error, "parameter '%s.props.%s': no ',' or '=' is allowed in a name", param, key);
             return NULL;
         }
         if (json_is_boolean(value)) {
@@ -57,7 +57,9 @@ static char *model_text(const QapiCpuModelInfo *model, const char *param, GError
         } else if (json_is_integer(value)) {
             g_string_append_printf(s, ",%s=%" JSON_INTEGER_FORMAT, key, json_integer_value(value));
         } else if (json_is_string(value)) {
-            g_string_append_printf(s, ",%s=%s", key, json_string_value(value));
+            g_auto(GStrv) parts = g_strsplit(json_string_value(value), ",", -1);
+            g_autofree char *text = g_strjoinv(",,", parts);
+            g_string_append_printf(s, ",%s=%s", key, text);
         } else {
             error_set(error, "parameter '%s.props.%s': expected boolean, integer or string", param, key);
             return NULL;
@@ -99,13 +101,12 @@ static json_t *model_features(const QapiCpuModelInfo *model, const char *param, 
     return features;
 }
 
-static void add_identity(const char *name, const char *text, int64_t number, void *props)
+static void add_value(const char *name, const char *type, const char *text, int64_t number, void *props)
 {
     json_object_set_new(props, name, text ? json_string(text) : json_integer(number));
 }
 
-/* There is no model here that never changes, so that static and full are the same: all features by name, and whose processor
- * of what family it is. */
+/* static: what "base", which has next to nothing and never changes, needs to become this CPU. */
 QapiCpuModelExpansionInfo *qmp_query_cpu_model_expansion(const QmpQueryCpuModelExpansionArg *arg, GError **error)
 {
     Cpu *cpu = model_cpu(arg->model, "model", error);
@@ -114,10 +115,14 @@ QapiCpuModelExpansionInfo *qmp_query_cpu_model_expansion(const QmpQueryCpuModelE
     }
     QapiCpuModelExpansionInfo *info = g_new0(QapiCpuModelExpansionInfo, 1);
     info->model = g_new0(QapiCpuModelInfo, 1);
-    info->model->name = g_strdup(arg->model->name);
+    info->model->name = g_strdup(arg->type == QAPI_CPU_MODEL_EXPANSION_TYPE_STATIC ? "base" : arg->model->name);
     info->model->props = json_object();
     cpu->cc->features(cpu, add_feature, info->model->props);
-    cpu->cc->identity(cpu, add_identity, info->model->props);
+    cpu->cc->identity(cpu, add_value, info->model->props);
+    if (arg->type == QAPI_CPU_MODEL_EXPANSION_TYPE_FULL) {
+        cpu->cc->flags(cpu, add_feature, info->model->props);
+        cpu->cc->values(cpu, add_value, info->model->props);
+    }
     object_unref(&cpu->dev.obj);
     return info;
 }

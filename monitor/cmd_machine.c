@@ -141,7 +141,7 @@ QapiKvmInfo *qmp_query_kvm(GError **error)
 
 /* ---- CPUs ---- */
 
-static QapiCpuInstanceProperties *cpu_place(const Cpu *cpu)
+QapiCpuInstanceProperties *cpu_place(const Cpu *cpu)
 {
     const MachineConfig *c = &machine_config;
     QapiCpuInstanceProperties *p = g_new0(QapiCpuInstanceProperties, 1);

@@ -97,13 +97,15 @@ static void match_feature(const char *name, bool on, void *opaque)
     }
 }
 
-static void match_identity(const char *name, const char *text, int64_t number, void *opaque)
+static void match_value(const char *name, const char *type, const char *text, int64_t number, void *opaque)
 {
     FeatureQuery *q = opaque;
     if (g_str_equal(name, q->wanted)) {
         q->value = text ? json_string(text) : json_integer(number);
     }
 }
+
+static const char *const places[] = {"core-id", "die-id", "node-id", "socket-id", "thread-id"};
 
 static void add_missing(const char *name, void *list)
 {
@@ -113,6 +115,20 @@ static void add_missing(const char *name, void *list)
 static const CpuClass *cpu_class(const Object *obj)
 {
     return object_type_is(obj->type, "cpu") ? object_type_ops(obj->type) : NULL;
+}
+
+/* Where a CPU is; -1: in no node. */
+static json_t *place_of(const Cpu *cpu, const char *name)
+{
+    QapiCpuInstanceProperties *p = cpu_place(cpu);
+    const int64_t values[] = {p->core_id, p->die_id, p->has_node_id ? p->node_id : -1, p->socket_id, p->thread_id};
+    qapi_free_QapiCpuInstanceProperties(p);
+    for (unsigned i = 0; i < ARRAY_SIZE(places); i++) {
+        if (g_str_equal(places[i], name)) {
+            return json_integer(values[i]);
+        }
+    }
+    return NULL;
 }
 
 static json_t *special_property(Object *obj, const char *name)
@@ -147,9 +163,12 @@ static json_t *special_property(Object *obj, const char *name)
             cc->flags(CPU(obj), match_feature, &q);
         }
         if (!q.value && cc->identity) {
-            cc->identity(CPU(obj), match_identity, &q);
+            cc->identity(CPU(obj), match_value, &q);
         }
-        return q.value;
+        if (!q.value && cc->values) {
+            cc->values(CPU(obj), match_value, &q);
+        }
+        return q.value ?: place_of(CPU(obj), name);
     }
     return NULL;
 }
@@ -179,9 +198,9 @@ static void add_feature_property(const char *name, bool on, void *list)
     add_property(list, name, "bool", NULL, NULL);
 }
 
-static void add_identity_property(const char *name, const char *text, int64_t number, void *list)
+static void add_value_property(const char *name, const char *type, const char *text, int64_t number, void *list)
 {
-    add_property(list, name, text ? "string" : "int", NULL, NULL);
+    add_property(list, name, type, NULL, NULL);
 }
 
 static void add_cpu_properties(GPtrArray *list, const CpuClass *cc, Cpu *cpu)
@@ -191,7 +210,13 @@ static void add_cpu_properties(GPtrArray *list, const CpuClass *cc, Cpu *cpu)
         cc->flags(cpu, add_feature_property, list);
     }
     if (cc->identity) {
-        cc->identity(cpu, add_identity_property, list);
+        cc->identity(cpu, add_value_property, list);
+    }
+    if (cc->values) {
+        cc->values(cpu, add_value_property, list);
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(places); i++) {
+        add_property(list, places[i], "int32", NULL, NULL);
     }
     add_property(list, "unavailable-features", "strList", NULL, NULL);
 }

@@ -19,5 +19,7 @@ void monitors_flush(void);
 
 /* What several commands show. */
 char *machine_uuid_text(void);
+struct Cpu;
+struct QapiCpuInstanceProperties *cpu_place(const struct Cpu *cpu); /* in the topology */
 struct ObjectType;
 char *qom_public_type(const struct ObjectType *type); /* as clients know it: "pc-machine" */

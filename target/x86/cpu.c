@@ -576,6 +576,7 @@ const CpuClass x86_cpu_class = {
     .features = x86_features,
     .flags = x86_flags,
     .identity = x86_identity,
+    .values = x86_values,
     .tcg = &x86_tcg_ops,
     .gdb = &x86_gdb_target,
     .core_machine = EM_X86_64,

@@ -327,6 +327,7 @@ struct X86Cpu {
     bool brand_set;
     uint64_t host_patch_level;     /* the host's microcode revision, for models that are the host; 0: none */
     uint64_t arch_capabilities_off; /* bits of X86_ARCH_CAPABILITIES that guests are not told of */
+    uint64_t tsc_khz;            /* tsc-frequency=, 0: not given */
     bool hide_kvm;                 /* kvm=off: no leaves of the hypervisor */
     bool pmu;                      /* performance counters (KVM) */
     bool enforce_paravirt;         /* kvm-pv-enforce-cpuid */

@@ -212,7 +212,7 @@ static bool parse_number(const char *key, const char *value, uint64_t min, uint6
 #define TSC_MAX UINT64_C(100000000000)
 
 /* "2.5G", as other frequencies of old. */
-static bool set_tsc_freq(const char *value, GError **error)
+static bool set_tsc_freq(X86Cpu *x, const char *value, GError **error)
 {
     char *end;
     double n = g_ascii_strtod(value, &end);
@@ -226,7 +226,7 @@ static bool set_tsc_freq(const char *value, GError **error)
     if (end == value || *end || !(n >= TSC_MIN && n <= TSC_MAX)) {
         return error_set(error, "-cpu: tsc-freq=%s is not a frequency from 1M to 100G", value);
     }
-    x86_tsc_set_khz(n / 1000);
+    x->tsc_khz = n / 1000;
     return true;
 }
 
@@ -245,6 +245,21 @@ static void set_fixed(X86Cpu *x, const char *name, bool on)
 static const char *const switches[] = {"enforce", "check", "migratable", "pmu", "l3-cache", "host-cache-info", "host-phys-bits", "legacy-cache",
                                        "kvm", "kvm-pv-enforce-cpuid", NULL};
 
+/* What is so, whatever is asked for. */
+static const struct { const char *name; bool on; } constants[] = {
+    {"cpuid-0xb", true}, {"full-cpuid-auto-level", true}, {"kvm-no-smi-migration", false}, {"tcg-cpuid", true}, {"vmware-cpuid-freq", true},
+};
+
+static int constant_find(const char *name)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(constants); i++) {
+        if (g_str_equal(constants[i].name, name)) {
+            return i;
+        }
+    }
+    return -1;
+}
+
 static bool switch_is_on(const X86Cpu *x, const char *name)
 {
     return g_str_equal(name, "kvm")                    ? !x->hide_kvm
@@ -256,17 +271,19 @@ static bool switch_is_on(const X86Cpu *x, const char *name)
 static bool set_key(X86Cpu *x, Options *o, const char *key, const char *value, GError **error)
 {
     X86State *env = &x->env;
-    static const struct { const char *key; uint64_t min, max; } numbers[] = {
-        {"family", 0, 255 + 15}, {"model", 0, 255}, {"stepping", 0, 15}, {"level", 0, 0x20}, {"xlevel", 0x80000000, 0x80000022},
-        {"phys-bits", 32, 52}, {"tsc-frequency", TSC_MIN, TSC_MAX}, {"min-level", 0, 0x20},
-        {"min-xlevel", 0x80000000, 0x80000022},
+    static const struct { const char *key; uint64_t min, max; bool zero; } numbers[] = { /* zero: also 0, which means none or any */
+        {"family", 0, 255 + 15}, {"model", 0, 255}, {"stepping", 0, 15}, {"level", 0, 0x20}, {"xlevel", 0x80000000, 0x80000022, true},
+        {"phys-bits", 32, 52, true}, {"tsc-frequency", TSC_MIN, TSC_MAX, true}, {"min-level", 0, 0x20},
+        {"min-xlevel", 0x80000000, 0x80000022, true},
     };
     uint64_t n;
     for (unsigned i = 0; i < ARRAY_SIZE(numbers); i++) {
         if (strcmp(key, numbers[i].key)) {
             continue;
         }
-        if (!parse_number(key, value, numbers[i].min, numbers[i].max, &n, error)) {
+        if (numbers[i].zero && g_str_equal(value, "0")) {
+            n = 0;
+        } else if (!parse_number(key, value, numbers[i].min, numbers[i].max, &n, error)) {
             return false;
         }
         switch (i) {
@@ -276,7 +293,7 @@ static bool set_key(X86Cpu *x, Options *o, const char *key, const char *value, G
         case 3: env->cpuid_level = n, o->user_level = true; break;
         case 4: env->cpuid_xlevel = n, o->user_xlevel = true; break;
         case 5: env->phys_bits = n; break;
-        case 6: x86_tsc_set_khz(n / 1000); break;
+        case 6: x->tsc_khz = n / 1000; break;
         case 7: env->cpuid_level = MAX(env->cpuid_level, n); break;
         case 8: env->cpuid_xlevel = MAX(env->cpuid_xlevel, n); break;
         }
@@ -301,7 +318,7 @@ static bool set_key(X86Cpu *x, Options *o, const char *key, const char *value, G
         return x86_hyperv_set(&x->hv, key, value, error);
     }
     if (!strcmp(key, "tsc-freq")) {
-        return set_tsc_freq(value, error);
+        return set_tsc_freq(x, value, error);
     }
     bool on;
     size_t len = strlen(key);
@@ -310,7 +327,8 @@ static bool set_key(X86Cpu *x, Options *o, const char *key, const char *value, G
     bool known_bool = g_strv_contains(switches, key);
     bool feature = !known_bool && x86_feature_find(key, len, &w, &bit);
     bool fixed = !known_bool && !feature && x86_feature_fixed(key);
-    if (!known_bool && !feature && !fixed) {
+    int constant = constant_find(key);
+    if (!known_bool && !feature && !fixed && constant < 0) {
         return error_set(error, "-cpu %s: no feature or property \"%s\"; -cpu help lists the features", x->model->name, key);
     }
     if (!parse_bool(value, &on, error)) {
@@ -319,6 +337,10 @@ static bool set_key(X86Cpu *x, Options *o, const char *key, const char *value, G
     }
     if (fixed) {
         set_fixed(x, key, on);
+    } else if (constant >= 0) {
+        if (on != constants[constant].on) {
+            report_warn("-cpu %s: '%s' cannot be switched %s here", x->model->name, key, on ? "on" : "off");
+        }
     } else if (feature) {
         (on ? o->plus : o->minus)[w] |= BIT(bit);
         (on ? o->minus : o->plus)[w] &= ~BIT(bit);
@@ -515,7 +537,7 @@ static const char *near_model(const char *name)
 
 static Cpu *new_cpu(const char *text, bool to_run, GError **error)
 {
-    g_auto(GStrv) parts = g_strsplit(text ? text : "qemu64", ",", -1);
+    g_auto(GStrv) parts = split_options(text ? text : "qemu64"); /* ",," is a comma: some models' names have one */
     const char *name = parts[0] ? parts[0] : "";
     size_t len = g_str_has_suffix(name, "-x86_64-cpu") ? strlen(name) - strlen("-x86_64-cpu") : strlen(name);
     const X86CpuModel *m = find_model(name, len);
@@ -545,6 +567,9 @@ static Cpu *new_cpu(const char *text, bool to_run, GError **error)
         return NULL;
     }
     derive(x, &o);
+    if (to_run && x->tsc_khz) {
+        x86_tsc_set_khz(x->tsc_khz);
+    }
     return &x->cpu;
 }
 
@@ -608,8 +633,7 @@ char *x86_model_alias_of(const char *name)
 /* As x86_cpu_new, without a word about what is missing; "host" is what the accelerator offers, be it KVM or not. */
 Cpu *x86_model_new(const char *text, GError **error)
 {
-    size_t n = strcspn(text, ",");
-    g_autofree char *quiet = g_strdup_printf("%.*s,check=off%s", (int)n, text, text + n);
+    g_autofree char *quiet = g_strconcat(text, ",check=off", NULL);
     return new_cpu(quiet, false, error);
 }
 
@@ -628,10 +652,16 @@ static void each_feature(const uint32_t *of, const uint32_t *words, void (*fn)(c
 
 void x86_features(Cpu *cpu, void (*fn)(const char *name, bool on, void *opaque), void *opaque)
 {
-    each_feature(NULL, X86_CPU(cpu)->features, fn, opaque);
+    const X86Cpu *x = X86_CPU(cpu);
+    each_feature(NULL, x->features, fn, opaque);
+    for (unsigned i = 0; x86_arch_capability_nth(i); i++) {
+        bool shown = x->features[FEAT_7_0_EDX] & BIT(29);
+        fn(x86_arch_capability_nth(i), shown && (X86_ARCH_CAPABILITIES & ~x->arch_capabilities_off) >> i & 1, opaque);
+    }
+    x86_features_absent(false, fn, opaque);
 }
 
-/* Other names of features, what no virtual CPU has, bits of IA32_ARCH_CAPABILITIES, switches. */
+/* Other names of features, and switches. */
 void x86_flags(Cpu *cpu, void (*fn)(const char *name, bool on, void *opaque), void *opaque)
 {
     const X86Cpu *x = X86_CPU(cpu);
@@ -644,30 +674,39 @@ void x86_flags(Cpu *cpu, void (*fn)(const char *name, bool on, void *opaque), vo
             }
         }
     }
-    for (unsigned i = 0; x86_arch_capability_nth(i); i++) {
-        bool shown = x->features[FEAT_7_0_EDX] & BIT(29);
-        fn(x86_arch_capability_nth(i), shown && (X86_ARCH_CAPABILITIES & ~x->arch_capabilities_off) >> i & 1, opaque);
+    x86_features_absent(true, fn, opaque);
+    for (unsigned i = 0; i < ARRAY_SIZE(constants); i++) {
+        fn(constants[i].name, constants[i].on, opaque);
     }
-    x86_features_absent(fn, opaque);
     for (const char *const *s = switches; *s; s++) {
         fn(*s, switch_is_on(x, *s), opaque);
     }
     x86_hyperv_flags(&x->hv, fn, opaque);
 }
 
-void x86_identity(Cpu *cpu, CpuIdentityFn *fn, void *opaque)
+void x86_identity(Cpu *cpu, CpuValueFn *fn, void *opaque)
 {
     const X86State *env = &X86_CPU(cpu)->env;
     char vendor[13] = "", brand[49] = "";
     memcpy(vendor, env->cpuid_vendor, 12);
     memcpy(brand, env->cpuid_model, 48);
-    fn("vendor", vendor, 0, opaque);
-    fn("family", NULL, family_of(env), opaque);
-    fn("model", NULL, model_number_of(env), opaque);
-    fn("stepping", NULL, env->cpuid_version & 15, opaque);
-    fn("model-id", brand, 0, opaque);
-    fn("level", NULL, env->cpuid_level, opaque);
-    fn("xlevel", NULL, env->cpuid_xlevel, opaque);
+    fn("vendor", "string", vendor, 0, opaque);
+    fn("family", "int", NULL, family_of(env), opaque);
+    fn("model", "int", NULL, model_number_of(env), opaque);
+    fn("stepping", "int", NULL, env->cpuid_version & 15, opaque);
+    fn("model-id", "string", brand, 0, opaque);
+    fn("level", "uint32", NULL, env->cpuid_level, opaque);
+    fn("xlevel", "uint32", NULL, env->cpuid_xlevel, opaque);
+}
+
+void x86_values(Cpu *cpu, CpuValueFn *fn, void *opaque)
+{
+    const X86Cpu *x = X86_CPU(cpu);
+    fn("min-level", "uint32", NULL, x->env.cpuid_level, opaque);
+    fn("min-xlevel", "uint32", NULL, x->env.cpuid_xlevel, opaque);
+    fn("phys-bits", "uint32", NULL, x->env.phys_bits, opaque);
+    fn("tsc-frequency", "int", NULL, x->tsc_khz * 1000, opaque);
+    x86_hyperv_values(&x->hv, fn, opaque);
 }
 
 typedef struct {

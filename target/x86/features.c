@@ -92,8 +92,7 @@ bool x86_feature_find(const char *name, size_t len, X86FeatureWord *word, unsign
  * here. (vmx and svm themselves are features above; with KVM their details are the kernel's.)
  */
 static const char absent[] =
-    "nrip_save pause_filter svm_lock tsc_scale vmcb_clean "
-    "ace2 ace2-en avic decodeassists flushbyasid full-width-write intel-pt-lip kvm-hint-dedicated lbrv npt nrip-save "
+    "ace2 ace2-en avic decodeassists flushbyasid full-width-write intel-pt-lip kvm-hint-dedicated lbrv lmce npt nrip-save "
     "pause-filter pfthreshold phe phe-en pmm pmm-en sgx-debug sgx-exinfo sgx-kss sgx-mode64 sgx-provisionkey sgx-tokenkey "
     "sgx1 sgx2 split-lock-detect svm-lock svme-addr-chk tsc-scale v-vmsave-vmload vgif vmcb-clean xcrypt xcrypt-en xstore "
     "xstore-en vmx-activity-hlt vmx-activity-shutdown vmx-activity-wait-sipi vmx-apicv-register vmx-apicv-vid "
@@ -122,9 +121,12 @@ static bool is_absent(const char *name, size_t len)
     return false;
 }
 
-void x86_features_absent(void (*fn)(const char *name, bool on, void *opaque), void *opaque)
+/* Other names of some of them. */
+static const char absent_other[] = "nrip_save pause_filter svm_lock tsc_scale vmcb_clean";
+
+void x86_features_absent(bool others, void (*fn)(const char *name, bool on, void *opaque), void *opaque)
 {
-    g_auto(GStrv) names = g_strsplit(absent, " ", -1);
+    g_auto(GStrv) names = g_strsplit(others ? absent_other : absent, " ", -1);
     for (char **n = names; *n; n++) {
         if (**n) {
             fn(*n, false, opaque);

@@ -70,6 +70,21 @@ void x86_hyperv_flags(const X86Hyperv *h, void (*fn)(const char *name, bool on, 
     fn("hv-enforce-cpuid", h->enforce, opaque);
 }
 
+static const char *const coresharing_names[] = {"off", "on", "auto"};
+
+void x86_hyperv_values(const X86Hyperv *h, CpuValueFn *fn, void *opaque)
+{
+    static const char *const types[ARRAY_SIZE(version_keys)] = {"uint32", "uint16", "uint16", "uint32", "uint8", "uint32"};
+    char vendor[sizeof(h->vendor) + 1] = "";
+    memcpy(vendor, h->vendor, sizeof(h->vendor));
+    fn("hv-vendor-id", "str", vendor, 0, opaque);
+    fn("hv-spinlocks", "uint32", NULL, h->spinlocks, opaque);
+    fn("hv-no-nonarch-coresharing", "OnOffAuto", coresharing_names[h->coresharing], 0, opaque);
+    for (unsigned i = 0; i < ARRAY_SIZE(version_keys); i++) {
+        fn(version_keys[i], types[i], NULL, h->version[i], opaque);
+    }
+}
+
 static char *valid_keys(void)
 {
     GString *s = g_string_new("hv-passthrough, hv-enforce-cpuid, hv-spinlocks=, hv-vendor-id=, hv-version-id-…=,"
@@ -97,10 +112,8 @@ static bool set_number(const char *key, const char *value, uint64_t min, uint64_
 
 static bool set_coresharing(X86Hyperv *h, const char *value, GError **error)
 {
-    static const char *const names[] = {"off", "on", "auto"};
-
-    for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
-        if (g_str_equal(value, names[i])) {
+    for (unsigned i = 0; i < ARRAY_SIZE(coresharing_names); i++) {
+        if (g_str_equal(value, coresharing_names[i])) {
             h->coresharing = i;
             return true;
         }
@@ -144,7 +157,7 @@ bool x86_hyperv_set(X86Hyperv *h, const char *key, const char *value, GError **e
         return false;
     }
     if (found) {
-        h->any |= !g_str_has_prefix(key, "hv-v"); /* names alone ask for nothing */
+        h->any |= h->spinlocks != UINT32_MAX || h->coresharing; /* names alone ask for nothing */
         return true;
     }
     if (!parse_bool(value, &on, error)) {

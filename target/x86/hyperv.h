@@ -5,7 +5,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #pragma once
-#include "util/osdep.h"
+#include "accel/accel.h"
 
 typedef struct X86Cpu X86Cpu;
 struct KvmCpu;
@@ -40,6 +40,8 @@ bool x86_hyperv_changed(const X86HypervState *s); /* differs from what reset mak
 bool x86_hyperv_set(X86Hyperv *h, const char *key, const char *value, GError **error) WARN_UNUSED;
 /* Each property that is on or off. */
 void x86_hyperv_flags(const X86Hyperv *h, void (*fn)(const char *name, bool on, void *opaque), void *opaque);
+/* Each other property. */
+void x86_hyperv_values(const X86Hyperv *h, CpuValueFn *fn, void *opaque);
 /* After all properties: do they go together, and can this accelerator have them? */
 bool x86_hyperv_check(const X86Hyperv *h, bool kvm, GError **error) WARN_UNUSED;
 

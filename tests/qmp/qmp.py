@@ -359,6 +359,8 @@ def the_tree():
         types = {p['name']: p['type'] for p in c.run('qom-list', {'path': first})}
         for name, kind, value in (('vmx-ept', 'bool', False), ('sgx1', 'bool', False), ('npt', 'bool', False), ('sse4_2', 'bool', False),
                                   ('rdctl-no', 'bool', None), ('hv-vapic', 'bool', False), ('kvm', 'bool', True), ('vendor', 'string', None),
+                                  ('lmce', 'bool', False), ('cpuid-0xb', 'bool', True), ('level', 'uint32', None), ('phys-bits', 'uint32', None),
+                                  ('hv-vendor-id', 'str', 'Microsoft Hv'), ('socket-id', 'int32', 0), ('die-id', 'int32', 0), ('node-id', 'int32', -1),
                                   ('family', 'int', None), ('hotpluggable', 'bool', False), ('hotplugged', 'bool', False), ('realized', 'bool', True)):
             got = c.run('qom-get', {'path': first, 'property': name})
             assert types[name] == kind and value in (None, got), (name, types.get(name), got)
@@ -385,12 +387,42 @@ def cpu_models():
         assert [nehalem[x] for x in ('vendor', 'family', 'model', 'stepping')] == ['GenuineIntel', 6, 26, 3]
         again = c.run('query-cpu-model-expansion', {'type': 'static', 'model': {'name': 'qemu64', 'props': nehalem}})['model']['props']
         assert again == nehalem
+        assert 'alias-of' not in models['base'] and {n for n in models if models[n]['static']} == {'base'}
+        assert {n for n in models if not models[n]['migration-safe']} == {'max', 'host'}
+        assert all(m['typename'] == f'{n}-x86_64-cpu' and m.get('alias-of', n) in models for n, m in models.items())
+        # of each model: "base" with all that is told is the same CPU; and what is told in full can be said again
+        names = {p['name'] for p in c.run('qom-list-properties', {'typename': 'max-x86_64-cpu'})}
+        for name in models:
+            for kind in ('static', 'full'):
+                model = c.run('query-cpu-model-expansion', {'type': kind, 'model': {'name': name}})['model']
+                assert model['name'] == ('base' if kind == 'static' else name), model['name']
+                assert c.run('query-cpu-model-expansion', {'type': kind, 'model': model})['model'] == model, name
+                assert set(model['props']) <= names, set(model['props']) - names
+            assert {'vmx-ept', 'npt', 'rdctl-no', 'vendor', 'level'} <= set(model['props'])
+        assert {'hv-spinlocks', 'min-level', 'phys-bits', 'lahf_lm', 'tcg-cpuid', 'kvm'} <= set(model['props']) and 'hv-spinlocks' not in nehalem
         # "host" cannot run here, but says what can be had
-        host = c.run('query-cpu-model-expansion', {'type': 'static', 'model': {'name': 'host'}})['model']['props']
-        assert models['host']['unavailable-features'] == ['kvm'] and {k for k in host if host[k] is True} == {k for k in full if full[k] is True}
+        host, most = (c.run('query-cpu-model-expansion', {'type': 'static', 'model': {'name': x}})['model']['props'] for x in ('host', 'max'))
+        assert models['host']['unavailable-features'] == ['kvm'] and {k for k in host if host[k] is True} == {k for k in most if most[k] is True}
         fails(c, 'query-cpu-model-expansion', {'type': 'full', 'model': {'name': 'nosuch'}}, text='nosuch')
         fails(c, 'query-cpu-model-expansion', {'type': 'full', 'model': {'name': 'max', 'props': {'nosuch': True}}}, text='nosuch')
         fails(c, 'query-cpu-model-expansion', {'type': 'full', 'model': {'name': 'max,+x'}}, text='max,+x')
+
+
+@test
+def clocks_of_models():
+    """To ask about a model with another clock does not change the machine's, which CPUID 40000010h tells."""
+    store = b'\xb8\x10\0\0\x40\x0f\xa2\xa3\0\0\x20\0' + SPIN
+    with pc(store, '-cpu', 'max,tsc-frequency=2000000000') as e:
+        c = e.connect()
+        for clock, found in (({'tsc-frequency': 3000000000}, 3000000000), ({'tsc-freq': '1.5G'}, 1500000000), ({}, 0)):
+            model = c.run('query-cpu-model-expansion', {'type': 'full', 'model': {'name': 'max', 'props': clock}})['model']
+            assert model['props']['tsc-frequency'] == found, model['props']['tsc-frequency']
+        c.run('cont')
+        deadline = time.time() + 20
+        while '0x001e8480' not in (text := c.run('human-monitor-command', {'command-line': 'xp /1xw 0x200000'})):  # 2,000,000 kHz
+            assert '0x00000000' in text and time.time() < deadline, text
+            time.sleep(0.05)
+        assert c.run('qom-get', {'path': '/machine/unattached/device[0]', 'property': 'tsc-frequency'}) == 2000000000
 
 
 @test
