@@ -334,7 +334,7 @@ bool qmp_migrate_set_capabilities(const QmpMigrateSetCapabilitiesArg *arg, GErro
     for (unsigned i = 0; i < arg->capabilities->len; i++) {
         const QapiMigrationCapabilityStatus *c = arg->capabilities->pdata[i];
         if (c->state && c->capability != QAPI_MIGRATION_CAPABILITY_EVENTS) {
-            return error_set(error, "migration capability '%s' is not supported yet", qapi_MigrationCapability_str(c->capability));
+            return error_set(error, "migration capability '%s' is not supported yet; it can be switched off only", qapi_MigrationCapability_str(c->capability));
         }
     }
     for (unsigned i = 0; i < arg->capabilities->len; i++) {
@@ -347,10 +347,12 @@ bool qmp_migrate_set_capabilities(const QmpMigrateSetCapabilitiesArg *arg, GErro
 GPtrArray *qmp_query_migrate_capabilities(GError **error)
 {
     GPtrArray *list = g_ptr_array_new();
-    QapiMigrationCapabilityStatus *c = g_new0(QapiMigrationCapabilityStatus, 1);
-    c->capability = QAPI_MIGRATION_CAPABILITY_EVENTS;
-    c->state = migration_events;
-    g_ptr_array_add(list, c);
+    for (unsigned i = 0; i < QAPI_MIGRATION_CAPABILITY__MAX; i++) {
+        QapiMigrationCapabilityStatus *c = g_new0(QapiMigrationCapabilityStatus, 1);
+        c->capability = i;
+        c->state = i == QAPI_MIGRATION_CAPABILITY_EVENTS && migration_events;
+        g_ptr_array_add(list, c);
+    }
     return list;
 }
 
