@@ -62,6 +62,8 @@ struct Cpu {
 /* A range of virtual addresses and where it is in physical memory. */
 typedef void CpuCoreMapping(uint64_t va, hwaddr pa, uint64_t size, void *opaque);
 
+/* A word of features: where it is (subleaf -1: none), its value, and what was asked for and not to be had. */
+typedef void CpuWordFn(uint32_t leaf, int subleaf, const char *reg, uint32_t value, uint32_t filtered, void *opaque);
 /* A property of a CPU that is a text, or (text is NULL) a number; type is the name that clients know for its kind. */
 typedef void CpuValueFn(const char *name, const char *type, const char *text, int64_t number, void *opaque);
 
@@ -98,6 +100,9 @@ struct CpuClass {
     char *(*model_alias_of)(const char *name);      /* the model that it is another name of, or NULL; caller frees */
     Cpu *(*model_new)(const char *text, GError **error); /* "-cpu" text to an unrealized CPU */
     void (*model_missing)(const char *model, void (*fn)(const char *feature, void *opaque), void *opaque);
+    /* Features that this CPU should have had, and that are not to be had. */
+    void (*filtered)(Cpu *cpu, void (*fn)(const char *feature, void *opaque), void *opaque);
+    void (*words)(Cpu *cpu, CpuWordFn *fn, void *opaque);
     void (*features)(Cpu *cpu, void (*fn)(const char *name, bool on, void *opaque), void *opaque);
     /* What else -cpu takes as on or off: other names of features, switches. */
     void (*flags)(Cpu *cpu, void (*fn)(const char *name, bool on, void *opaque), void *opaque);

@@ -112,6 +112,25 @@ static void add_missing(const char *name, void *list)
     json_array_append_new(list, json_string(name));
 }
 
+#define FEATURE_WORDS "feature-words"
+#define FILTERED_WORDS "filtered-features"
+
+typedef struct {
+    json_t *list;
+    bool filtered;
+} WordList;
+
+static void add_word(uint32_t leaf, int subleaf, const char *reg, uint32_t value, uint32_t filtered, void *opaque)
+{
+    const WordList *words = opaque;
+    json_t *word = json_pack("{s:I, s:s, s:I}", "cpuid-input-eax", (json_int_t)leaf, "cpuid-register", reg, "features",
+                             (json_int_t)(words->filtered ? filtered : value));
+    if (subleaf >= 0) {
+        json_object_set_new(word, "cpuid-input-ecx", json_integer(subleaf));
+    }
+    json_array_append_new(words->list, word);
+}
+
 static const CpuClass *cpu_class(const Object *obj)
 {
     return object_type_is(obj->type, "cpu") ? object_type_ops(obj->type) : NULL;
@@ -153,10 +172,13 @@ static json_t *special_property(Object *obj, const char *name)
         FeatureQuery q = {.wanted = name};
         if (g_str_equal(name, "unavailable-features")) {
             json_t *list = json_array();
-            g_autofree char *suffix = g_strdup_printf("-%s-cpu", cc->arch);
-            g_autofree char *model = g_strndup(obj->type->name, MAX(strlen(obj->type->name), strlen(suffix)) - strlen(suffix));
-            cc->model_missing(model, add_missing, list);
+            cc->filtered(CPU(obj), add_missing, list);
             return list;
+        }
+        if (g_str_equal(name, FEATURE_WORDS) || g_str_equal(name, FILTERED_WORDS)) {
+            WordList words = {.list = json_array(), .filtered = g_str_equal(name, FILTERED_WORDS)};
+            cc->words(CPU(obj), add_word, &words);
+            return words.list;
         }
         cc->features(CPU(obj), match_feature, &q);
         if (!q.value && cc->flags) {
@@ -219,6 +241,8 @@ static void add_cpu_properties(GPtrArray *list, const CpuClass *cc, Cpu *cpu)
         add_property(list, places[i], "int32", NULL, NULL);
     }
     add_property(list, "unavailable-features", "strList", NULL, NULL);
+    add_property(list, FEATURE_WORDS, "X86CPUFeatureWordInfo", NULL, NULL);
+    add_property(list, FILTERED_WORDS, "X86CPUFeatureWordInfo", NULL, NULL);
 }
 
 /* details: with description and default, as for a type */

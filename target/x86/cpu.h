@@ -317,9 +317,14 @@ struct X86State {
 typedef enum { FEAT_1_EDX, FEAT_1_ECX, FEAT_7_0_EBX, FEAT_7_0_ECX, FEAT_7_0_EDX, FEAT_7_1_EAX, FEAT_8000_0001_EDX,
                FEAT_8000_0001_ECX, FEAT_8000_0007_EDX, FEAT_8000_0008_EBX, FEAT_6_EAX, FEAT_XSAVE, FEAT_KVM, FEAT_WORDS } X86FeatureWord;
 
+#define X86_ABSENT_MAX 256 /* features that no virtual CPU has */
+
 struct X86Cpu {
     Cpu cpu;
     uint32_t features[FEAT_WORDS]; /* what the guest sees; decides #UD in translate */
+    uint32_t filtered[FEAT_WORDS]; /* asked for, and not to be had */
+    uint64_t absent_asked[X86_ABSENT_MAX / 64]; /* the same of those that no virtual CPU has, by x86_feature_absent */
+    uint64_t arch_capabilities_asked;
     uint32_t apic_id;
     unsigned sockets, dies, cores, threads; /* topology for CPUID */
     Device *apic;                  /* local APIC, hw/intc/apic.c; NULL without */

@@ -236,10 +236,22 @@ static void set_fixed(X86Cpu *x, const char *name, bool on)
     int bit = x86_arch_capability(name, strlen(name));
     if (bit >= 0 && (X86_ARCH_CAPABILITIES >> bit & 1)) {
         x->arch_capabilities_off = on ? x->arch_capabilities_off & ~BIT_ULL(bit) : x->arch_capabilities_off | BIT_ULL(bit);
-    } else if (on) {
-        report_warn("-cpu %s: the feature '%s' is not supported yet; it stays off", x->model->name, name);
+        return;
     }
+    int absent = x86_feature_absent(name);
+    uint64_t *asked = absent >= 0 ? &x->absent_asked[absent / 64] : &x->arch_capabilities_asked;
+    unsigned place = absent >= 0 ? absent % 64 : bit;
+    *asked = on ? *asked | BIT_ULL(place) : *asked & ~BIT_ULL(place);
 }
+
+/* Once all options were read. */
+static void warn_of_fixed(const char *feature, void *model)
+{
+    report_warn("-cpu %s: the feature '%s' is not supported yet; it stays off", (const char *)model, feature);
+}
+
+static void each_fixed(const X86Cpu *x, void (*fn)(const char *feature, void *opaque), void *opaque);
+
 
 /* Of no feature. Those that set_key() does nothing about say what is so anyway, or concern migration. */
 static const char *const switches[] = {"enforce", "check", "migratable", "pmu", "l3-cache", "host-cache-info", "host-phys-bits", "legacy-cache",
@@ -410,7 +422,7 @@ static bool filter_features(X86Cpu *x, const Options *o, GError **error)
     }
     quiet = !g_hash_table_add(told, (char *)x->model->name) || !o->check;
     for (unsigned w = 0; w < FEAT_WORDS; w++) {
-        uint32_t lack = x->features[w] & ~supported[w];
+        uint32_t lack = x->filtered[w] = x->features[w] & ~supported[w];
         x->features[w] &= supported[w];
         for (unsigned b = 0; b < 32; b++) {
             if (lack & BIT(b)) {
@@ -420,6 +432,13 @@ static bool filter_features(X86Cpu *x, const Options *o, GError **error)
                 }
             }
         }
+    }
+    missing |= x->arch_capabilities_asked != 0;
+    for (unsigned i = 0; i < ARRAY_SIZE(x->absent_asked); i++) {
+        missing |= x->absent_asked[i] != 0;
+    }
+    if (!quiet) {
+        each_fixed(x, warn_of_fixed, (char *)x->model->name);
     }
     return !missing || !o->enforce || error_set(error, "-cpu %s: enforce=on and %s can't offer all requested features", x->model->name,
                                                          x86_under_kvm() ? "the host" : "TCG");
@@ -562,6 +581,9 @@ static Cpu *new_cpu(const char *text, bool to_run, GError **error)
     for (unsigned w = 0; w < FEAT_WORDS; w++) {
         x->features[w] = (x->features[w] | o.plus[w]) & ~o.minus[w];
     }
+    if (!ok && to_run && o.check) { /* the error is about one option; that others do nothing is worth a word all the same */
+        each_fixed(x, warn_of_fixed, (char *)m->name);
+    }
     if (!ok || !x86_hyperv_check(&x->hv, x86_under_kvm(), error) || !filter_features(x, &o, error)) {
         object_unref(&x->cpu.dev.obj);
         return NULL;
@@ -650,6 +672,32 @@ static void each_feature(const uint32_t *of, const uint32_t *words, void (*fn)(c
     }
 }
 
+typedef struct {
+    const X86Cpu *x;
+    void (*fn)(const char *feature, void *opaque);
+    void *opaque;
+    unsigned next;
+} AbsentSink;
+
+static void pass_asked(const char *name, bool on, void *opaque)
+{
+    AbsentSink *sink = opaque;
+    unsigned i = sink->next++;
+    if (sink->x->absent_asked[i / 64] >> (i % 64) & 1) {
+        sink->fn(name, sink->opaque);
+    }
+}
+
+static void each_fixed(const X86Cpu *x, void (*fn)(const char *feature, void *opaque), void *opaque)
+{
+    for (unsigned i = 0; x86_arch_capability_nth(i); i++) {
+        if (x->arch_capabilities_asked >> i & 1) {
+            fn(x86_arch_capability_nth(i), opaque);
+        }
+    }
+    x86_features_absent(false, pass_asked, &(AbsentSink){x, fn, opaque, 0});
+}
+
 void x86_features(Cpu *cpu, void (*fn)(const char *name, bool on, void *opaque), void *opaque)
 {
     const X86Cpu *x = X86_CPU(cpu);
@@ -718,6 +766,22 @@ static void pass_name(const char *name, bool on, void *opaque)
 {
     NameSink *sink = opaque;
     sink->fn(name, sink->opaque);
+}
+
+void x86_filtered(Cpu *cpu, void (*fn)(const char *feature, void *opaque), void *opaque)
+{
+    const X86Cpu *x = X86_CPU(cpu);
+    each_feature(x->filtered, x->filtered, pass_name, &(NameSink){fn, opaque});
+    each_fixed(x, fn, opaque);
+}
+
+void x86_words(Cpu *cpu, CpuWordFn *fn, void *opaque)
+{
+    const X86Cpu *x = X86_CPU(cpu);
+    for (unsigned w = 0; w < FEAT_WORDS; w++) {
+        const X86FeatureWordInfo *i = &x86_feature_words[w];
+        fn(i->leaf, i->subleaf, i->reg, x->features[w], x->filtered[w], opaque);
+    }
 }
 
 void x86_model_missing(const char *model, void (*fn)(const char *feature, void *opaque), void *opaque)

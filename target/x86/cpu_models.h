@@ -28,6 +28,7 @@ typedef struct {
 extern const X86FeatureWordInfo x86_feature_words[FEAT_WORDS];
 /* Finds by any of its names, '_' and '-' being the same. */
 bool x86_feature_find(const char *name, size_t len, X86FeatureWord *word, unsigned *bit);
+int x86_feature_absent(const char *name); /* its place in x86_features_absent(false), or -1 */
 void x86_features_absent(bool others, void (*fn)(const char *name, bool on, void *opaque), void *opaque); /* known, but of no virtual CPU here */
 bool x86_feature_fixed(const char *name); /* one of those, or of IA32_ARCH_CAPABILITIES */
 const char *x86_arch_capability_nth(unsigned bit); /* NULL: no more */
@@ -46,6 +47,8 @@ void x86_flags(Cpu *cpu, void (*fn)(const char *name, bool on, void *opaque), vo
 char *x86_model_alias_of(const char *name);
 Cpu *x86_model_new(const char *text, GError **error);
 void x86_model_missing(const char *model, void (*fn)(const char *feature, void *opaque), void *opaque);
+void x86_filtered(Cpu *cpu, void (*fn)(const char *feature, void *opaque), void *opaque);
+void x86_words(Cpu *cpu, CpuWordFn *fn, void *opaque);
 void x86_identity(Cpu *cpu, CpuValueFn *fn, void *opaque);
 void x86_values(Cpu *cpu, CpuValueFn *fn, void *opaque);
 void x86_features(Cpu *cpu, void (*fn)(const char *name, bool on, void *opaque), void *opaque);

@@ -111,14 +111,17 @@ static const char absent[] =
     "vmx-vmfunc vmx-vmwrite-vmexit-fields vmx-vnmi vmx-vnmi-pending vmx-vpid vmx-wbinvd-exit vmx-xsaves "
     "vmx-zero-len-inject ";
 
-static bool is_absent(const char *name, size_t len)
+int x86_feature_absent(const char *name)
 {
-    for (const char *p = absent; *p; p += strcspn(p, " ") + 1) {
+    size_t len = strlen(name);
+    int i = 0;
+    for (const char *p = absent; *p; p += strcspn(p, " ") + 1, i++) {
         if (strcspn(p, " ") == len && same_name(p, name, len)) {
-            return true;
+            return i;
         }
     }
-    return false;
+    assert(i <= X86_ABSENT_MAX);
+    return -1;
 }
 
 /* Other names of some of them. */
@@ -155,7 +158,7 @@ int x86_arch_capability(const char *name, size_t len)
 
 bool x86_feature_fixed(const char *name)
 {
-    return is_absent(name, strlen(name)) || x86_arch_capability(name, strlen(name)) >= 0;
+    return x86_feature_absent(name) >= 0 || x86_arch_capability(name, strlen(name)) >= 0;
 }
 
 /* ---- what can be offered ---- */

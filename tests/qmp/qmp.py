@@ -413,6 +413,22 @@ def cpu_models():
 
 
 @test
+def features_that_a_cpu_does_not_get():
+    """Of the CPU that runs: what was asked for, not what its model has."""
+    with pc(HALT, '-cpu', 'Haswell,hle=off,+vmx,vmx-ept=on,+npt,npt=off,tsx-ctrl=on') as e:
+        c = e.connect()
+        path = c.run('query-cpus-fast')[0]['qom-path']
+        lack = c.run('qom-get', {'path': path, 'property': 'unavailable-features'})
+        assert {'rtm', 'vmx', 'vmx-ept', 'tsx-ctrl'} <= set(lack) and not {'hle', 'npt'} & set(lack), lack
+        for name in ('feature-words', 'filtered-features'):
+            words = {(w['cpuid-input-eax'], w.get('cpuid-input-ecx'), w['cpuid-register']): w['features']
+                     for w in c.run('qom-get', {'path': path, 'property': name})}
+            assert words[7, 0, 'EBX'] >> 11 & 1 == (name == 'filtered-features') and words[1, None, 'ECX'] & 1 == (name == 'feature-words')
+        assert "Haswell: the feature 'vmx-ept' is not supported yet" in e.output() and 'npt' not in e.output(), e.output()
+    assert 'enforce=on' in refused('-M', 'pc', '-S', '-cpu', 'qemu64,+vmx-ept,enforce=on')
+
+
+@test
 def clocks_of_models():
     """To ask about a model with another clock does not change the machine's, which CPUID 40000010h tells."""
     store = b'\xb8\x10\0\0\x40\x0f\xa2\xa3\0\0\x20\0' + SPIN
