@@ -22,7 +22,8 @@ install-needed:
 guests:
 	@scripts/guests.sh $(GUESTS)
 
-boot: install-needed guests all
+boot: install-needed guests $(BUILD)/build.ninja
+	@ninja -C $(BUILD) rhea
 	@scripts/initramfs.py $(BUILD)/boot-initrd.gz --init scripts/boot-init --busybox $(GUESTS)/busybox
 	@$(BUILD)/rhea -M pc -cpu $(CPU) -m $(MEM) -smp $(SMP) -nographic -no-reboot -kernel $(GUESTS)/kernel-cloud \
 	    -initrd $(BUILD)/boot-initrd.gz -append 'console=ttyS0 quiet pci=off'

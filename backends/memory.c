@@ -44,20 +44,17 @@ static bool failed(MemoryBackend *b, int err, GError **error, const char *what)
 
 /* ---- what is told to the host about a mapping ---- */
 
-static bool apply_advice(MemoryBackend *b, int advice, const char *what, GError **error)
-{
-    return madvise(b->block->host, b->block->size, advice) == 0 || errno == EINVAL || /* the host has no such thing */
-           failed(b, errno, error, what);
-}
-
+/* Only a saving: a host that denies it goes without. */
 static bool apply_merge(MemoryBackend *b, GError **error)
 {
-    return apply_advice(b, b->merge ? MADV_MERGEABLE : MADV_UNMERGEABLE, "merge", error);
+    bool ok = madvise(b->block->host, b->block->size, b->merge ? MADV_MERGEABLE : MADV_UNMERGEABLE) == 0;
+    return ok || errno == EINVAL || errno == EPERM || errno == ENOSYS || failed(b, errno, error, "merge");
 }
 
 static bool apply_dump(MemoryBackend *b, GError **error)
 {
-    return apply_advice(b, b->dump ? MADV_DODUMP : MADV_DONTDUMP, "dump", error);
+    return madvise(b->block->host, b->block->size, b->dump ? MADV_DODUMP : MADV_DONTDUMP) == 0 || errno == EINVAL || /* the host has no such thing */
+           failed(b, errno, error, "dump");
 }
 
 static bool apply_policy(MemoryBackend *b, GError **error)

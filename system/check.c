@@ -183,25 +183,22 @@ static CheckStatus check_kvm_extras(Finding *f)
                 "up to %d CPUs a machine%s%s", MAX(most, 1), all ? "" : "; lacks: ", lacks->str);
 }
 
-/* Guest memory and the translator's code are memfd; code is mapped twice, once executable. */
+/* Where the translator's code goes. */
 static CheckStatus check_memfd(Finding *f)
 {
-    int fd = memfd_create("rhea-check", MFD_CLOEXEC);
-    if (fd < 0 || ftruncate(fd, 4096) < 0) {
-        find(f, CHECK_FAIL, "use Linux 3.17 or newer, and allow memfd_create in the container's seccomp profile", "memfd_create: %s", g_strerror(errno));
-        if (fd >= 0) {
-            close(fd);
-        }
-        return CHECK_FAIL;
+    static const char advice[] = "allow memfd_create in the container's seccomp profile; sysctl vm.memfd_noexec=0; SELinux: setsebool deny_execmem off";
+    g_autoptr(GError) error = NULL;
+    uint8_t *rw;
+    const uint8_t *rx;
+    const char *where;
+    if (!tcg_code_memory(4096, &rw, &rx, &where, &error)) {
+        return find(f, CHECK_FAIL, advice, "%s", error->message);
     }
-    void *code = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
-    int reason = errno;
-    close(fd);
-    if (code == MAP_FAILED) {
-        return find(f, CHECK_FAIL, "allow executable memfd: sysctl vm.memfd_noexec=0; SELinux: setsebool deny_execmem off", "executable mapping: %s",
-                    g_strerror(reason));
+    munmap(rw, 4096);
+    munmap((void *)rx, 4096);
+    if (where) {
+        return find(f, CHECK_NOTE, advice, "denied, or not executable; translated code is in a file in %s instead", where);
     }
-    munmap(code, 4096);
     return find(f, CHECK_OK, NULL, "works, executable mappings too");
 }
 
@@ -233,6 +230,8 @@ static void append_limit(GString *out, const char *name, rlim_t value, unsigned 
     }
 }
 
+#define NEEDS_SPACE (1536 * MiB) /* addresses that a translated guest takes besides its memory: code twice, tables of pages */
+
 static CheckStatus check_limits(Finding *f)
 {
     struct rlimit files = {0}, locked = {0}, space = {0};
@@ -243,8 +242,10 @@ static CheckStatus check_limits(Finding *f)
     append_limit(text, "open files", files.rlim_cur, 1);
     append_limit(text, "locked memory", locked.rlim_cur, MiB);
     append_limit(text, "address space", space.rlim_cur, MiB);
-    if (space.rlim_cur != RLIM_INFINITY && space.rlim_cur < 4 * GiB) {
-        return find(f, CHECK_FAIL, "ulimit -v unlimited", "%s", text->str);
+    if (space.rlim_cur != RLIM_INFINITY) {
+        bool enough = space.rlim_cur > NEEDS_SPACE;
+        return find(f, enough ? CHECK_NOTE : CHECK_FAIL, "ulimit -v unlimited", "%s, of which %" PRIu64 " MiB are left for guest memory", text->str,
+                    enough ? (uint64_t)(space.rlim_cur - NEEDS_SPACE) / MiB : 0);
     }
     return find(f, files.rlim_cur < 256 ? CHECK_NOTE : CHECK_OK, files.rlim_cur < 256 ? "ulimit -n 1024" : NULL, "%s", text->str);
 }

@@ -1,8 +1,13 @@
 # tests/tap.py: verdicts of test programs in TAP, for all that are written in Python: either functions marked with @test, which
 # fail by an exception, and run() for all of them; or report() for each check, and finish().
 # SPDX-License-Identifier: GPL-2.0-or-later
+import resource
+import tempfile
 import time
 import traceback
+
+if len(tempfile.gettempdir()) > 40:  # the path of a UNIX socket has 107 bytes at most
+    tempfile.tempdir = '/tmp'
 
 TESTS = []
 number = failures = 0
@@ -10,6 +15,12 @@ number = failures = 0
 
 class Skip(Exception):
     """Why a test does not run."""
+
+
+def need_address_space(size):
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit != resource.RLIM_INFINITY and limit < size:
+        raise Skip(f'needs {size >> 20} MiB of address space, ulimit -v allows {limit >> 20}')
 
 
 def test(f):

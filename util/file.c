@@ -4,6 +4,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "util/file.h"
+#include <fcntl.h>
+#include <sys/mman.h>
 #include "util/report.h"
 
 bool file_read(const char *path, size_t max, char **data, size_t *size, GError **error)
@@ -31,4 +33,18 @@ bool file_read(const char *path, size_t max, char **data, size_t *size, GError *
     }
     *data = g_string_free(g_steal_pointer(&text), FALSE);
     return true;
+}
+
+int anonymous_file(const char *name)
+{
+    int fd = memfd_create(name, MFD_CLOEXEC);
+    if (fd < 0) {
+        g_autofree char *path = NULL;
+        fd = g_file_open_tmp(NULL, &path, NULL);
+        if (fd >= 0) {
+            unlink(path);
+            fcntl(fd, F_SETFD, FD_CLOEXEC);
+        }
+    }
+    return fd;
 }

@@ -19,3 +19,9 @@ const TcgHostFeature *tcg_host_feature(unsigned n);
 bool tcg_host_has(const char *name, size_t n);
 /* Do as on a host that lacks features: "-NAME:-NAME…", or "-all" for all that can be done without. Before the first vCPU. */
 bool tcg_host_imitate(const char *text, GError **error) WARN_UNUSED;
+
+/*
+ * Memory for code, mapped twice: where it is written (*rw) and where it runs (*rx). The caller unmaps. It is a memfd, or where
+ * the host denies those or does not let them be executed, a file without a name in the folder *where (else NULL).
+ */
+bool tcg_code_memory(size_t size, uint8_t **rw, const uint8_t **rx, const char **where, GError **error) WARN_UNUSED;

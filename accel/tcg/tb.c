@@ -17,9 +17,11 @@
  */
 #include "util/osdep.h"
 #include "accel/debug.h"
+#include "accel/tcg/host.h"
 #include "accel/tcg/runtime.h"
 #include "hw/core/clock.h"
 #include "util/report.h"
+#include <fcntl.h>
 #include <sys/mman.h>
 
 CodeCache code_cache;
@@ -459,22 +461,54 @@ static void device_wrote(RamBlock *block, uint64_t offset, uint64_t length)
 }
 
 /* ---- code cache ---- */
+static bool map_twice(int fd, size_t size, uint8_t **rw, const uint8_t **rx)
+{
+    void *w = fd >= 0 && ftruncate(fd, size) == 0 ? mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) : MAP_FAILED;
+    void *x = w != MAP_FAILED ? mmap(NULL, size, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0) : MAP_FAILED;
+    if (w != MAP_FAILED && x == MAP_FAILED) {
+        int reason = errno;
+        munmap(w, size);
+        errno = reason;
+    }
+    *rw = w;
+    *rx = x;
+    return x != MAP_FAILED;
+}
+
+bool tcg_code_memory(size_t size, uint8_t **rw, const uint8_t **rx, const char **where, GError **error)
+{
+    const char *const places[] = {NULL, "/dev/shm", g_get_tmp_dir(), "/var/tmp"};
+    g_autofree char *reason = NULL;
+    for (unsigned i = 0; i < ARRAY_SIZE(places); i++) {
+        int fd = places[i] ? open(places[i], O_TMPFILE | O_RDWR | O_CLOEXEC, 0700) : memfd_create("rhea-code", MFD_CLOEXEC);
+        bool ok = map_twice(fd, size, rw, rx);
+        reason = ok || reason ? reason : g_strdup(g_strerror(errno));
+        if (fd >= 0) {
+            close(fd);
+        }
+        if (ok) {
+            *where = places[i];
+            return true;
+        }
+    }
+    return error_set(error, "cannot map %zu MiB of executable memory: memfd: %s; and /dev/shm, %s and /var/tmp are no better", size >> 20,
+                     reason, g_get_tmp_dir());
+}
+
 void tb_init(size_t size, const IrVarTable *vars)
 {
     size_t common;
-    int fd = memfd_create("rhea-code", MFD_CLOEXEC);
-    if (fd < 0 || ftruncate(fd, size) < 0) {
-        report_error("code cache: cannot reserve %zu MiB: %s", size >> 20, g_strerror(errno));
+    g_autoptr(GError) error = NULL;
+    code_cache.size = size;
+    const char *where;
+    if (!tcg_code_memory(size, &code_cache.rw, &code_cache.rx, &where, &error)) {
+        report_error("code cache: %s", error->message);
         exit(1);
     }
-    code_cache.size = size;
-    code_cache.rw = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    code_cache.rx = mmap(NULL, size, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
-    close(fd);
     code_pages = mmap(NULL, TRACKED_PAGES * sizeof(*code_pages), PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     Tb **index = mmap(NULL, size / TB_ALIGN * sizeof(*index), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (code_cache.rw == MAP_FAILED || code_cache.rx == MAP_FAILED || code_pages == MAP_FAILED || index == MAP_FAILED) {
+    if (code_pages == MAP_FAILED || index == MAP_FAILED) {
         report_error("code cache: cannot map %zu MiB: %s", size >> 20, g_strerror(errno));
         exit(1);
     }

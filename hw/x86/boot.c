@@ -6,6 +6,7 @@
  */
 #include "hw/x86/boot.h"
 #include "target/x86/cpu.h"
+#include "util/file.h"
 #include "util/report.h"
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -17,7 +18,7 @@
 /* A pipe or the like: its bytes go to an anonymous file first. */
 static int spool(int fd, GError **error, const char *what, const char *path)
 {
-    int out = memfd_create("rhea-boot", MFD_CLOEXEC);
+    int out = anonymous_file("rhea-boot");
     g_autofree uint8_t *buf = g_malloc(65536);
     ssize_t n = -1;
 

@@ -15,7 +15,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, '..'), os.path.join(HERE, '../qmp')]
 import tap  # noqa: E402
 from client import PATIENCE, Emulator, environment  # noqa: E402, F401
-from tap import Skip, test  # noqa: E402, F401: for those who import this
+from tap import Skip, need_address_space, test  # noqa: E402, F401: for those who import this
 
 RHEA = os.path.abspath(sys.argv[1])
 SCRATCH = tempfile.mkdtemp(prefix='rhea-doors-')

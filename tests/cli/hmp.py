@@ -6,7 +6,7 @@ import os
 import re
 import sys
 
-from harness import BZIMAGE, HALT, PATIENCE, SCRATCH, Background, Skip, Terminal, main, multiboot_kernel, rhea, scratch, test
+from harness import BZIMAGE, HALT, PATIENCE, SCRATCH, Background, Skip, Terminal, main, multiboot_kernel, need_address_space, rhea, scratch, test
 
 PROGRAM = os.path.abspath(sys.argv[2]) if len(sys.argv) > 2 else None
 
@@ -247,6 +247,7 @@ def instructions_one_by_one():
 
 @test
 def memory_below_4_gib():
+    need_address_space(6 << 30)
     for machine, mib, below in (('pc', 3500, 3500), ('pc', 3584, 3072), ('pc,max-ram-below-4g=2G', 3500, 2048), ('microvm', 3500, 3072)):
         with Background('-M', machine, '-m', str(mib), '-accel', 'tcg', '-kernel', HALT, '-S') as b:
             tree = Monitor(b)('info mtree')

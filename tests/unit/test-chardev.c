@@ -423,7 +423,8 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     signal(SIGPIPE, SIG_IGN);
-    dir = g_dir_make_tmp("rhea-chardev-XXXXXX", NULL);
+    bool usable = strlen(g_get_tmp_dir()) < 60 && g_access(g_get_tmp_dir(), W_OK) == 0; /* a socket's path has 107 bytes at most */
+    dir = g_mkdtemp(g_build_filename(usable ? g_get_tmp_dir() : "/tmp", "rhea-chardev-XXXXXX", NULL));
     g_test_add_func("/chardev/errors", test_errors);
     g_test_add_func("/chardev/short-forms", test_short_forms);
     g_test_add_func("/chardev/file", test_file);

@@ -4,6 +4,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include <sys/resource.h>
 #include "hw/core/machine.h"
 #include "hw/intc/i8259.h"
 #include "hw/nvram/fw_cfg.h"
@@ -305,7 +306,13 @@ int main(int argc, char **argv)
 {
     int result;
 
+    struct rlimit space;
     g_test_init(&argc, &argv, NULL);
+    getrlimit(RLIMIT_AS, &space);
+    if (space.rlim_cur < RAM_SIZE + 2 * GiB) {
+        printf("1..0 # SKIP needs 7 GiB of address space, ulimit -v allows %" PRIu64 " MiB\n", (uint64_t)space.rlim_cur / MiB);
+        return 0;
+    }
     write_kernel();
     bql_lock();
     build();
