@@ -293,6 +293,10 @@ bool boot_linux_load(X86Boot *b, const BootFile *f, const uint8_t *head, size_t 
         return error_set(error, "kernel '%s' is a 64-bit kernel and the CPU model has no long mode; use -cpu qemu64 or max, or"
                          " a 32-bit kernel", f->path);
     }
+    if (!strstr(b->cmdline, "console=") && !strstr(b->cmdline, "early")) {
+        report_info("kernel '%s' gets no console= in its command line, and this machine has no display: without -append console=ttyS0 it is silent",
+                    f->path);
+    }
     b->setup_size = h.setup_size;
     b->kernel_size = h.code_size;
     /* The decompressor works in place within init_size; only the file's bytes need placing, but the

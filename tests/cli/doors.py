@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -138,6 +139,23 @@ def check_fails_where_guests_cannot_run():
     if not p.stdout:
         raise Skip('this build needs more address space than that')
     assert p.returncode == 1 and 'ulimit -v unlimited' in p.stdout and 'cannot run' in p.stdout, p.stdout
+
+
+# ---- Tab in a shell ----
+
+@test
+def the_shell_completes():
+    script = os.path.join(os.path.dirname(GUIDE), '../scripts/rhea.bash-completion')
+    if not shutil.which('bash'):
+        raise Skip('there is no bash')
+    for words, want in ((['-dae'], ['-daemonize']), (['-M', 'micro'], ['microvm']), (['-machine', 'pc-i'], ['pc-i440fx-7.2']),
+                        (['-cpu', 'Skylake-Client-noTSX'], ['Skylake-Client-noTSX-IBRS']), (['-accel', 'tc'], ['tcg']), (['che'], ['check']),
+                        (['-device', 'isa-debug-e'], ['isa-debug-exit']), (['-object', 'iot'], ['iothread']), (['-chardev', 'ring'], ['ringbuf']),
+                        (['-d', 'in_'], ['in_asm']), (['-kernel', SCRATCH + '/halt.b'], [HALT])):
+        line = ' '.join(shlex.quote(w) for w in [RHEA, *words])
+        out = subprocess.run(['bash', '-c', f'source {shlex.quote(script)}; COMP_WORDS=({line}) COMP_CWORD={len(words)}; _rhea; '
+                              'printf "%s\\n" "${COMPREPLY[@]}"'], capture_output=True, text=True, timeout=PATIENCE, check=False)
+        assert out.stdout.split() == want and not out.stderr, (words, out)
 
 
 # ---- libraries ----
