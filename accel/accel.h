@@ -130,6 +130,7 @@ typedef enum { SMM_AUTO, SMM_ON, SMM_OFF } SmmMode;
 
 /* What the machine has that an accelerator may put into the host kernel, and what it asks of it. */
 typedef struct {
+    const struct IrqTable *irqs;   /* hw/core/irq_table.h; not needed where all controllers are the machine's own */
     IrqchipMode irqchip;           /* AUTO: as the accelerator likes */
     SmmMode smm;
     bool pic, pit;

@@ -22,7 +22,6 @@
 #define ACPI_SMI_CMD 0xb2       /* region 1: 0xb2 command, 0xb3 status */
 #define ACPI_ENABLE_VALUE 0xf1
 #define ACPI_DISABLE_VALUE 0xf0
-#define ACPI_SCI_IRQ 9
 /* SLP_TYP of \_S5 and \_S3 in the DSDT */
 #define ACPI_SLP_TYP_S5 0
 #define ACPI_SLP_TYP_S3 1

@@ -185,7 +185,7 @@ static uint32_t build_fadt(AcpiTables *t, const AcpiConfig *c, uint32_t facs, ui
     add_pointer(t, at + FADT_X_FIRMWARE_CTRL, 8, facs);
     add_pointer(t, at + FADT_X_DSDT, 8, dsdt);
     f = t->tables->data + at;
-    stw_le(f + FADT_SCI_INT, ACPI_SCI_IRQ);
+    stw_le(f + FADT_SCI_INT, irq_row_named(c->irqs, "sci")->gsi);
     stl_le(f + FADT_SMI_CMD, ACPI_SMI_CMD);
     f[FADT_ACPI_ENABLE] = ACPI_ENABLE_VALUE;
     f[FADT_ACPI_DISABLE] = ACPI_DISABLE_VALUE;
@@ -221,18 +221,14 @@ static uint32_t build_fadt(AcpiTables *t, const AcpiConfig *c, uint32_t facs, ui
 
 /* ---- MADT ---- */
 
-enum { /* MPS INTI flags */
-    POLARITY_HIGH = 1, TRIGGER_LEVEL = 3 << 2,
-};
-
-static void add_override(GByteArray *out, uint8_t irq, uint32_t gsi, uint16_t flags)
+static void add_override(GByteArray *out, const IrqRow *row)
 {
     put(out, 2, 1);
     put(out, 10, 1);
     put(out, 0, 1); /* ISA */
-    put(out, irq, 1);
-    put(out, gsi, 4);
-    put(out, flags, 2);
+    put(out, row->isa, 1);
+    put(out, row->gsi, 4);
+    put(out, irq_row_mps_flags(row), 2);
 }
 
 static uint32_t build_madt(AcpiTables *t, const AcpiConfig *c)
@@ -270,8 +266,11 @@ static uint32_t build_madt(AcpiTables *t, const AcpiConfig *c)
     put(out, 0, 1);
     put(out, c->ioapic_addr, 4);
     put(out, 0, 4);
-    add_override(out, 0, 2, 0);
-    add_override(out, ACPI_SCI_IRQ, ACPI_SCI_IRQ, POLARITY_HIGH | TRIGGER_LEVEL);
+    for (unsigned i = 0; i < c->irqs->n; i++) {
+        if (irq_row_is_override(&c->irqs->rows[i])) {
+            add_override(out, &c->irqs->rows[i]);
+        }
+    }
     put(out, 4, 1); /* local APIC NMI: LINT1 of all processors */
     put(out, 6, 1);
     put(out, 0xff, 1);

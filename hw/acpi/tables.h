@@ -9,6 +9,7 @@
  */
 #pragma once
 #include "hw/acpi/aml.h"
+#include "hw/core/irq_table.h"
 
 typedef struct {
     uint32_t apic_id;
@@ -27,9 +28,10 @@ typedef struct {
     unsigned nmemory;
     const uint8_t *distances;  /* SLIT, nnodes rows of nnodes; NULL: none */
     unsigned nnodes, distances_stride; /* bytes from row to row */
+    const IrqTable *irqs;     /* with a row "sci" */
     uint8_t ioapic_id;
     uint32_t ioapic_addr;
-    bool pic;                 /* dual 8259 present: IRQ 0 is GSI 2 */
+    bool pic;                 /* dual 8259 present */
     bool pm_timer;
     bool rtc, i8042;
     bool hpet;

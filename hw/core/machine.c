@@ -1,5 +1,5 @@
 /*
- * hw/core/machine.c: machine types, building a machine, devices from rows.
+ * hw/core/machine.c: machine types, building a machine.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -383,40 +383,4 @@ void machine_reset(Machine *m)
     if (m->ops->reset) {
         m->ops->reset(m);
     }
-}
-
-static bool add_device(Machine *m, const MachineDeviceRow *row, Irq **irqs, GError **error)
-{
-    Device *dev = device_new(row->type);
-
-    object_add_child(&m->obj, row->name, &dev->obj);
-    object_unref(&dev->obj); /* the tree keeps it */
-    for (unsigned i = 0; i < row->nirq; i++) {
-        if (row->irq[i] >= 0) {
-            device_connect_irq(dev, i, irqs[row->irq[i]]);
-        }
-    }
-    if (!property_set_list(&dev->obj, row->props, error) || !device_realize(dev, error)) {
-        g_prefix_error(error, "%s: ", row->name);
-        object_unparent(&dev->obj);
-        return false;
-    }
-    for (unsigned i = 0; i < row->nmap; i++) {
-        if (row->map[i].io) {
-            device_map_io(dev, i, row->map[i].addr);
-        } else if (row->map[i].addr) {
-            device_map(dev, i, row->map[i].addr);
-        }
-    }
-    return true;
-}
-
-bool machine_add_devices(Machine *m, const MachineDeviceRow *rows, unsigned n, Irq **irqs, GError **error)
-{
-    for (unsigned i = 0; i < n; i++) {
-        if (!add_device(m, &rows[i], irqs, error)) {
-            return false;
-        }
-    }
-    return true;
 }

@@ -51,6 +51,7 @@ typedef struct MachineConfig {
 extern MachineConfig machine_config;
 
 typedef struct Machine Machine;
+typedef struct BoardWires BoardWires;
 typedef struct MachineOps {
     const char *arch;                  /* NULL: any. "x86_64"; CpuClass arch; argv0 qemu-system-ARCH selects */
     const char *default_cpu;           /* "qemu64" */
@@ -82,6 +83,7 @@ struct Machine {
     char *accel;                           /* "kvm:tcg"; NULL: not said */
     char *memory_backend;                  /* id; NULL: the machine makes its own */
     bool dump_guest_core, mem_merge;
+    BoardWires *wires;                     /* lines by name (hw/core/board.h); NULL: it has none */
 };
 #define MACHINE(o) ((Machine *)(o))
 
@@ -98,19 +100,6 @@ Machine *machine_current(void); /* from machine_new on */
 void machine_list_help(const char *arch, FILE *out);
 /* "-machine pc,help" */
 bool machine_type_help(const char *name, FILE *out, GError **error) WARN_UNUSED;
-
-/* ---- declarative wiring: one row per device ---- */
-typedef struct MachineDeviceRow {
-    const char *name;          /* child name under /machine, e.g. "pit" */
-    const char *type;
-    struct { bool io; uint64_t addr; } map[4]; /* region i → address; unused: addr 0 and io false */
-    unsigned nmap;
-    int irq[4];                /* output i → the machine's interrupt input number, -1: none */
-    unsigned nirq;
-    const char *props;         /* "iobase=0x3f8,chardev=serial0" applied before realize, or NULL */
-} MachineDeviceRow;
-/* Create, wire and realize each row; `irqs` maps numbers to lines. */
-bool machine_add_devices(Machine *m, const MachineDeviceRow *rows, unsigned n, Irq **irqs, GError **error) WARN_UNUSED;
 
 /* ---- file loading (hw/core/loader.c) ---- */
 /* Whole file into memory; NULL + error naming path. limit 0: none. */

@@ -14,6 +14,8 @@
 #define MSR_APIC_BASE_BSP (1u << 8)
 #define MSR_APIC_BASE_X2APIC (1u << 10)
 #define MSR_APIC_BASE_ENABLE (1u << 11)
+#define IOAPIC_DEFAULT_BASE UINT64_C(0xfec00000)
+#define IOAPIC_PINS 24
 #define APIC_BUS_FREQUENCY_HZ 1000000000
 
 /* Delivery modes, in every place that encodes them (ICR, LVT, redirection entries, MSI data). */
@@ -62,7 +64,7 @@ typedef struct {
     uint32_t id; /* bits 27:24 */
     uint8_t select;
     uint32_t lines;
-    uint64_t rte[24];
+    uint64_t rte[IOAPIC_PINS];
 } IoApicRegs;
 bool ioapic_export(IoApicRegs *regs); /* false: the machine has none */
 void ioapic_import(const IoApicRegs *regs);

@@ -12,7 +12,6 @@
 #include "hw/intc/apic.h"
 #include "util/report.h"
 
-#define IOAPIC_PINS 24
 #define IOAPIC_VERSION 0x20
 #define IOAPIC_SIZE 0x1000
 /* memory-mapped registers */

@@ -518,6 +518,12 @@ static const StateField rtc_state[] = {
     STATE_TIMER(Rtc, periodic_timer), STATE_BOOL(Rtc, legacy_off),
 };
 
-DEVICE_TYPE(rtc, Rtc, .name = "mc146818rtc", .summary = "MC146818A clock and CMOS RAM", .irqs_out = 2,
+/* Input 0: the HPET has IRQ 8. */
+static void rtc_irq_in(Device *dev, unsigned n, bool level)
+{
+    rtc_set_legacy_off(dev, level);
+}
+
+DEVICE_TYPE(rtc, Rtc, .name = "mc146818rtc", .summary = "MC146818A clock and CMOS RAM", .irqs_in = 1, .irq_in = rtc_irq_in, .irqs_out = 2,
             .state = STATE(1, rtc_state, .post_load = rtc_post_load), .realize = rtc_realize,
             .unrealize = rtc_unrealize, .reset_enter = rtc_reset_enter, .reset_hold = rtc_reset_hold);

@@ -527,6 +527,13 @@ static const Property pit_props[] = {
               "ticks that the guest was late for, of a timer in the host kernel: made up for later, or lost"),
 };
 
-DEVICE_TYPE(pit, Pit, .name = "isa-pit", .alias = "kvm-pit", .summary = "8254 interval timer", .irqs_out = 1, .props = PROPS(pit_props),
+/* Input 0: the HPET has IRQ 0. */
+static void pit_irq_in(Device *dev, unsigned n, bool level)
+{
+    pit_set_legacy_off(dev, level);
+}
+
+DEVICE_TYPE(pit, Pit, .name = "isa-pit", .alias = "kvm-pit", .summary = "8254 interval timer", .irqs_in = 1, .irq_in = pit_irq_in,
+            .irqs_out = 1, .props = PROPS(pit_props),
             .state = STATE(1, pit_state, .post_load = pit_post_load), .realize = pit_realize,
             .unrealize = pit_unrealize, .reset_enter = pit_reset_enter, .reset_hold = pit_reset_hold);

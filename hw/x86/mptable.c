@@ -8,9 +8,6 @@
 enum { ENTRY_PROCESSOR, ENTRY_BUS, ENTRY_IOAPIC, ENTRY_IO_INTERRUPT, ENTRY_LOCAL_INTERRUPT };
 enum { INT_VECTORED, INT_NMI, INT_SMI, INT_EXTINT };
 enum { CPU_ENABLED = 1, CPU_BOOT = 2, IOAPIC_ENABLED = 1, HEADER_SIZE = 44, ISA_BUS = 0, ALL_APICS = 0xff };
-/* MPS INTI flags: the SCI is active high and level-triggered, all else as the bus has it */
-#define FLAGS_HIGH_LEVEL 0x0d
-#define SCI_IRQ 9
 
 static void put(GByteArray *out, uint64_t v, unsigned n)
 {
@@ -61,7 +58,7 @@ static unsigned add_processors(GByteArray *out, const uint32_t *apic_ids, unsign
     return n;
 }
 
-GByteArray *mptable_build(const uint32_t *apic_ids, unsigned ncpus, uint32_t cpu_signature, uint32_t cpu_features,
+GByteArray *mptable_build(const IrqTable *irqs, const uint32_t *apic_ids, unsigned ncpus, uint32_t cpu_signature, uint32_t cpu_features,
                           bool pic, uint8_t ioapic_id, uint32_t ioapic_addr, uint32_t addr, uint8_t floating[MP_FLOATING_SIZE])
 {
     GByteArray *out = g_byte_array_new();
@@ -89,10 +86,11 @@ GByteArray *mptable_build(const uint32_t *apic_ids, unsigned ncpus, uint32_t cpu
     put(out, IOAPIC_ENABLED, 1);
     put(out, ioapic_addr, 4);
     entries += 2;
-    for (unsigned irq = 0; irq < 16; irq++) {
-        if (irq != 2) { /* the cascade */
-            add_interrupt(out, ENTRY_IO_INTERRUPT, INT_VECTORED, irq == SCI_IRQ ? FLAGS_HIGH_LEVEL : 0, irq,
-                          ioapic_id, irq == 0 ? 2 : irq);
+    for (unsigned i = 0; i < irqs->n; i++) {
+        const IrqRow *row = &irqs->rows[i];
+
+        if (row->isa >= 0 && row->gsi >= 0) {
+            add_interrupt(out, ENTRY_IO_INTERRUPT, INT_VECTORED, irq_row_mps_flags(row), row->isa, ioapic_id, row->gsi);
             entries++;
         }
     }

@@ -1,6 +1,6 @@
 /*
- * hw/x86/pc.c: the machines "pc" and "microvm": memory map, processors, interrupt wiring, the fixed
- * ISA devices as tables, ACPI and SMBIOS, and direct kernel boot.
+ * hw/x86/pc.c: the machines "pc" and "microvm": memory map, processors, SMBIOS and MP table, firmware configuration,
+ * direct kernel boot. Devices and interrupts are board.c's tables, ACPI is acpi.c's.
  *
  *   0 – 9FFFF            RAM
  *   A0000 – BFFFF        nothing (VGA's place)
@@ -9,25 +9,17 @@
  *   FEC00000, FED00000, FEE00000   IOAPIC, HPET, local APICs
  *   100000000 –          the rest of RAM
  *
- * Interrupts: GSI 0–15 go to the PIC pair and to the IOAPIC (IRQ 0 to its pin 2), 16–23 to the IOAPIC.
- *
  * "pc" has the legacy devices; "microvm" the PICs, the PIT, the RTC, serial ports, APICs, fw_cfg and ACPI
  * fixed hardware, fewer or more on request. PCI is not modelled yet.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "hw/core/machine.h"
-#include "hw/acpi/pm.h"
-#include "hw/acpi/tables.h"
+#include "hw/x86/pc.h"
 #include "hw/intc/apic.h"
 #include "hw/intc/isa.h"
-#include "hw/nvram/fw_cfg.h"
 #include "hw/rtc/mc146818.h"
-#include "hw/timer/i8254.h"
 #include "hw/x86/bios_area.h"
-#include "hw/x86/boot.h"
 #include "hw/x86/mptable.h"
-#include "hw/x86/smbios.h"
 #include "target/x86/cpu.h"
 #include "util/report.h"
 
@@ -35,247 +27,36 @@
 #define BELOW_4G_MAX UINT64_C(0xe0000000)
 #define BELOW_4G_DIVIDED UINT64_C(0xc0000000)
 #define RAM_MIN (2 * MiB)
-#define RSDP_ADDR 0xe0000u
 #define MPTABLE_ADDR 0xe1000u
 #define SMBIOS_ADDR 0xf0020u
 #define MP_FLOATING_ADDR 0xf0000u
 #define BIOS_END 0x100000u
-#define IOAPIC_ADDR 0xfec00000u
-#define HPET_ADDR 0xfed00000u
 #define PC_MAX_CPUS 288
 
-/* The machine's wires, as numbers in the device tables. */
-enum {
-    LINE_GSI = 0,
-    LINE_INTR = 24,      /* PIC's output */
-    LINE_CASCADE,        /* slave PIC's output */
-    LINE_A20_KBC,
-    LINE_A20_PORT92,
-    LINE_RESET,
-    LINE_HPET_LEGACY,    /* the HPET takes IRQ 0 and 8 over */
-    LINE_RTC_ALARM,
-    LINE_COUNT
-};
-
-typedef enum { AUTO, ON, OFF } OnOffAuto;
 static const char *const on_off_auto[] = {"auto", "on", "off", NULL};
 static const char *const irqchip_names[] = {"auto", "on", "off", "split", NULL};
 
-typedef struct PcMachine {
-    Machine m;
-    /* properties */
-    bool hpet, i8042, isa_serial;
-    int pit, pic, rtc; /* auto until check_config decides */
-    int acpi, vmport, smm, irqchip;
-    uint32_t bus_lock_ratelimit;
-    bool usb, nvdimm;
-    uint64_t max_ram_below_4g;
-
-    MemoryRegion ram_alias[4];
-    uint64_t below_4g, above_4g;
-    Irq *line[LINE_COUNT];
-    Irq *intr;
-    Device *ioapic_dev, *pic_dev[2], *pit_dev, *rtc_dev, *hpet_dev, *pm_dev;
-    FwCfg *fw_cfg;
-    bool a20_kbc, a20_port92;
-
-    E820Map e820;
-    AcpiCpu *acpi_cpus;
-    AcpiTables *tables;
-    uint8_t *acpi_blob;
-    uint8_t rsdp[36];
-    SmbiosTables *smbios;
-    X86Boot boot;
-} PcMachine;
-#define PC(m) ((PcMachine *)(m))
-
-/* ---- wires ---- */
-
-/* Either gate lets address line 20 through. */
-static void a20_changed(PcMachine *pc)
-{
-    for (guint i = 0; cpus && i < cpus->len; i++) {
-        x86_cpu_set_a20(cpus->pdata[i], pc->a20_kbc || pc->a20_port92);
-    }
-}
-
-/* The CPUs have what follows from it. */
-static const StateField pc_state_fields[] = {STATE_BOOL(PcMachine, a20_kbc), STATE_BOOL(PcMachine, a20_port92)};
-static const StateDesc pc_state = STATE(1, pc_state_fields);
-
-static void pc_line_set(void *opaque, unsigned n, bool level)
-{
-    PcMachine *pc = opaque;
-
-    switch (n) {
-    case LINE_GSI ... LINE_GSI + 23:
-        if (n < 16 && pc->pic_dev[n / 8]) {
-            irq_set(device_irq_in(pc->pic_dev[n / 8], n % 8), level);
-        }
-        if (pc->ioapic_dev && n != 2) {
-            irq_set(device_irq_in(pc->ioapic_dev, n == 0 ? 2 : n), level);
-        }
-        break;
-    case LINE_INTR:
-        irq_set(pc->intr, level);
-        break;
-    case LINE_CASCADE:
-        if (pc->pic_dev[0]) {
-            irq_set(device_irq_in(pc->pic_dev[0], 2), level);
-        }
-        break;
-    case LINE_A20_KBC:
-        pc->a20_kbc = level;
-        a20_changed(pc);
-        break;
-    case LINE_A20_PORT92:
-        pc->a20_port92 = level;
-        a20_changed(pc);
-        break;
-    case LINE_RESET:
-        if (level) {
-            system_reset_request(SHUTDOWN_GUEST_RESET);
-        }
-        break;
-    case LINE_HPET_LEGACY:
-        if (pc->pit_dev) {
-            pit_set_legacy_off(pc->pit_dev, level);
-        }
-        if (pc->rtc_dev) {
-            rtc_set_legacy_off(pc->rtc_dev, level);
-        }
-        break;
-    case LINE_RTC_ALARM:
-        if (pc->pm_dev) {
-            irq_set(device_irq_in(pc->pm_dev, 0), level);
-        }
-        break;
-    }
-}
-
 /* ---- devices ---- */
-
-#define IO(port) { .io = true, .addr = port }
-static const MachineDeviceRow ioapic_row = {
-    .name = "ioapic", .type = "ioapic", .map = {{.addr = IOAPIC_ADDR}}, .nmap = 1,
-};
-static const MachineDeviceRow pic_rows[] = {
-    {.name = "pic0", .type = "isa-i8259", .map = {IO(0x20), IO(0x4d0)}, .nmap = 2, .irq = {LINE_INTR}, .nirq = 1,
-     .props = "master=on"},
-    {.name = "pic1", .type = "isa-i8259", .map = {IO(0xa0), IO(0x4d1)}, .nmap = 2, .irq = {LINE_CASCADE}, .nirq = 1,
-     .props = "master=off"},
-};
-static const MachineDeviceRow pit_rows[] = {
-    {.name = "pit", .type = "isa-pit", .map = {IO(0x40)}, .nmap = 1, .irq = {0}, .nirq = 1},
-    {.name = "pcspk", .type = "pcspk", .map = {IO(0x61)}, .nmap = 1},
-};
-static const MachineDeviceRow rtc_row = {
-    .name = "rtc", .type = "mc146818rtc", .map = {IO(0x70)}, .nmap = 1, .irq = {8, LINE_RTC_ALARM}, .nirq = 2,
-};
-static const MachineDeviceRow hpet_row = {
-    .name = "hpet", .type = "hpet", .map = {{.addr = HPET_ADDR}}, .nmap = 1,
-};
-static const MachineDeviceRow i8042_rows[] = {
-    {.name = "i8042", .type = "i8042", .map = {IO(0x60), IO(0x64)}, .nmap = 2,
-     .irq = {1, 12, LINE_A20_KBC, LINE_RESET}, .nirq = 4},
-};
-static const MachineDeviceRow port92_row = {
-    .name = "port92", .type = "port92", .map = {IO(0x92)}, .nmap = 1, .irq = {LINE_A20_PORT92}, .nirq = 1,
-};
-static const MachineDeviceRow ferr_row = {
-    .name = "ferr", .type = "isa-ferr", .map = {IO(0xf0)}, .nmap = 1, .irq = {13}, .nirq = 1,
-};
-static const MachineDeviceRow pm_row = {
-    .name = "pm", .type = "acpi-pm", .map = {IO(ACPI_PM_BASE), IO(ACPI_SMI_CMD)}, .nmap = 2,
-    .irq = {ACPI_SCI_IRQ}, .nirq = 1,
-};
-static const MachineDeviceRow fw_cfg_row = {
-    .name = "fw_cfg", .type = "fw_cfg_io", .map = {IO(FW_CFG_IO_BASE)}, .nmap = 1,
-};
-
-static Device *child(PcMachine *pc, const char *name)
-{
-    return g_hash_table_lookup(pc->m.obj.children, name);
-}
-
-static bool add(PcMachine *pc, const MachineDeviceRow *rows, unsigned n, GError **error)
-{
-    return machine_add_devices(&pc->m, rows, n, pc->line, error);
-}
-
-static bool add_interrupt_controllers(PcMachine *pc, GError **error)
-{
-    if (!add(pc, &ioapic_row, 1, error)) {
-        return false;
-    }
-    pc->ioapic_dev = child(pc, "ioapic");
-    if (pc->pic == ON) {
-        if (!add(pc, pic_rows, ARRAY_SIZE(pic_rows), error)) {
-            return false;
-        }
-        pc->pic_dev[0] = child(pc, "pic0");
-        pc->pic_dev[1] = child(pc, "pic1");
-    }
-    return isa_bus_new(&pc->m.obj, pc->line) != NULL;
-}
-
-static bool add_hpet(PcMachine *pc, GError **error)
-{
-    if (!add(pc, &hpet_row, 1, error)) {
-        return false;
-    }
-    pc->hpet_dev = child(pc, "hpet");
-    for (unsigned pin = 0; pin < 24; pin++) {
-        device_connect_irq(pc->hpet_dev, pin, device_irq_in(pc->ioapic_dev, pin));
-    }
-    device_connect_irq(pc->hpet_dev, 24, pc->line[0]);
-    device_connect_irq(pc->hpet_dev, 25, pc->line[8]);
-    device_connect_irq(pc->hpet_dev, 26, pc->line[LINE_HPET_LEGACY]);
-    return true;
-}
-
-static bool add_serial_ports(PcMachine *pc, GError **error)
-{
-    for (unsigned i = 0; i < MAX_SERIAL_PORTS; i++) {
-        Chardev *chr = pc->m.config->serial[i];
-        g_autofree char *name = g_strdup_printf("serial%u", i), *index = g_strdup_printf("%u", i);
-        Device *dev;
-        bool ok;
-
-        if (!chr || !pc->isa_serial) {
-            continue;
-        }
-        dev = device_new("isa-serial");
-        object_add_child(&pc->m.obj, name, &dev->obj);
-        ok = property_set(&dev->obj, "index", index, error)
-             && property_set(&dev->obj, "chardev", chardev_id(chr), error) && device_realize(dev, error);
-        object_unref(&dev->obj);
-        if (!ok) {
-            return false;
-        }
-    }
-    return true;
-}
 
 static bool add_devices(PcMachine *pc, GError **error)
 {
-    if (!add_interrupt_controllers(pc, error)
-        || (pc->pit == ON && !add(pc, pit_rows, ARRAY_SIZE(pit_rows), error))
-        || (pc->rtc == ON && !add(pc, &rtc_row, 1, error))) {
+    const uint32_t have = (pc->pic == ON ? PC_HAS_PIC : 0) | (pc->pit == ON ? PC_HAS_PIT : 0) | (pc->rtc == ON ? PC_HAS_RTC : 0)
+                          | (pc->hpet ? PC_HAS_HPET : 0) | (pc->i8042 ? PC_HAS_I8042 : 0) | (pc->acpi != OFF ? PC_HAS_ACPI : 0)
+                          | (pc->isa_serial ? PC_HAS_SERIAL : 0);
+    Irq *isa[ISA_IRQS] = {0};
+
+    for (unsigned i = 0; i < pc_irqs.n; i++) {
+        if (pc_irqs.rows[i].isa >= 0) {
+            isa[pc_irqs.rows[i].isa] = board_line(&pc->m, pc_irqs.rows[i].name);
+        }
+    }
+    isa_bus_new(&pc->m.obj, isa);
+    if (!board_add_devices(&pc->m, &pc_board, have, error)) {
         return false;
     }
-    pc->pit_dev = child(pc, "pit");
-    pc->rtc_dev = child(pc, "rtc");
-    if ((pc->hpet && !add_hpet(pc, error))
-        || (pc->i8042 && !add(pc, i8042_rows, ARRAY_SIZE(i8042_rows), error))
-        || (pc->i8042 && !add(pc, &port92_row, 1, error))
-        || (pc->pic == ON && !add(pc, &ferr_row, 1, error))
-        || (pc->acpi != OFF && !add(pc, &pm_row, 1, error)) || !add(pc, &fw_cfg_row, 1, error)) {
-        return false;
-    }
-    pc->pm_dev = child(pc, "pm");
+    pc->rtc_dev = board_device(&pc->m, "rtc");
     pc->fw_cfg = fw_cfg_find();
-    return add_serial_ports(pc, error);
+    return true;
 }
 
 /* CMOS memory: what firmware and old guests look up there. */
@@ -390,7 +171,7 @@ static bool add_cpus(PcMachine *pc, GError **error)
 {
     const MachineConfig *c = pc->m.config;
     const AccelPlatform platform = {
-        .irqchip = pc->irqchip == AUTO ? IRQCHIP_AUTO : pc->irqchip, .pic = pc->pic == ON, .pit = pc->pit == ON,
+        .irqs = &pc_irqs, .irqchip = pc->irqchip == AUTO ? IRQCHIP_AUTO : pc->irqchip, .pic = pc->pic == ON, .pit = pc->pit == ON,
         .bus_lock_ratelimit = pc->bus_lock_ratelimit, .smm = pc->smm == AUTO ? SMM_AUTO : pc->smm == ON ? SMM_ON : SMM_OFF,
     };
     uint32_t phys_bits;
@@ -417,151 +198,6 @@ static bool add_cpus(PcMachine *pc, GError **error)
                          " less memory or another -cpu", c->ram_size / MiB, phys_bits);
     }
     return true;
-}
-
-/* ---- ACPI ---- */
-
-typedef struct {
-    const char *name, *hid;
-    const char *child;   /* present if the machine has this child */
-    struct { uint16_t port; uint8_t length; } io[3];
-    int irq;             /* -1: none */
-} IsaAcpiRow;
-static const IsaAcpiRow isa_acpi_rows[] = {
-    {"PIC", "PNP0000", "pic0", {{0x20, 2}, {0xa0, 2}, {0x4d0, 2}}, 2},
-    {"TIMR", "PNP0100", "pit", {{0x40, 4}}, 0},
-    {"SPKR", "PNP0800", "pcspk", {{0x61, 1}}, -1},
-    {"RTC", "PNP0B00", "rtc", {{0x70, 2}}, 8},
-    {"KBD", "PNP0303", "i8042", {{0x60, 1}, {0x64, 1}}, 1},
-    {"MOU", "PNP0F13", "i8042", {{0}}, 12},
-};
-
-static void add_isa_acpi(PcMachine *pc, Aml *aml, const IsaAcpiRow *row)
-{
-    aml_device_begin(aml, row->name);
-    aml_name_eisaid(aml, "_HID", row->hid);
-    aml_resources_begin(aml, "_CRS");
-    for (unsigned i = 0; i < ARRAY_SIZE(row->io) && row->io[i].length; i++) {
-        aml_res_io(aml, row->io[i].port, row->io[i].length);
-    }
-    if (row->irq >= 0) {
-        aml_res_irq(aml, row->irq, AML_IRQ_EDGE_HIGH);
-    }
-    aml_resources_end(aml);
-    aml_end(aml);
-}
-
-static void add_device_acpi(Device *dev, void *aml)
-{
-    if (dev->obj.type->acpi) {
-        dev->obj.type->acpi(dev, aml);
-    }
-}
-
-static void dsdt_devices(Aml *aml, void *opaque)
-{
-    PcMachine *pc = opaque;
-
-    for (unsigned i = 0; i < ARRAY_SIZE(isa_acpi_rows); i++) {
-        if (child(pc, isa_acpi_rows[i].child)) {
-            add_isa_acpi(pc, aml, &isa_acpi_rows[i]);
-        }
-    }
-    if (pc->hpet_dev) {
-        aml_device_begin(aml, "HPET");
-        aml_name_eisaid(aml, "_HID", "PNP0103");
-        aml_name_int(aml, "_UID", 0);
-        aml_resources_begin(aml, "_CRS");
-        aml_res_memory32(aml, HPET_ADDR, 0x400, false);
-        aml_resources_end(aml);
-        aml_end(aml);
-    }
-    aml_device_begin(aml, "FWCF");
-    aml_name_string(aml, "_HID", "QEMU0002");
-    aml_method_returning(aml, "_STA", 0xb);
-    aml_resources_begin(aml, "_CRS");
-    aml_res_io(aml, FW_CFG_IO_BASE, FW_CFG_IO_SIZE);
-    aml_resources_end(aml);
-    aml_end(aml);
-    /* Ports and memory of the board itself, which nothing else may be given. */
-    aml_device_begin(aml, "MB");
-    aml_name_eisaid(aml, "_HID", "PNP0C02");
-    aml_name_int(aml, "_UID", 0);
-    aml_resources_begin(aml, "_CRS");
-    aml_res_io(aml, ACPI_PM_BASE, ACPI_PM_SIZE);
-    aml_res_io(aml, ACPI_SMI_CMD, 2);
-    if (child(pc, "port92")) {
-        aml_res_io(aml, 0x92, 1);
-    }
-    aml_res_memory32(aml, IOAPIC_ADDR, 0x1000, true);
-    aml_res_memory32(aml, APIC_DEFAULT_BASE, 0x1000, true);
-    aml_resources_end(aml);
-    aml_end(aml);
-    /* What devices know about themselves. */
-    devices_foreach(&pc->m.obj, add_device_acpi, aml);
-}
-
-/* The nodes' shares of RAM, in order, by what the holes leave: at most three ranges each. */
-static GArray *numa_memory(const PcMachine *pc)
-{
-    const struct { uint64_t base, size; } ram[] = {{0, 0xa0000}, {MiB, pc->below_4g - MiB}, {4 * GiB, pc->above_4g}};
-    const NumaConfig *numa = &pc->m.config->numa;
-    GArray *list = g_array_new(FALSE, FALSE, sizeof(AcpiMemory));
-    uint64_t done = 0, hole = MiB - 0xa0000, end = numa->mem[0]; /* in RAM; the hole's RAM counts as the first node's */
-
-    for (unsigned r = 0, node = 0; r < ARRAY_SIZE(ram); r++) {
-        for (uint64_t at = 0; at < ram[r].size;) {
-            while (node + 1 < numa->count && done >= end) {
-                end += numa->mem[++node];
-            }
-            uint64_t piece = node + 1 < numa->count ? MIN(ram[r].size - at, end - done) : ram[r].size - at;
-            AcpiMemory m = {ram[r].base + at, piece, node};
-            g_array_append_val(list, m);
-            at += piece;
-            done += piece;
-        }
-        done += r == 0 ? hole : 0;
-    }
-    return list;
-}
-
-static bool add_acpi(PcMachine *pc, GError **error)
-{
-    const NumaConfig *numa = &pc->m.config->numa;
-    g_autoptr(GArray) memory = numa->count ? numa_memory(pc) : NULL;
-    AcpiConfig c = {
-        .cpus = pc->acpi_cpus,
-        .ncpus = pc->m.config->cpus,
-        .memory = memory ? (AcpiMemory *)memory->data : NULL,
-        .nmemory = memory ? memory->len : 0,
-        .distances = numa->has_distances ? numa->distance[0] : NULL,
-        .nnodes = numa->count,
-        .distances_stride = MAX_NUMA_NODES,
-        .ioapic_addr = IOAPIC_ADDR,
-        .pic = pc->pic == ON,
-        .pm_timer = true,
-        .rtc = pc->rtc_dev != NULL,
-        .i8042 = pc->i8042,
-        .hpet = pc->hpet_dev != NULL,
-        .hpet_addr = HPET_ADDR,
-        .devices = dsdt_devices,
-        .opaque = pc,
-    };
-    uint64_t size, base;
-
-    if (c.hpet) {
-        c.hpet_id = address_space_ld(&address_space_memory, HPET_ADDR, 4, MEMTXATTRS_NONE, NULL);
-    }
-    pc->tables = acpi_tables_build(&c);
-    size = ALIGN_UP(pc->tables->tables->len, 4096);
-    if (!e820_find_ram(&pc->e820, size, 4096, MiB, pc->below_4g, false, &base)) {
-        return error_set(error, "-m: %" PRIu64 " KiB leave no room for the ACPI tables (%" PRIu64
-                         " KiB); use more memory or -machine acpi=off", pc->m.config->ram_size / KiB, size / KiB);
-    }
-    e820_add(&pc->e820, base, size, E820_ACPI);
-    pc->acpi_blob = acpi_tables_relocate(pc->tables, base, pc->rsdp);
-    return rom_add_blob("acpi-tables", pc->acpi_blob, pc->tables->tables->len, base, error)
-           && rom_add_blob("acpi-rsdp", pc->rsdp, sizeof(pc->rsdp), RSDP_ADDR, error);
 }
 
 /* ---- SMBIOS ---- */
@@ -598,7 +234,7 @@ static bool add_mptable(PcMachine *pc, GError **error)
     for (unsigned i = 0; i < n; i++) {
         ids[i] = pc->acpi_cpus[i].apic_id;
     }
-    table = mptable_build(ids, n, boot->env.cpuid_version, boot->features[FEAT_1_EDX], pc->pic == ON, 0, IOAPIC_ADDR,
+    table = mptable_build(&pc_irqs, ids, n, boot->env.cpuid_version, boot->features[FEAT_1_EDX], pc->pic == ON, 0, IOAPIC_DEFAULT_BASE,
                           MPTABLE_ADDR, floating);
     return rom_add_blob("mptable", table->data, table->len, MPTABLE_ADDR, error)
            && rom_add_blob("mptable-pointer", floating, sizeof(floating), MP_FLOATING_ADDR, error);
@@ -741,14 +377,11 @@ static bool pc_build(Machine *m, GError **error)
         return false;
     }
     pc->a20_kbc = pc->a20_port92 = true;
-    for (unsigned i = 0; i < LINE_COUNT; i++) {
-        pc->line[i] = irq_new(pc_line_set, pc, i);
-    }
+    board_make_lines(m, &pc_board);
     state_register("pc", 0, &pc_state, pc);
     if (!add_cpus(pc, error)) {
         return false;
     }
-    pc->intr = apic_intr_line();
     if (!add_devices(pc, error)) {
         return false;
     }
@@ -760,7 +393,7 @@ static bool pc_finish(Machine *m, GError **error)
 {
     PcMachine *pc = PC(m);
 
-    if ((pc->acpi != OFF && !add_acpi(pc, error)) || !add_smbios(pc, error) || !add_mptable(pc, error)
+    if ((pc->acpi != OFF && !pc_add_acpi(pc, error)) || !add_smbios(pc, error) || !add_mptable(pc, error)
         || !bios_area_add(error) || !fill_fw_cfg(pc, error)) {
         return false;
     }
@@ -779,10 +412,11 @@ static bool pc_finish(Machine *m, GError **error)
  * inputs but the timer and the cascade are masked; the SCI is level-triggered. */
 static void init_interrupt_controllers(PcMachine *pc)
 {
-    static const struct { uint16_t port; uint8_t value; } pic[] = {
+    const unsigned sci = irq_row_named(&pc_irqs, "sci")->isa;
+    const struct { uint16_t port; uint8_t value; } pic[] = {
         {0x20, 0x11}, {0x21, 0x08}, {0x21, 0x04}, {0x21, 0x01}, {0x21, 0xfa},
         {0xa0, 0x11}, {0xa1, 0x70}, {0xa1, 0x02}, {0xa1, 0x01}, {0xa1, 0xff},
-        {0x4d1, 1 << (ACPI_SCI_IRQ - 8)},
+        {0x4d1, 1 << (sci - 8)},
     };
     static const struct { uint16_t reg, value; } apic[] = {
         {0x0f0, 0x1ff}, /* spurious interrupt vector: APIC enabled */
@@ -834,11 +468,7 @@ static void pc_finalize(Object *obj)
 {
     PcMachine *pc = PC(obj);
 
-    for (unsigned i = 0; i < LINE_COUNT; i++) {
-        if (pc->line[i]) {
-            irq_free(pc->line[i]);
-        }
-    }
+    board_free_lines(&pc->m);
     x86_boot_clear(&pc->boot);
     e820_clear(&pc->e820);
     acpi_tables_free(pc->tables);

@@ -7,25 +7,24 @@
  * are injected here. on: everything is the kernel's, mostly the PIT as well; inputs go through KVM_IRQ_LINE.
  *
  * GSIs of "on": 1–23 are the IOAPIC's pins, 24–39 the PIC's lines, so that the machine's wiring is the
- * same under every accelerator. 0 is where the kernel's PIT ticks: line 0 of the PIC and, as the machine wires it,
- * pin 2 of the IOAPIC; pin 0 has a GSI of its own.
+ * same under every accelerator. 0 is where the kernel's PIT ticks: line 0 of the PIC and the pin of the IOAPIC that the
+ * machine's table has for it; pin 0 has a GSI of its own.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "target/x86/kvm.h"
 #include "accel/debug.h"
 #include "hw/core/clock.h"
+#include "hw/core/irq_table.h"
 #include "hw/intc/apic.h"
 #include "hw/intc/i8259.h"
 #include "target/x86/smm.h"
 #include "target/x86/system.h"
 #include "util/report.h"
 
-#define IOAPIC_PINS 24
 #define PIC_LINES 16
 #define PIC_GSI IOAPIC_PINS
 #define PIT_GSI 0
-#define PIT_PIN 2
 #define PIN0_GSI (PIC_GSI + PIC_LINES)
 /* Three pages below the top of the BIOS area for real mode on old processors, as others place them. */
 #define IDENTITY_BASE 0xfeffc000u
@@ -105,8 +104,9 @@ static bool create_split(GError **error)
     return true;
 }
 
-static bool create_all(GError **error)
+static bool create_all(const IrqTable *irqs, GError **error)
 {
+    const IrqRow *timer = irq_row_isa(irqs, 0);
     int r = kvm_cap(KVM_CAP_IRQCHIP) ? kvm_ioctl(kvm_vm_fd, KVM_CREATE_IRQCHIP, 0) : -ENXIO;
 
     if (r < 0) {
@@ -115,7 +115,9 @@ static bool create_all(GError **error)
     kvm_routes_init(PIN0_GSI + 1);
     kvm_routes_begin();
     kvm_route_irqchip(PIT_GSI, KVM_IRQCHIP_PIC_MASTER, 0);
-    kvm_route_irqchip(PIT_GSI, KVM_IRQCHIP_IOAPIC, PIT_PIN);
+    if (timer && timer->gsi >= 0) {
+        kvm_route_irqchip(PIT_GSI, KVM_IRQCHIP_IOAPIC, timer->gsi);
+    }
     for (unsigned pin = 0; pin < IOAPIC_PINS; pin++) {
         kvm_route_irqchip(pin ? pin : PIN0_GSI, KVM_IRQCHIP_IOAPIC, pin);
     }
@@ -248,7 +250,7 @@ static bool vm_init(const AccelPlatform *platform, GError **error)
     x86_kvm_tsc_forget();
     x86_kvm_debug_forget();
     if (!fetch_msr_list(error) || !x86_kvm_cpuid_init(error) || !set_addresses(error)
-        || (x86_kvm.irqchip == IRQCHIP_ON && !create_all(error))
+        || (x86_kvm.irqchip == IRQCHIP_ON && !create_all(platform->irqs, error))
         || (x86_kvm.irqchip == IRQCHIP_SPLIT && !create_split(error)) || !x86_kvm_pit_init(platform->pit, error)
         || !x86_kvm_features_init(platform, error) || !init_smm(platform->smm, error)) {
         return false;
@@ -606,7 +608,7 @@ static void put_ioapic(void)
     if (!ioapic_export(&r)) {
         return;
     }
-    c.chip.ioapic.base_address = 0xfec00000;
+    c.chip.ioapic.base_address = IOAPIC_DEFAULT_BASE;
     c.chip.ioapic.id = r.id >> 24;
     c.chip.ioapic.ioregsel = r.select;
     for (unsigned i = 0; i < IOAPIC_PINS; i++) {

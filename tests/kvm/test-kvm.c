@@ -10,6 +10,7 @@
 #include "accel/kvm/kvm.h"
 #include "hw/core/clock.h"
 #include "hw/intc/apic.h"
+#include "hw/x86/pc.h"
 #include "target/x86/system.h"
 #include "tests/kvm/vcpu.h"
 #include "util/report.h"
@@ -45,7 +46,7 @@ static Cpu *cpu_new(GError **error)
 
 static Cpu *vm_new(IrqchipMode irqchip, GError **error)
 {
-    if (!kvm_vm_create(error) || !accel_current()->platform_init(&x86_cpu_class, &(AccelPlatform){.irqchip = irqchip}, error)) {
+    if (!kvm_vm_create(error) || !accel_current()->platform_init(&x86_cpu_class, &(AccelPlatform){.irqs = &pc_irqs, .irqchip = irqchip}, error)) {
         return NULL;
     }
     return cpu_new(error);

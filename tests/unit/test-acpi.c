@@ -4,7 +4,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "hw/acpi/tables.h"
+#include "hw/x86/pc.h"
 #include <glib/gstdio.h>
 
 /* ---- AML ---- */
@@ -133,7 +133,7 @@ static AcpiTables *build(unsigned ncpus, bool numa, AcpiCpu *cpus)
     static const AcpiMemory memory[] = {{0, 0xa0000, 0}, {MiB, GiB - MiB, 0}, {4 * GiB, GiB, 1}};
     AcpiConfig c = {
         .cpus = cpus, .ncpus = ncpus, .memory = memory, .nmemory = numa ? ARRAY_SIZE(memory) : 0,
-        .ioapic_addr = 0xfec00000, .pic = true, .pm_timer = true, .rtc = true, .i8042 = true, .hpet = true,
+        .irqs = &pc_irqs, .ioapic_addr = 0xfec00000, .pic = true, .pm_timer = true, .rtc = true, .i8042 = true, .hpet = true,
         .hpet_id = 0x8086a201, .hpet_addr = 0xfed00000, .devices = devices,
     };
 

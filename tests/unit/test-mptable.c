@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "hw/x86/mptable.h"
+#include "hw/x86/pc.h"
 
 static uint8_t sum(const uint8_t *p, size_t n)
 {
@@ -19,7 +20,7 @@ static void test_table(void)
 {
     static const uint32_t ids[] = {0, 1, 4, 5, 300};
     uint8_t f[MP_FLOATING_SIZE];
-    g_autoptr(GByteArray) t = mptable_build(ids, 5, 0x60fb1, 0x1234, true, 7, 0xfec00000, 0xe1000, f);
+    g_autoptr(GByteArray) t = mptable_build(&pc_irqs, ids, 5, 0x60fb1, 0x1234, true, 7, 0xfec00000, 0xe1000, f);
     unsigned count[5] = {0}, total = 0, at = 44;
     uint32_t pins = 0;
 
