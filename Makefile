@@ -33,8 +33,9 @@ check: install-needed guests
 	@scripts/check.py --guests $(GUESTS)
 
 bench: install-needed guests all
-	@ninja -C $(BUILD) tests/bench/vmbench tests/bench/bench-events
+	@ninja -C $(BUILD) tests/bench/vmbench tests/bench/bench-events tests/bench/bench-dma
 	@$(BUILD)/tests/bench/bench-events
+	@$(BUILD)/tests/bench/bench-dma
 	@tests/bench/bench.py --guests $(GUESTS) --ours $(BUILD)/rhea $(BENCH) $(STAMP)
 	@tests/bench/realwork.py --guests $(GUESTS) --ours $(BUILD)/rhea $(STAMP) || test $$? = 77
 	@tests/kvm/bench.py $(BUILD)/rhea $(BUILD)/tests/kvm/exits.elf $(BUILD)/tests/kvm/irq.elf || test $$? = 77 # no KVM

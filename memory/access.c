@@ -9,6 +9,7 @@
  */
 #include "memory/internal.h"
 #include "util/rcu.h"
+#include "util/report.h"
 #include "util/trace.h"
 
 TRACE_POINT(memory_read, "device read: region, offset, size, value");
@@ -54,42 +55,65 @@ static unsigned impl_size(const MemoryRegionOps *ops, unsigned size)
     return MAX(MIN(size, size_max(ops->impl.max)), size_min(ops->impl.min));
 }
 
-static uint64_t read_adjusted(const MemoryRegion *mr, const MemoryRegionOps *ops, hwaddr offset, unsigned size)
+static MemTxResult read_part(const MemoryRegion *mr, const MemoryRegionOps *ops, hwaddr offset, uint64_t *value, unsigned size,
+                             MemTxAttrs attrs)
+{
+    if (ops->read_with_attrs) {
+        *value = size_mask(size);
+        return ops->read_with_attrs(mr->opaque, offset, value, size, attrs);
+    }
+    *value = ops->read(mr->opaque, offset, size);
+    return MEMTX_OK;
+}
+
+static MemTxResult write_part(const MemoryRegion *mr, const MemoryRegionOps *ops, hwaddr offset, uint64_t value, unsigned size,
+                              MemTxAttrs attrs)
+{
+    if (ops->write_with_attrs) {
+        return ops->write_with_attrs(mr->opaque, offset, value, size, attrs);
+    }
+    ops->write(mr->opaque, offset, value, size);
+    return MEMTX_OK;
+}
+
+static MemTxResult read_adjusted(const MemoryRegion *mr, const MemoryRegionOps *ops, hwaddr offset, uint64_t *value, unsigned size,
+                                 MemTxAttrs attrs)
 {
     unsigned part = impl_size(ops, size);
-    uint64_t value = 0;
+    MemTxResult result = MEMTX_OK;
+    uint64_t v;
 
+    *value = 0;
     if (part > size || ((offset & (part - 1)) && !ops->impl.unaligned)) {
         /* Read the aligned units around it and take out what was asked for, lane by lane. */
         for (unsigned i = 0; i < size; i++) {
             hwaddr unit = (offset + i) & ~(hwaddr)(part - 1);
             unsigned lane = (offset + i) - unit;
-            uint64_t v;
 
             if (i && lane) {
                 continue; /* this unit was read with its first lane */
             }
-            v = ops->read(mr->opaque, unit, part);
+            result |= read_part(mr, ops, unit, &v, part, attrs);
             for (unsigned k = lane; k < part && i + (k - lane) < size; k++) {
                 uint64_t byte = v >> part_shift(ops, k, 1, part) & 0xff;
 
-                value |= byte << part_shift(ops, i + (k - lane), 1, size);
+                *value |= byte << part_shift(ops, i + (k - lane), 1, size);
             }
         }
-        return value;
+        return result;
     }
     for (unsigned i = 0; i < size; i += part) {
-        uint64_t v = ops->read(mr->opaque, offset + i, part) & size_mask(part);
-
-        value |= v << part_shift(ops, i, part, size);
+        result |= read_part(mr, ops, offset + i, &v, part, attrs);
+        *value |= (v & size_mask(part)) << part_shift(ops, i, part, size);
     }
-    return value;
+    return result;
 }
 
-static void write_adjusted(const MemoryRegion *mr, const MemoryRegionOps *ops, hwaddr offset, uint64_t value,
-                           unsigned size)
+static MemTxResult write_adjusted(const MemoryRegion *mr, const MemoryRegionOps *ops, hwaddr offset, uint64_t value, unsigned size,
+                                  MemTxAttrs attrs)
 {
     unsigned part = impl_size(ops, size);
+    MemTxResult result = MEMTX_OK;
 
     if (part > size || ((offset & (part - 1)) && !ops->impl.unaligned)) {
         /* Whole aligned units; the lanes that were not written are zero, as on a bus that ignores
@@ -104,23 +128,53 @@ static void write_adjusted(const MemoryRegion *mr, const MemoryRegionOps *ops, h
 
                 v |= byte << part_shift(ops, lane, 1, part);
             }
-            ops->write(mr->opaque, unit, v, part);
+            result |= write_part(mr, ops, unit, v, part, attrs);
         }
-        return;
+        return result;
     }
     for (unsigned i = 0; i < size; i += part) {
-        ops->write(mr->opaque, offset + i, value >> part_shift(ops, i, part, size) & size_mask(part), part);
+        result |= write_part(mr, ops, offset + i, value >> part_shift(ops, i, part, size) & size_mask(part), part, attrs);
     }
+    return result;
 }
 
-/* Take the big lock if the region needs it and the thread has it not. True: release it afterwards. */
-static bool enter_device(const MemoryRegionOps *ops)
+/* A callback that is under way: what is to be undone after it. */
+typedef struct {
+    bool locked, guarded;
+} Entered;
+
+/* Take the big lock if the region needs it and the thread has it not. False: a callback of this device is under way, and
+ * what it does led here. */
+static bool enter_device(const MemoryRegion *mr, const MemoryRegionOps *ops, Entered *e)
 {
-    if (ops->lockless || bql_locked()) {
-        return false;
+    *e = (Entered){.locked = !ops->lockless && !bql_locked()};
+    if (e->locked) {
+        bql_lock();
     }
-    bql_lock();
+    if (mr->guard) {
+        if (mr->guard->entered) {
+            guest_error(mr->name, "the device accesses its own registers: refused");
+            if (e->locked) {
+                bql_unlock();
+            }
+            return false;
+        }
+        e->guarded = mr->guard->entered = true;
+    }
+    if (unlikely(mr->coalesced) && memory_flush_coalesced_hook) {
+        memory_flush_coalesced_hook();
+    }
     return true;
+}
+
+static void leave_device(const Entered *e, MemoryGuard *guard)
+{
+    if (e->guarded) {
+        guard->entered = false;
+    }
+    if (e->locked) {
+        bql_unlock();
+    }
 }
 
 static MemTxResult ram_read(const MemoryRegion *mr, hwaddr offset, uint64_t *value, unsigned size)
@@ -140,42 +194,41 @@ MemTxResult memory_region_dispatch_read(MemoryRegion *mr, hwaddr offset, uint64_
                                         MemTxAttrs attrs)
 {
     const MemoryRegionOps *ops = rcu_load(&mr->ops);
-    bool locked;
+    MemTxResult result = MEMTX_OK;
+    MemoryGuard *guard = mr->guard;
+    Entered entered;
 
     *value = size_mask(size);
     if (!ops) {
         return mr->ram ? ram_read(mr, offset, value, size) : MEMTX_DECODE_ERROR;
     }
-    if (!ops->read || !access_valid(ops, offset, size)) {
+    if (!(ops->read || ops->read_with_attrs) || !access_valid(ops, offset, size) || !enter_device(mr, ops, &entered)) {
         return MEMTX_ERROR;
     }
-    locked = enter_device(ops);
-    if (unlikely(mr->coalesced) && memory_flush_coalesced_hook) {
-        memory_flush_coalesced_hook();
-    }
     if (rcu_load(&mr->ops) == ops) { /* not destroyed while we waited */
-        *value = read_adjusted(mr, ops, offset, size) & size_mask(size);
+        result = read_adjusted(mr, ops, offset, value, size, attrs);
+        *value &= size_mask(size);
         if (ops->endian == DEVICE_BIG_ENDIAN) {
             *value = swap_bytes(*value, size);
         }
         trace(memory_read, "%s+0x%" PRIx64 " %u bytes: 0x%" PRIx64, mr->name, offset, size, *value);
     }
-    if (locked) {
-        bql_unlock();
-    }
-    return MEMTX_OK;
+    leave_device(&entered, guard);
+    return result;
 }
 
 MemTxResult memory_region_dispatch_write(MemoryRegion *mr, hwaddr offset, uint64_t value, unsigned size,
                                          MemTxAttrs attrs)
 {
     const MemoryRegionOps *ops = rcu_load(&mr->ops);
-    bool locked;
+    MemTxResult result = MEMTX_OK;
+    MemoryGuard *guard = mr->guard;
+    Entered entered;
 
     if (!ops) {
         return mr->ram ? MEMTX_ERROR : MEMTX_DECODE_ERROR;
     }
-    if (!ops->write || !access_valid(ops, offset, size)) {
+    if (!(ops->write || ops->write_with_attrs) || !access_valid(ops, offset, size)) {
         return MEMTX_ERROR;
     }
     value &= size_mask(size);
@@ -183,17 +236,14 @@ MemTxResult memory_region_dispatch_write(MemoryRegion *mr, hwaddr offset, uint64
         value = swap_bytes(value, size);
     }
     trace(memory_write, "%s+0x%" PRIx64 " %u bytes: 0x%" PRIx64, mr->name, offset, size, value);
-    locked = enter_device(ops);
-    if (unlikely(mr->coalesced) && memory_flush_coalesced_hook) {
-        memory_flush_coalesced_hook();
+    if (!enter_device(mr, ops, &entered)) {
+        return MEMTX_ERROR;
     }
     if (rcu_load(&mr->ops) == ops && !(mr->ioeventfds && memory_region_signal_eventfd(mr, offset, value, size))) {
-        write_adjusted(mr, ops, offset, value, size);
+        result = write_adjusted(mr, ops, offset, value, size, attrs);
     }
-    if (locked) {
-        bql_unlock();
-    }
-    return MEMTX_OK;
+    leave_device(&entered, guard);
+    return result;
 }
 
 /* ---- whole accesses ---- */
@@ -203,9 +253,12 @@ static bool is_ram(const FlatRange *r)
     return r->mr->kind == REGION_RAM || r->mr->kind == REGION_ROM;
 }
 
-static uint8_t *ram_at(const FlatRange *r, hwaddr addr)
+/* NULL: the region was destroyed after the view had been found. */
+static uint8_t *ram_at(const FlatRange *r, hwaddr addr, RamBlock **ram, uint64_t *offset)
 {
-    return r->mr->ram->host + r->offset + (addr - r->start);
+    *ram = rcu_load(&r->mr->ram);
+    *offset = r->offset + (addr - r->start);
+    return *ram ? (*ram)->host + *offset : NULL;
 }
 
 /* Largest naturally aligned access of at most `left` bytes that the region accepts. */
@@ -257,6 +310,39 @@ static uint64_t hole_length(const FlatView *v, hwaddr addr, uint64_t len)
     return len;
 }
 
+#define MAX_IOMMUS 4 /* behind each other */
+
+MemoryPiece address_space_find(AddressSpace *as, hwaddr addr, uint64_t len, bool write, MemTxAttrs attrs)
+{
+    MemoryPiece p = {.addr = addr, .len = len};
+
+    for (unsigned hops = 0;; hops++) {
+        const FlatView *view = address_space_view(as);
+        p.range = flat_view_find(view, p.addr);
+        if (!p.range) {
+            p.len = hole_length(view, p.addr, p.len);
+            p.result = MEMTX_DECODE_ERROR;
+            return p;
+        }
+        p.len = MIN(p.len, flat_range_left(p.range, p.addr));
+        const IommuOps *iommu = likely(p.range->mr->kind != REGION_IOMMU) ? NULL : rcu_load(&p.range->mr->iommu);
+        if (likely(!iommu)) {
+            return p;
+        }
+        hwaddr offset = p.range->offset + (p.addr - p.range->start);
+        IommuEntry e = iommu->translate(p.range->mr->opaque, offset, write ? IOMMU_WRITE : IOMMU_READ, attrs);
+        uint64_t left = e.mask - (offset & e.mask);
+        p.len = left < p.len ? left + 1 : p.len;
+        if (!(e.access & (write ? IOMMU_WRITE : IOMMU_READ)) || hops == MAX_IOMMUS) {
+            p.range = NULL;
+            p.result = MEMTX_ACCESS_ERROR;
+            return p;
+        }
+        p.addr = (e.translated & ~e.mask) | (offset & e.mask);
+        as = e.target;
+    }
+}
+
 static MemTxResult read_mmio(const FlatRange *r, hwaddr addr, MemTxAttrs attrs, uint8_t *buf, uint64_t *done)
 {
     hwaddr offset = r->offset + (addr - r->start);
@@ -279,21 +365,23 @@ MemTxResult address_space_read(AddressSpace *as, hwaddr addr, MemTxAttrs attrs, 
     rcu_enter();
     while (len) {
         /* The view again for each piece: a callback may have changed it. */
-        const FlatView *view = address_space_view(as);
-        const FlatRange *r = flat_view_find(view, addr);
-        uint64_t n;
+        MemoryPiece piece = address_space_find(as, addr, len, false, attrs);
+        uint64_t n = piece.len, offset;
+        RamBlock *ram;
 
-        if (!r) {
-            n = hole_length(view, addr, len);
+        if (!piece.range) {
             memset(p, 0xff, n);
-            result |= MEMTX_DECODE_ERROR;
-        } else {
-            n = MIN(len, flat_range_left(r, addr));
-            if (is_ram(r)) {
-                copy(p, ram_at(r, addr), n);
+            result |= piece.result;
+        } else if (is_ram(piece.range)) {
+            const uint8_t *host = ram_at(piece.range, piece.addr, &ram, &offset);
+            if (host) {
+                copy(p, host, n);
             } else {
-                result |= read_mmio(r, addr, attrs, p, &n);
+                memset(p, 0xff, n);
+                result |= MEMTX_DECODE_ERROR;
             }
+        } else {
+            result |= read_mmio(piece.range, piece.addr, attrs, p, &n);
         }
         addr += n;
         p += n;
@@ -315,6 +403,20 @@ static MemTxResult write_mmio(const FlatRange *r, hwaddr addr, MemTxAttrs attrs,
     return memory_region_dispatch_write(r->mr, offset, ldq_le(bytes), step, attrs);
 }
 
+static MemTxResult write_ram(const FlatRange *r, hwaddr addr, const void *buf, uint64_t len)
+{
+    uint64_t offset;
+    RamBlock *ram;
+    uint8_t *host = ram_at(r, addr, &ram, &offset);
+
+    if (!host) {
+        return MEMTX_DECODE_ERROR;
+    }
+    copy(host, buf, len);
+    ram_set_dirty(ram, offset, len);
+    return MEMTX_OK;
+}
+
 static MemTxResult write_space(AddressSpace *as, hwaddr addr, MemTxAttrs attrs, const void *buf, uint64_t len,
                                bool to_rom)
 {
@@ -323,23 +425,17 @@ static MemTxResult write_space(AddressSpace *as, hwaddr addr, MemTxAttrs attrs, 
 
     rcu_enter();
     while (len) {
-        const FlatView *view = address_space_view(as);
-        const FlatRange *r = flat_view_find(view, addr);
-        uint64_t n;
+        MemoryPiece piece = address_space_find(as, addr, len, true, attrs);
+        uint64_t n = piece.len;
 
-        if (!r) {
-            n = hole_length(view, addr, len);
-            result |= MEMTX_DECODE_ERROR;
+        if (!piece.range) {
+            result |= piece.result;
+        } else if (is_ram(piece.range) && (!piece.range->readonly || to_rom)) {
+            result |= write_ram(piece.range, piece.addr, p, n);
+        } else if (is_ram(piece.range) || to_rom) {
+            result |= MEMTX_ERROR;
         } else {
-            n = MIN(len, flat_range_left(r, addr));
-            if (is_ram(r) && (!r->readonly || to_rom)) {
-                copy(ram_at(r, addr), p, n);
-                ram_set_dirty(r->mr->ram, r->offset + (addr - r->start), n);
-            } else if (is_ram(r) || to_rom) {
-                result |= MEMTX_ERROR;
-            } else {
-                result |= write_mmio(r, addr, attrs, p, &n);
-            }
+            result |= write_mmio(piece.range, piece.addr, attrs, p, &n);
         }
         addr += n;
         p += n;
@@ -378,7 +474,7 @@ uint64_t address_space_ld(AddressSpace *as, hwaddr addr, unsigned size, MemTxAtt
 
     rcu_enter();
     r = flat_view_find(address_space_view(as), addr);
-    if (r && !is_ram(r) && one_piece(r, addr, size)) {
+    if (r && r->mr->kind == REGION_MMIO && one_piece(r, addr, size)) {
         res = memory_region_dispatch_read(r->mr, r->offset + (addr - r->start), &value, size, attrs);
     } else {
         res = address_space_read(as, addr, attrs, bytes, size);
@@ -400,7 +496,7 @@ void address_space_st(AddressSpace *as, hwaddr addr, uint64_t value, unsigned si
 
     rcu_enter();
     r = flat_view_find(address_space_view(as), addr);
-    if (r && !is_ram(r) && one_piece(r, addr, size)) {
+    if (r && r->mr->kind == REGION_MMIO && one_piece(r, addr, size)) {
         res = memory_region_dispatch_write(r->mr, r->offset + (addr - r->start), value, size, attrs);
     } else {
         stq_le(bytes, value);
@@ -410,39 +506,4 @@ void address_space_st(AddressSpace *as, hwaddr addr, uint64_t value, unsigned si
     if (result) {
         *result = res;
     }
-}
-
-/* ---- direct access ---- */
-
-void *address_space_map(AddressSpace *as, hwaddr addr, uint64_t *len, bool write)
-{
-    const FlatRange *r;
-    void *host = NULL;
-
-    rcu_enter();
-    r = flat_view_find(address_space_view(as), addr);
-    if (r && is_ram(r) && !(write && r->readonly)) {
-        host = ram_at(r, addr);
-        *len = MIN(*len, flat_range_left(r, addr));
-    } else {
-        *len = 0;
-    }
-    rcu_leave();
-    return host;
-}
-
-void address_space_unmap(AddressSpace *as, void *buffer, uint64_t len, bool write, uint64_t written)
-{
-    uint64_t offset;
-    RamBlock *block;
-
-    if (!write || !written) {
-        return;
-    }
-    rcu_enter();
-    block = ram_block_from_host(buffer, &offset);
-    if (block) {
-        ram_set_dirty(block, offset, MIN(written, len));
-    }
-    rcu_leave();
 }

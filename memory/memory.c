@@ -33,6 +33,7 @@ typedef struct {
 AddressSpace address_space_memory, address_space_io;
 static GArray *spaces; /* of SpaceRecord */
 static unsigned transaction_depth;
+unsigned memory_generation = 1;
 static bool topology_changed, eventfds_changed;
 
 /* ---- rendering ---- */
@@ -289,6 +290,35 @@ void memory_region_set_coalesced(MemoryRegion *mr)
     mr->coalesced = true;
 }
 
+/* ---- guards and IOMMUs ---- */
+
+void memory_region_set_guard(MemoryRegion *mr, MemoryGuard *guard)
+{
+    assert(!mr->ops || !mr->ops->lockless);
+    mr->guard = guard;
+}
+
+void memory_region_add_iommu_notifier(MemoryRegion *mr, IommuNotifier *n)
+{
+    assert(mr->kind == REGION_IOMMU);
+    g_ptr_array_add(mr->iommu_notifiers, n);
+}
+
+void memory_region_del_iommu_notifier(MemoryRegion *mr, IommuNotifier *n)
+{
+    g_ptr_array_remove(mr->iommu_notifiers, n);
+}
+
+void memory_region_iommu_changed(MemoryRegion *mr, const IommuEntry *entry)
+{
+    __atomic_add_fetch(&memory_generation, 1, __ATOMIC_RELEASE);
+    for (guint i = 0; i < mr->iommu_notifiers->len; i++) {
+        IommuNotifier *n = g_ptr_array_index(mr->iommu_notifiers, i);
+
+        n->changed(n, entry);
+    }
+}
+
 /* ---- ioeventfds ---- */
 
 void memory_region_add_eventfd(MemoryRegion *mr, hwaddr addr, unsigned size, bool match, uint64_t data, int fd)
@@ -416,6 +446,7 @@ static bool update_topology(AddressSpace *as)
     }
     /* Additions are told after publication, so a listener that looks at the view sees the new one. */
     rcu_store(&as->view, new);
+    __atomic_add_fetch(&memory_generation, 1, __ATOMIC_RELEASE);
     tell_listeners(as, old, new);
     if (old) {
         rcu_call(view_free, old);
@@ -553,6 +584,15 @@ void memory_region_init_alias(MemoryRegion *mr, const char *name, MemoryRegion *
     mr->alias_offset = offset;
 }
 
+void memory_region_init_iommu(MemoryRegion *mr, const IommuOps *ops, void *opaque, const char *name, uint64_t size)
+{
+    memory_region_init(mr, name, size);
+    mr->kind = REGION_IOMMU;
+    mr->iommu = ops;
+    mr->opaque = opaque;
+    mr->iommu_notifiers = g_ptr_array_new();
+}
+
 void memory_region_init_reservation(MemoryRegion *mr, const char *name, uint64_t size)
 {
     memory_region_init(mr, name, size);
@@ -571,12 +611,14 @@ void memory_region_destroy(MemoryRegion *mr)
     memory_transaction_commit();
     g_clear_pointer(&mr->children, g_ptr_array_unref);
     g_clear_pointer(&mr->ioeventfds, g_ptr_array_unref);
+    g_clear_pointer(&mr->iommu_notifiers, g_ptr_array_unref);
+    __atomic_store_n(&mr->iommu, NULL, __ATOMIC_RELEASE);
     /* A reader that found the region before it went meets a region that answers nothing. */
     __atomic_store_n(&mr->ops, NULL, __ATOMIC_RELEASE);
     if (mr->ram && !mr->ram_borrowed) {
         ram_block_free(mr->ram);
     }
-    mr->ram = NULL;
+    rcu_store(&mr->ram, NULL);
     mr->kind = REGION_RESERVATION;
     g_free((char *)mr->name);
     mr->name = NULL;

@@ -10,6 +10,9 @@
  * they find a range lock-free and take the big lock themselves around MMIO callbacks unless the
  * region says `lockless` or the caller already holds it.
  *
+ * A region of kind IOMMU leads each access on to another address space, by an IommuOps callback; accesses, and DMA mappings
+ * (memory/dma.h), go through it without being told.
+ *
  * Guest addresses are uint64_t (`hwaddr`); sizes in bytes. A region of size 2^64 has size UINT64_MAX.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -28,12 +31,15 @@ typedef enum {
     MEMTX_OK = 0,
     MEMTX_ERROR = 1,        /* device refused */
     MEMTX_DECODE_ERROR = 2, /* nothing there */
-} MemTxResult;
+    MEMTX_ACCESS_ERROR = 4, /* an IOMMU refused */
+} MemTxResult;              /* of an access in several pieces: all that happened, or-ed */
 
 /* Attributes of one access. */
 typedef struct {
     uint16_t requester_id; /* PCI RID or vCPU's APIC id */
     bool secure, user, debug;
+    bool has_pasid;
+    uint32_t pasid;        /* PCIe process address space id, 20 bits */
 } MemTxAttrs;
 #define MEMTXATTRS_NONE ((MemTxAttrs){0})
 
@@ -44,16 +50,47 @@ typedef enum { DEVICE_LITTLE_ENDIAN, DEVICE_BIG_ENDIAN } DeviceEndian;
  * in host order. Accesses outside valid sizes/alignment answer MEMTX_ERROR; accesses outside
  * implemented sizes are split or widened by the dispatcher. Zeros mean 1..4 bytes (both pairs),
  * aligned only.
+ *
+ * Most devices need `read` and `write`. One that cares who asks, or that refuses accesses, has those `_with_attrs` instead;
+ * of an access that is split, the results are or-ed, and a read that fails still gives *value (ones unless it is set).
  */
 typedef struct {
     uint64_t (*read)(void *opaque, hwaddr addr, unsigned size);
     void (*write)(void *opaque, hwaddr addr, uint64_t value, unsigned size);
+    MemTxResult (*read_with_attrs)(void *opaque, hwaddr addr, uint64_t *value, unsigned size, MemTxAttrs attrs);
+    MemTxResult (*write_with_attrs)(void *opaque, hwaddr addr, uint64_t value, unsigned size, MemTxAttrs attrs);
     DeviceEndian endian;
     struct { uint8_t min, max; bool unaligned; } valid, impl;
     bool lockless; /* the device guards itself: called without the big lock */
 } MemoryRegionOps;
 
-typedef enum { REGION_CONTAINER, REGION_RAM, REGION_ROM, REGION_MMIO, REGION_ALIAS, REGION_RESERVATION } RegionKind;
+/* ---- IOMMUs ---- */
+typedef enum { IOMMU_READ = 1, IOMMU_WRITE = 2 } IommuAccess;
+/* Where a naturally aligned block of 2^n addresses leads. */
+typedef struct {
+    AddressSpace *target;
+    hwaddr iova, translated; /* starts of the block, in the region and in target */
+    uint64_t mask;           /* size of the block - 1 */
+    unsigned access;         /* IOMMU_READ | IOMMU_WRITE; 0: leads nowhere */
+} IommuEntry;
+typedef struct {
+    /* Called by any thread, without the big lock or with it: the IOMMU guards itself. debug in attrs: no faults are reported. */
+    IommuEntry (*translate)(void *opaque, hwaddr addr, IommuAccess access, MemTxAttrs attrs);
+} IommuOps;
+/* Told when the guest maps (access not 0) or unmaps a block: vfio and vhost copy translations. */
+typedef struct IommuNotifier IommuNotifier;
+struct IommuNotifier {
+    void (*changed)(IommuNotifier *n, const IommuEntry *entry);
+};
+
+/* A device is not to be entered again by what its own callback does (DMA to its own registers): all its regions have one. */
+typedef struct {
+    bool entered; /* big lock */
+} MemoryGuard;
+
+typedef enum {
+    REGION_CONTAINER, REGION_RAM, REGION_ROM, REGION_MMIO, REGION_ALIAS, REGION_RESERVATION, REGION_IOMMU
+} RegionKind;
 
 struct MemoryRegion {
     const char *name; /* owned copy */
@@ -67,6 +104,9 @@ struct MemoryRegion {
     MemoryRegion *parent;
     GPtrArray *children;         /* MemoryRegion*, highest priority first, newest first among equals */
     const MemoryRegionOps *ops;  /* MMIO */
+    const IommuOps *iommu;
+    GPtrArray *iommu_notifiers;  /* IommuNotifier*; big lock */
+    MemoryGuard *guard;          /* NULL: may be entered again */
     void *opaque;
     RamBlock *ram;               /* RAM, ROM */
     bool ram_borrowed;           /* somebody else frees it */
@@ -86,6 +126,14 @@ bool memory_region_init_rom(MemoryRegion *mr, const char *name, uint64_t size, G
 void memory_region_init_alias(MemoryRegion *mr, const char *name, MemoryRegion *target, uint64_t offset, uint64_t size);
 /* Takes its addresses from lower regions and answers nothing. */
 void memory_region_init_reservation(MemoryRegion *mr, const char *name, uint64_t size);
+void memory_region_init_iommu(MemoryRegion *mr, const IommuOps *ops, void *opaque, const char *name, uint64_t size);
+void memory_region_add_iommu_notifier(MemoryRegion *mr, IommuNotifier *n); /* big lock */
+void memory_region_del_iommu_notifier(MemoryRegion *mr, IommuNotifier *n);
+/* The IOMMU's own: a translation came, changed or went. Big lock. What was mapped for DMA through it stays accessible until
+ * its user unmaps it; caches (memory/dma.h) look again before their next access. */
+void memory_region_iommu_changed(MemoryRegion *mr, const IommuEntry *entry);
+/* Accesses from within a callback of a region with this guard are refused (MEMTX_ERROR). Not for lockless regions. */
+void memory_region_set_guard(MemoryRegion *mr, MemoryGuard *guard);
 /* The memory of mr itself must outlive RCU readers: free it with rcu_call (objects are). */
 void memory_region_destroy(MemoryRegion *mr);
 
@@ -110,6 +158,7 @@ struct RamBlock {
     uint64_t size;   /* used length */
     int fd;          /* memfd or file, -1 if anonymous */
     bool writable, shared;
+    unsigned refs;   /* atomic; see ram_block_ref */
     int private_fd;  /* guest_memfd with the pages that the guest keeps to itself, -1: none. Owned. */
     uint64_t ram_addr; /* unique offset in the flat space of all RAM blocks, page aligned */
     /* One bit per guest page and client; set by DIRTY writers, test-and-clear by the client. */
@@ -128,7 +177,11 @@ typedef struct {
 } RamSource;
 /* Under the big lock (or before there are threads). On error the descriptor is still the caller's. */
 RamBlock *ram_block_new_from(const char *name, uint64_t size, const RamSource *source, GError **error);
+/* Nobody finds it any more; its memory goes with the last reference, and when no RCU reader can see it. */
 void ram_block_free(RamBlock *block);
+/* Keep the memory of a block that was found as an RCU reader. False: it is about to go. Any thread. */
+bool ram_block_ref(RamBlock *block) WARN_UNUSED;
+void ram_block_unref(RamBlock *block);
 /* The block and offset of a host pointer into guest RAM, or NULL. Lock-free. */
 RamBlock *ram_block_from_host(const void *host, uint64_t *offset);
 /* Mark written bytes for migration and display. Called by every writer that is not the vCPU's own
@@ -189,7 +242,18 @@ struct MemoryListener {
 void memory_listener_register(MemoryListener *l, AddressSpace *as);
 void memory_listener_unregister(MemoryListener *l, AddressSpace *as);
 
+/* Grows with each change of any view or IOMMU translation, after that is visible; atomic. */
+extern unsigned memory_generation;
+
 /* ---- access ---- */
+/* Where part of an access leads, through IOMMUs. Valid as long as the caller stays an RCU reader. */
+typedef struct {
+    const FlatRange *range; /* NULL: nowhere */
+    hwaddr addr;            /* in the range's address space */
+    uint64_t len;           /* bytes from there on that lead to the same */
+    MemTxResult result;     /* why nowhere */
+} MemoryPiece;
+MemoryPiece address_space_find(AddressSpace *as, hwaddr addr, uint64_t len, bool write, MemTxAttrs attrs);
 /* Any length; splits over ranges. Reads of nothing fill with ones and answer MEMTX_DECODE_ERROR. */
 MemTxResult address_space_read(AddressSpace *as, hwaddr addr, MemTxAttrs attrs, void *buf, uint64_t len);
 MemTxResult address_space_write(AddressSpace *as, hwaddr addr, MemTxAttrs attrs, const void *buf, uint64_t len);
@@ -199,10 +263,6 @@ void address_space_st(AddressSpace *as, hwaddr addr, uint64_t value, unsigned si
 /* MMIO access to a region found already (the translator's slow path): splits, swaps, locks. */
 MemTxResult memory_region_dispatch_read(MemoryRegion *mr, hwaddr offset, uint64_t *value, unsigned size, MemTxAttrs attrs);
 MemTxResult memory_region_dispatch_write(MemoryRegion *mr, hwaddr offset, uint64_t value, unsigned size, MemTxAttrs attrs);
-/* Map guest memory for DMA: *len is shortened to what is contiguous. NULL if not RAM. After writing
- * call address_space_unmap with the number of bytes written. */
-void *address_space_map(AddressSpace *as, hwaddr addr, uint64_t *len, bool write);
-void address_space_unmap(AddressSpace *as, void *buffer, uint64_t len, bool write, uint64_t written);
 /* Loader use: writes to RAM and ROM alike. */
 MemTxResult address_space_write_rom(AddressSpace *as, hwaddr addr, const void *buf, uint64_t len);
 

@@ -115,6 +115,7 @@ RamBlock *ram_block_new_from(const char *name, uint64_t size, const RamSource *s
     b->shared = source->share;
     b->private_fd = -1;
     b->ram_addr = free_ram_addr();
+    b->refs = 1;
     for (size_t i = 0; i < ARRAY_SIZE(b->dirty); i++) {
         b->dirty[i] = g_new0(unsigned long, (mapped >> RAM_PAGE_BITS) / BITS_PER_WORD + 1);
     }
@@ -149,7 +150,22 @@ void ram_block_free(RamBlock *block)
             break;
         }
     }
-    rcu_call(ram_block_destroy, block);
+    ram_block_unref(block);
+}
+
+bool ram_block_ref(RamBlock *block)
+{
+    unsigned refs = __atomic_load_n(&block->refs, __ATOMIC_RELAXED);
+    while (refs && !__atomic_compare_exchange_n(&block->refs, &refs, refs + 1, true, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+    }
+    return refs;
+}
+
+void ram_block_unref(RamBlock *block)
+{
+    if (__atomic_sub_fetch(&block->refs, 1, __ATOMIC_ACQ_REL) == 0) {
+        rcu_call(ram_block_destroy, block);
+    }
 }
 
 RamBlock *ram_block_from_host(const void *host, uint64_t *offset)

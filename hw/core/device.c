@@ -123,6 +123,17 @@ static void unplug(Device *dev)
     }
 }
 
+/* What a callback of the device does, DMA above all, must not enter the device again. */
+static void guard_regions(Device *dev)
+{
+    for (unsigned i = 0; i < DEVICE_MAX_MMIO; i++) {
+        MemoryRegion *mr = &dev->mmio[i];
+        if (mr->name && mr->kind == REGION_MMIO && !mr->ops->lockless) {
+            memory_region_set_guard(mr, &dev->guard);
+        }
+    }
+}
+
 static bool realize_parts(Device *dev, GError **error)
 {
     const ObjectType *type = dev->obj.type;
@@ -135,6 +146,7 @@ static bool realize_parts(Device *dev, GError **error)
         device_init_regs(dev, &dev->mmio[0], &type->regs, dev->obj.type->name);
     }
     if (!realize || realize(dev, error)) {
+        guard_regions(dev);
         return true;
     }
     drop_regions(dev);

@@ -294,6 +294,7 @@ struct Device {
     Irq **irq_in;         /* [type->irqs_in] */
     unsigned num_irq_out, num_irq_in;
     void (*irq_in_fn)(Device *dev, unsigned line, bool level); /* the type's, resolved */
+    MemoryGuard guard;    /* of all mmio that take the big lock */
     MemoryRegion mmio[DEVICE_MAX_MMIO]; /* regs region is 0; others are the device's to init */
     MemoryRegion *regions[DEVICE_MAX_MMIO]; /* what device_map maps: &mmio[i] unless replaced */
 };

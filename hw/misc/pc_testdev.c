@@ -12,6 +12,7 @@
  */
 #include "hw/core/device.h"
 #include "hw/intc/isa.h"
+#include "util/rcu.h"
 #include "util/report.h"
 
 #define DATA_PORT 0xe0
@@ -47,11 +48,12 @@ static uint64_t no_read(void *opaque, hwaddr addr, unsigned size)
 
 static void flush_write(void *opaque, hwaddr addr, uint64_t value, unsigned size)
 {
-    uint64_t len = 1;
-    void *host = address_space_map(&address_space_memory, value & ~UINT64_C(0xfff), &len, false);
-    if (host) {
-        address_space_unmap(&address_space_memory, host, len, false, 0);
-    } else {
+    MemoryPiece piece;
+    rcu_enter();
+    piece = address_space_find(&address_space_memory, value & ~UINT64_C(0xfff), 1, false, MEMTXATTRS_NONE);
+    bool ram = piece.range && piece.range->mr->ram;
+    rcu_leave();
+    if (!ram) {
         guest_error("pc-testdev", "flush of 0x%" PRIx64 ", which is not RAM", value);
     }
 }

@@ -12,6 +12,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "hw/nvram/fw_cfg.h"
+#include "memory/dma.h"
 #include "util/file.h"
 #include "util/keyval.h"
 #include "util/report.h"
@@ -43,6 +44,7 @@ struct FwCfg {
     GPtrArray *files;   /* NamedFile *, sorted by name; file i answers to selector FIRST + i */
     bool dir_valid;
     bool dma_enabled;
+    DmaContext dma;
     Item dir;
 
     uint16_t selector;
@@ -277,26 +279,15 @@ static uint8_t read_byte(FwCfg *s)
 /* Move len bytes of the item to guest memory (or nowhere); zeros behind its end. */
 static bool dma_transfer(FwCfg *s, bool store, uint64_t addr, uint32_t len)
 {
-    static const uint8_t zeros[4096];
     Item *item = current_item(s);
     uint32_t avail = item && s->position < item->size ? item->size - s->position : 0;
     uint32_t n = MIN(avail, len);
 
-    if (store && n && address_space_write(&address_space_memory, addr, MEMTXATTRS_NONE, item->data + s->position, n)) {
+    if (store && n && dma_write(&s->dma, addr, item->data + s->position, n)) {
         return false;
     }
     s->position += n;
-    addr += n;
-    len -= n;
-    while (store && len) {
-        n = MIN(len, sizeof(zeros));
-        if (address_space_write(&address_space_memory, addr, MEMTXATTRS_NONE, zeros, n)) {
-            return false;
-        }
-        addr += n;
-        len -= n;
-    }
-    return true;
+    return !store || dma_fill(&s->dma, addr + n, 0, len - n) == MEMTX_OK;
 }
 
 /* The guest writes to the item. */
@@ -312,7 +303,7 @@ static bool dma_store(FwCfg *s, uint64_t addr, uint32_t len)
         guest_error("fw_cfg", "DMA write of %u bytes at %u to item 0x%x, which has %u", len, s->position, s->selector, item->size);
         return false;
     }
-    if (address_space_read(&address_space_memory, addr, MEMTXATTRS_NONE, item->data + s->position, len)) {
+    if (dma_read(&s->dma, addr, item->data + s->position, len)) {
         return false;
     }
     s->position += len;
@@ -324,7 +315,7 @@ static void dma_run(FwCfg *s, uint64_t at)
     struct { uint32_t control, length; uint64_t address; } request;
     uint32_t control, result = 0;
 
-    if (address_space_read(&address_space_memory, at, MEMTXATTRS_NONE, &request, sizeof(request))) {
+    if (dma_read(&s->dma, at, &request, sizeof(request))) {
         guest_error("fw_cfg", "DMA request at 0x%" PRIx64 " cannot be read", at);
         return;
     }
@@ -340,7 +331,7 @@ static void dma_run(FwCfg *s, uint64_t at)
         dma_transfer(s, false, 0, GUINT32_FROM_BE(request.length));
     }
     result = GUINT32_TO_BE(result);
-    if (address_space_write(&address_space_memory, at, MEMTXATTRS_NONE, &result, sizeof(result))) {
+    if (dma_write(&s->dma, at, &result, sizeof(result))) {
         guest_error("fw_cfg", "DMA result at 0x%" PRIx64 " cannot be written", at);
     }
 }
@@ -489,6 +480,7 @@ static bool fw_cfg_realize(Device *dev, GError **error)
     }
     fw_cfg_add_bytes(s, FW_CFG_SIGNATURE, "QEMU", 4);
     fw_cfg_add_u32(s, FW_CFG_ID, ID_TRADITIONAL | (s->dma_enabled ? ID_DMA : 0));
+    dma_context_init(&s->dma, &address_space_memory, MEMTXATTRS_NONE);
     memory_region_init_io(&dev->mmio[0], &fw_cfg_io_ops, s, "fwcfg", FW_CFG_IO_SIZE);
     fw_cfg_device = s;
     return true;

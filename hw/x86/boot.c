@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "hw/x86/boot.h"
+#include "memory/dma.h"
 #include "target/x86/cpu.h"
 #include "util/file.h"
 #include "util/report.h"
@@ -424,27 +425,27 @@ bool x86_boot_load(X86Boot *b, GError **error)
 static bool place_blob(const BootBlob *blob)
 {
     uint64_t done = 0;
+    DmaContext dma;
 
+    dma_context_init(&dma, &address_space_memory, MEMTXATTRS_NONE);
     while (done < blob->mem_size) {
-        uint64_t len = done < blob->size ? blob->size - done : blob->mem_size - done, asked;
-        void *p;
+        uint64_t len = done < blob->size ? blob->size - done : blob->mem_size - done;
+        DmaMapping m;
         bool ok = true;
 
-        asked = len;
-        p = address_space_map(&address_space_memory, blob->addr + done, &len, true);
-        if (!p || !len) {
+        if (dma_map(&dma, blob->addr + done, len, DMA_TO_GUEST, &m) != MEMTX_OK) {
             report_error("%s: guest memory at 0x%" PRIx64 " is gone", blob->name, blob->addr + done);
             return false;
         }
-        len = MIN(len, asked);
+        len = m.len;
         if (done >= blob->size) {
-            memset(p, 0, len);
+            memset(m.host, 0, len);
         } else if (blob->data) {
-            memcpy(p, blob->data + done, len);
+            memcpy(m.host, blob->data + done, len);
         } else {
-            ok = read_exactly(blob->file->fd, blob->offset + done, p, len);
+            ok = read_exactly(blob->file->fd, blob->offset + done, m.host, len);
         }
-        address_space_unmap(&address_space_memory, p, len, true, len);
+        dma_unmap(&dma, &m, len);
         if (!ok) {
             report_error("%s: '%s' became shorter than it was or cannot be read any more", blob->name,
                          blob->file->path);

@@ -322,7 +322,6 @@ static void test_access(void)
 {
     uint8_t buf[16];
     MemTxResult res;
-    uint64_t len;
 
     set_up();
     g_assert_true(memory_region_init_ram(&a, "ram", 0x1000, NULL));
@@ -354,12 +353,6 @@ static void test_access(void)
     g_assert_cmpint(*(uint8_t *)memory_region_ram_ptr(&c), ==, 0);
     g_assert_cmpint(address_space_write_rom(&as, 0x8000, "x", 1), ==, MEMTX_OK);
     g_assert_cmphex(address_space_ld(&as, 0x8000, 1, MEMTXATTRS_NONE, NULL), ==, 'x');
-    /* DMA mappings. */
-    len = 0x5000;
-    g_assert_true(address_space_map(&as, 0x1100, &len, true) == (uint8_t *)memory_region_ram_ptr(&a) + 0x100);
-    g_assert_cmphex(len, ==, 0xf00);
-    g_assert_null(address_space_map(&as, 0x8000, &len, true));
-    g_assert_null(address_space_map(&as, 0x2000, &len, false));
     tear_down();
 }
 
