@@ -15,6 +15,7 @@
 #include "util/osdep.h"
 #include <pthread.h>
 #include "hw/core/device.h"
+#include "hw/core/msi.h"
 
 typedef struct Cpu Cpu;
 typedef struct CpuClass CpuClass;
@@ -128,9 +129,21 @@ typedef enum { IRQCHIP_AUTO, IRQCHIP_ON, IRQCHIP_OFF, IRQCHIP_SPLIT } IrqchipMod
 /* System management mode; AUTO: where the accelerator has it. In the order of the values of "smm". */
 typedef enum { SMM_AUTO, SMM_ON, SMM_OFF } SmmMode;
 
+struct IrqTable;
+struct AccelPlatform;
+/* What a board does for an accelerator whose kernel can have some of its interrupt controllers. */
+typedef struct IrqChipHost {
+    /* Once per VM, for all modes; mode is not AUTO. Says by irqchip_use which parts are where. */
+    bool (*create)(const struct AccelPlatform *platform, IrqchipMode mode, GError **error);
+    void (*stopped)(void);           /* the kernel's state into the models */
+    void (*resuming)(void);          /* and back */
+    void (*ended)(uint8_t vector);   /* the kernel reports the end of an interrupt that came by a message */
+} IrqChipHost;
+
 /* What the machine has that an accelerator may put into the host kernel, and what it asks of it. */
-typedef struct {
+typedef struct AccelPlatform {
     const struct IrqTable *irqs;   /* hw/core/irq_table.h; not needed where all controllers are the machine's own */
+    const IrqChipHost *controllers; /* NULL: none of them can be the kernel's */
     IrqchipMode irqchip;           /* AUTO: as the accelerator likes */
     SmmMode smm;
     bool pic, pit;
@@ -141,8 +154,8 @@ typedef struct {
  * where a message goes. */
 typedef struct {
     bool (*available)(void);       /* now that the platform is known */
-    int (*route_add)(uint64_t addr, uint32_t data); /* -1: there are no more */
-    void (*route_set)(int route, uint64_t addr, uint32_t data);
+    int (*route_add)(const MsiMessage *m); /* -1: there are no more */
+    void (*route_set)(int route, const MsiMessage *m);
     void (*route_del)(int route);
     void (*begin)(void);           /* changes of routes from begin to commit are one; nest */
     bool (*commit)(GError **error);

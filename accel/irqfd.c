@@ -11,8 +11,7 @@
 struct IrqFd {
     int fd, resample, route; /* route -1: by the main loop */
     bool line, masked;
-    uint64_t addr;
-    uint32_t data;
+    MsiMessage message;
     guint watch;
 };
 
@@ -48,7 +47,7 @@ static gboolean signalled(gint fd, GIOCondition condition, gpointer opaque)
     uint64_t count;
 
     if (read(fd, &count, sizeof(count)) == sizeof(count)) {
-        address_space_st(&address_space_memory, f->addr, f->data, 4, MEMTXATTRS_NONE, NULL);
+        msi_send(msi_controller(), &f->message);
     }
     return G_SOURCE_CONTINUE;
 }
@@ -76,20 +75,27 @@ static void disconnect_fd(IrqFd *f)
 
 static bool route_changed(IrqFd *f, GError **error)
 {
+    MsiMessage route;
+
+    if (!msi_route(msi_controller(), &f->message, &route)) {
+        return error_set(error, "message %#" PRIx64 " = %#x of device %#x: the interrupt controller has no place for it",
+                         f->message.address, f->message.data, f->message.device_id);
+    }
     irqfd_begin();
-    kernel()->route_set(f->route, f->addr, f->data);
+    kernel()->route_set(f->route, &route);
     return irqfd_commit(error);
 }
 
-IrqFd *irqfd_new_msi(int fd, uint64_t addr, uint32_t data, GError **error)
+IrqFd *irqfd_new_msi(int fd, const MsiMessage *m, GError **error)
 {
     IrqFd *f = g_new0(IrqFd, 1);
+    MsiMessage route;
     bool ok = true;
 
-    *f = (IrqFd){.fd = fd, .resample = -1, .route = -1, .addr = addr, .data = data};
-    if (kernel()) {
+    *f = (IrqFd){.fd = fd, .resample = -1, .route = -1, .message = *m};
+    if (kernel() && msi_route(msi_controller(), m, &route)) {
         irqfd_begin();
-        f->route = kernel()->route_add(addr, data); /* none left: the main loop does it */
+        f->route = kernel()->route_add(&route); /* none left: the main loop does it */
         ok = irqfd_commit(error);
     }
     if (!ok || !connect_fd(f, error)) {
@@ -116,11 +122,10 @@ IrqFd *irqfd_new_line(int fd, int resample, unsigned gsi, GError **error)
     return f;
 }
 
-bool irqfd_set_msi(IrqFd *f, uint64_t addr, uint32_t data, GError **error)
+bool irqfd_set_msi(IrqFd *f, const MsiMessage *m, GError **error)
 {
     assert(!f->line);
-    f->addr = addr;
-    f->data = data;
+    f->message = *m;
     return f->route < 0 || route_changed(f, error);
 }
 

@@ -7,14 +7,14 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #pragma once
-#include "util/osdep.h"
+#include "hw/core/msi.h"
 
 typedef struct IrqFd IrqFd;
 
 /* `fd` sends this message. */
-IrqFd *irqfd_new_msi(int fd, uint64_t addr, uint32_t data, GError **error);
+IrqFd *irqfd_new_msi(int fd, const MsiMessage *m, GError **error);
 /* The message changes; interrupts that come meanwhile take the old or the new one. */
-bool irqfd_set_msi(IrqFd *f, uint64_t addr, uint32_t data, GError **error) WARN_UNUSED;
+bool irqfd_set_msi(IrqFd *f, const MsiMessage *m, GError **error) WARN_UNUSED;
 /* Masked: interrupts that come are kept in the eventfd, and unmasking sends one. */
 bool irqfd_set_masked(IrqFd *f, bool masked, GError **error) WARN_UNUSED;
 /* `fd` raises the kernel controllers' line `gsi`; `resample` (-1: edge) is signalled at the end of the interrupt, upon which

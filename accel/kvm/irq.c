@@ -69,7 +69,7 @@ void kvm_route_irqchip(unsigned gsi, unsigned chip, unsigned pin)
     changed = true;
 }
 
-static Route *msi_route(unsigned gsi)
+static Route *route_of_message(unsigned gsi)
 {
     for (guint i = 0; i < routes->len; i++) {
         Route *r = &g_array_index(routes, Route, i);
@@ -81,25 +81,36 @@ static Route *msi_route(unsigned gsi)
     return NULL;
 }
 
-void kvm_route_msi_set(unsigned gsi, uint64_t addr, uint32_t data)
+/* Kernels of architectures whose controllers look at the sender say so. */
+static bool sender_matters(const MsiMessage *m)
+{
+    return m->device_id != MSI_NO_DEVICE && kvm_cap(KVM_CAP_MSI_DEVID);
+}
+
+void kvm_route_msi_set(unsigned gsi, const MsiMessage *m)
 {
     Route n = {.gsi = gsi, .type = KVM_IRQ_ROUTING_MSI,
-               .u.msi = {.address_lo = addr, .address_hi = addr >> 32, .data = data}}, *r = msi_route(gsi);
+               .u.msi = {.address_lo = m->address, .address_hi = m->address >> 32, .data = m->data}}, *r = route_of_message(gsi);
+
+    if (sender_matters(m)) {
+        n.flags = KVM_MSI_VALID_DEVID;
+        n.u.msi.devid = m->device_id;
+    }
 
     if (!r) {
         g_array_append_val(routes, n);
         changed = true;
-    } else if (memcmp(&r->u.msi, &n.u.msi, sizeof(n.u.msi))) {
+    } else if (r->flags != n.flags || memcmp(&r->u.msi, &n.u.msi, sizeof(n.u.msi))) {
         *r = n;
         changed = true;
     }
 }
 
-int kvm_route_msi_add(uint64_t addr, uint32_t data)
+int kvm_route_msi_add(const MsiMessage *m)
 {
     for (unsigned gsi = lines; gsi < most && routes->len < most; gsi++) {
-        if (!msi_route(gsi)) {
-            kvm_route_msi_set(gsi, addr, data);
+        if (!route_of_message(gsi)) {
+            kvm_route_msi_set(gsi, m);
             return gsi;
         }
     }
@@ -127,11 +138,15 @@ int kvm_irq_line(unsigned gsi, bool level)
     return kvm_ioctl(kvm_vm_fd, KVM_IRQ_LINE, &l);
 }
 
-int kvm_signal_msi(uint64_t addr, uint32_t data)
+int kvm_signal_msi(const MsiMessage *m)
 {
-    struct kvm_msi m = {.address_lo = addr, .address_hi = addr >> 32, .data = data};
+    struct kvm_msi k = {.address_lo = m->address, .address_hi = m->address >> 32, .data = m->data};
 
-    return kvm_ioctl(kvm_vm_fd, KVM_SIGNAL_MSI, &m);
+    if (sender_matters(m)) {
+        k.flags = KVM_MSI_VALID_DEVID;
+        k.devid = m->device_id;
+    }
+    return kvm_ioctl(kvm_vm_fd, KVM_SIGNAL_MSI, &k);
 }
 
 static bool irqfd_available(void)
@@ -190,9 +205,9 @@ static void irqfd_ops_del(int route, int fd)
     kvm_irqfd_del(route, fd);
 }
 
-static void route_set(int route, uint64_t addr, uint32_t data)
+static void route_set(int route, const MsiMessage *m)
 {
-    kvm_route_msi_set(route, addr, data);
+    kvm_route_msi_set(route, m);
 }
 
 static void route_del(int route)

@@ -190,15 +190,15 @@ extern KvmStats kvm_vm_stats;
 void kvm_routes_init(unsigned gsis);              /* gsis below this are lines, MSI routes come after */
 void kvm_routes_destroy(void);
 void kvm_route_irqchip(unsigned gsi, unsigned chip, unsigned pin); /* adds */
-void kvm_route_msi_set(unsigned gsi, uint64_t addr, uint32_t data); /* replaces */
+void kvm_route_msi_set(unsigned gsi, const MsiMessage *m); /* replaces */
 /* A route for one message vector: its gsi, or -1 when the kernel's table is full. */
-int kvm_route_msi_add(uint64_t addr, uint32_t data);
+int kvm_route_msi_add(const MsiMessage *m);
 void kvm_route_release(unsigned gsi);
 /* Changes between begin and commit reach the kernel at once. */
 void kvm_routes_begin(void);
 bool kvm_routes_commit(GError **error) WARN_UNUSED;
 int kvm_irq_line(unsigned gsi, bool level);
-int kvm_signal_msi(uint64_t addr, uint32_t data); /* > 0: delivered, 0: blocked by the guest */
+int kvm_signal_msi(const MsiMessage *m); /* > 0: delivered, 0: blocked by the guest */
 /* Eventfd `fd` raises gsi; `resample` (or -1) is signalled at the end of a level interrupt. */
 bool kvm_irqfd_add(unsigned gsi, int fd, int resample, GError **error) WARN_UNUSED;
 void kvm_irqfd_del(unsigned gsi, int fd);

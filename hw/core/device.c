@@ -26,19 +26,26 @@ static void irq_in_entry(void *opaque, unsigned n, bool level)
     dev->irq_in_fn(dev, n, level);
 }
 
+void device_size_irqs(Device *dev, unsigned in, unsigned out)
+{
+    assert(!dev->realized && (!in || dev->irq_in_fn));
+    g_free(dev->irq_in);
+    g_free(dev->irq_out);
+    dev->num_irq_in = in;
+    dev->num_irq_out = out;
+    dev->irq_out = g_new0(Irq *, out + 1);
+    dev->irq_in = g_new0(Irq, in + 1);
+    for (unsigned i = 0; i < in; i++) {
+        dev->irq_in[i] = (Irq){.handler = irq_in_entry, .opaque = dev, .n = i};
+    }
+}
+
 static void device_init(Object *obj)
 {
     Device *dev = DEVICE(obj);
 
-    dev->num_irq_out = INHERITED(obj->type, irqs_out);
-    dev->num_irq_in = INHERITED(obj->type, irqs_in);
     dev->irq_in_fn = INHERITED(obj->type, irq_in);
-    dev->irq_out = g_new0(Irq *, dev->num_irq_out + 1);
-    dev->irq_in = g_new0(Irq *, dev->num_irq_in + 1);
-    for (unsigned i = 0; i < dev->num_irq_in; i++) {
-        assert(dev->irq_in_fn);
-        dev->irq_in[i] = irq_new(irq_in_entry, dev, i);
-    }
+    device_size_irqs(dev, INHERITED(obj->type, irqs_in), INHERITED(obj->type, irqs_out));
     for (unsigned i = 0; i < DEVICE_MAX_MMIO; i++) {
         dev->regions[i] = &dev->mmio[i];
     }
@@ -65,9 +72,6 @@ static void device_finalize(Object *obj)
 
     assert(!dev->realized);
     drop_regions(dev);
-    for (unsigned i = 0; i < dev->num_irq_in; i++) {
-        irq_free(dev->irq_in[i]);
-    }
     g_free(dev->irq_in);
     g_free(dev->irq_out);
     g_free(dev->id);
@@ -207,7 +211,7 @@ void device_connect_irq(Device *dev, unsigned n, Irq *irq)
 Irq *device_irq_in(Device *dev, unsigned n)
 {
     assert(n < dev->num_irq_in);
-    return dev->irq_in[n];
+    return &dev->irq_in[n];
 }
 
 static void map(Device *dev, unsigned n, MemoryRegion *parent, hwaddr addr)

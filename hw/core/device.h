@@ -201,8 +201,8 @@ struct ObjectType {
     bool user_creatable;  /* -device accepts it */
     const char *bus;      /* kind of bus it plugs into ("isa"), NULL: wired by the machine */
     RegTable regs;        /* its register file: dev->mmio[0] */
-    uint8_t irqs_out;     /* output lines, dev->irq_out[] */
-    uint8_t irqs_in;      /* input lines; irq_in is called */
+    unsigned irqs_out;    /* output lines, dev->irq_out[] */
+    unsigned irqs_in;     /* input lines; irq_in is called. Types whose properties say how many: device_size_irqs */
     void (*irq_in)(Device *dev, unsigned line, bool level);
     StateDesc state;
     bool (*realize)(Device *dev, GError **error);
@@ -290,8 +290,8 @@ struct Device {
     bool realized, realizing;
     bool hotplugged;      /* added while the machine was there */
     GPtrArray *reg_tables; /* what device_init_regs was given, see reg.c */
-    Irq **irq_out;        /* [type->irqs_out], each NULL until connected */
-    Irq **irq_in;         /* [type->irqs_in] */
+    Irq **irq_out;        /* [num_irq_out], each NULL until connected */
+    Irq *irq_in;          /* [num_irq_in] */
     unsigned num_irq_out, num_irq_in;
     void (*irq_in_fn)(Device *dev, unsigned line, bool level); /* the type's, resolved */
     MemoryGuard guard;    /* of all mmio that take the big lock */
@@ -312,6 +312,9 @@ bool device_del(const char *id, GError **error) WARN_UNUSED;
 void device_remove(Device *dev); /* the guest has let go: unrealize, free, DEVICE_DELETED */
 /* The type, if users may add such devices; errors suggest. */
 const ObjectType *device_type_for_users(const char *name, GError **error);
+/* So many lines, for types with a number that properties say: in realize, before anybody connects one. There may be
+ * thousands. */
+void device_size_irqs(Device *dev, unsigned in, unsigned out);
 /* Wire output n to a line; input n's line. */
 void device_connect_irq(Device *dev, unsigned n, Irq *irq);
 Irq *device_irq_in(Device *dev, unsigned n);

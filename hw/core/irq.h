@@ -29,6 +29,25 @@ static inline void irq_pulse(Irq *irq)
 }
 Irq *irq_new(IrqHandler handler, void *opaque, unsigned n);
 void irq_free(Irq *irq);
+/* ---- interrupts that carry data ---- */
+
+/* What s390's floating interrupts, or a message between processors, bring along; kinds are the architecture's. */
+typedef struct IrqPayload {
+    uint32_t kind;
+    uint64_t word[3];
+} IrqPayload;
+/* Where they go; the sink queues and saves them. */
+typedef struct IrqPort {
+    bool (*post)(void *opaque, const IrqPayload *p); /* false: not taken */
+    void *opaque;
+} IrqPort;
+static inline bool irq_post(const IrqPort *port, const IrqPayload *p)
+{
+    return port && port->post(port->opaque, p);
+}
+
+/* ---- joints ---- */
+
 /* One source to two sinks. */
 Irq *irq_split(Irq *a, Irq *b);
 /* n sources or-ed into one sink: sources[i] are filled. */

@@ -14,9 +14,9 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "hw/intc/apic.h"
+#include "accel/irqchip.h"
 #include "hw/core/clock.h"
 #include "hw/intc/i8259.h"
-#include "target/x86/cpu.h"
 #include "util/report.h"
 #include "util/trace.h"
 
@@ -90,7 +90,12 @@ typedef struct Apic {
     bool extint;          /* an ExtINT message arrived */
 } Apic;
 
-static bool in_kernel; /* see apic_set_in_kernel */
+/* Where they are the kernel's, the devices here only hold their state while the machine is stopped. The PIC's output then
+ * goes to the boot CPU's INTR and the NMI wire to its NMI. */
+static bool in_kernel(void)
+{
+    return irqchip_has(IRQCHIP_LOCAL);
+}
 
 /* The APIC bus: everything that listens on it, and the memory it occupies. */
 static struct {
@@ -203,7 +208,7 @@ static bool apic_extint_pending(const Apic *s)
 static void apic_update(Apic *s)
 {
     Cpu *cpu = &s->cpu->cpu;
-    if (in_kernel) {
+    if (in_kernel()) {
         return;
     }
     bool wanted = apic_deliverable(s) >= 0 || apic_extint_pending(s);
@@ -395,14 +400,15 @@ void apic_bus_deliver(uint32_t dest, bool logical, ApicDeliveryMode mode, uint8_
     }
 }
 
-void (*apic_message_hook)(uint64_t addr, uint32_t data);
-
-void apic_msi_write(uint64_t addr, uint32_t data)
+/* A memory write to 0xfeexxxxx, or an IOAPIC's message: who sent it does not matter here. */
+static void apic_take_message(MsiController *c, const MsiMessage *m)
 {
-    if (apic_message_hook) {
-        apic_message_hook(addr, data);
+    if (irqchip->send) {
+        irqchip->send(m);
         return;
     }
+    uint64_t addr = m->address;
+    uint32_t data = m->data;
     uint8_t dest = addr >> 12;
     ApicDeliveryMode mode = (data >> 8) & 7;
     if (mode == APIC_DM_SIPI) {
@@ -412,6 +418,8 @@ void apic_msi_write(uint64_t addr, uint32_t data)
     apic_bus_deliver(dest == 0xff ? DEST_BROADCAST : dest, addr & (1 << 2), mode, data & 0xff,
                      data & ICR_LEVEL);
 }
+
+static MsiController apic_messages = {.name = "local APICs", .send = apic_take_message};
 
 static void apic_send_ipi(Apic *s, uint64_t icr)
 {
@@ -550,7 +558,7 @@ static void apic_set_deadline(Apic *s, uint64_t value)
     }
 }
 
-void apic_tsc_changed(Device *dev)
+static void apic_tsc_changed(Device *dev)
 {
     Apic *s = (Apic *)dev;
     LockedHere locked = apic_lock();
@@ -777,7 +785,7 @@ static uint64_t apic_msi_page_read(void *opaque, hwaddr addr, unsigned size)
 
 static void apic_msi_page_write(void *opaque, hwaddr addr, uint64_t value, unsigned size)
 {
-    apic_msi_write(APIC_DEFAULT_BASE + addr, value);
+    apic_take_message(&apic_messages, &(MsiMessage){APIC_DEFAULT_BASE + addr, value, MSI_NO_DEVICE});
 }
 
 static const MemoryRegionOps apic_page_ops = {
@@ -790,7 +798,7 @@ static const MemoryRegionOps apic_msi_ops = {
 /* ---- the CPU's side ---- */
 #define APIC(dev) ((Apic *)(dev))
 
-bool apic_has_interrupt(Device *dev)
+static bool apic_has_interrupt(Device *dev)
 {
     LockedHere locked = apic_lock();
     Apic *s = APIC(dev);
@@ -799,7 +807,7 @@ bool apic_has_interrupt(Device *dev)
     return pending;
 }
 
-int apic_get_interrupt(Device *dev)
+static int apic_get_interrupt(Device *dev)
 {
     LockedHere locked = apic_lock();
     Apic *s = APIC(dev);
@@ -817,12 +825,12 @@ int apic_get_interrupt(Device *dev)
     return vector;
 }
 
-uint8_t apic_get_tpr(Device *dev)
+static uint8_t apic_get_tpr(Device *dev)
 {
     return APIC(dev)->tpr >> 4;
 }
 
-void apic_set_tpr(Device *dev, uint8_t cr8)
+static void apic_set_tpr(Device *dev, uint8_t cr8)
 {
     LockedHere locked = apic_lock();
     APIC(dev)->tpr = (cr8 & 0xf) << 4;
@@ -830,7 +838,7 @@ void apic_set_tpr(Device *dev, uint8_t cr8)
     apic_unlock(locked);
 }
 
-uint64_t apic_get_base(Device *dev)
+static uint64_t apic_get_base(Device *dev)
 {
     return APIC(dev)->base;
 }
@@ -858,7 +866,7 @@ static void apic_reset_registers(Apic *s)
     timer_del(&s->timer);
 }
 
-void apic_init_reset(Device *dev)
+static void apic_init_reset(Device *dev)
 {
     LockedHere locked = apic_lock();
     apic_reset_registers(APIC(dev));
@@ -866,7 +874,7 @@ void apic_init_reset(Device *dev)
     apic_unlock(locked);
 }
 
-bool apic_set_base(Device *dev, uint64_t value)
+static bool apic_set_base(Device *dev, uint64_t value)
 {
     LockedHere locked = apic_lock();
     Apic *s = APIC(dev);
@@ -951,7 +959,7 @@ static bool apic_x2_write(Apic *s, unsigned reg, uint64_t value)
     return true;
 }
 
-bool apic_msr_read(Device *dev, uint32_t msr, uint64_t *value)
+static bool apic_msr_read(Device *dev, uint32_t msr, uint64_t *value)
 {
     LockedHere locked = apic_lock();
     Apic *s = APIC(dev);
@@ -966,7 +974,7 @@ bool apic_msr_read(Device *dev, uint32_t msr, uint64_t *value)
     return ok;
 }
 
-bool apic_msr_write(Device *dev, uint32_t msr, uint64_t value)
+static bool apic_msr_write(Device *dev, uint32_t msr, uint64_t value)
 {
     LockedHere locked = apic_lock();
     Apic *s = APIC(dev);
@@ -987,11 +995,11 @@ bool apic_msr_write(Device *dev, uint32_t msr, uint64_t value)
 static void apic_intr_set(void *opaque, unsigned n, bool level)
 {
     bus.intr = level;
-    for (unsigned i = 0; !in_kernel && bus.apics && i < bus.apics->len; i++) {
+    for (unsigned i = 0; !in_kernel() && bus.apics && i < bus.apics->len; i++) {
         apic_set_lint(bus.apics->pdata[i], 0, level);
     }
     Cpu *boot = cpus && cpus->len ? cpus->pdata[0] : NULL;
-    if (boot && (in_kernel || !X86_CPU(boot)->apic)) {
+    if (boot && (in_kernel() || !X86_CPU(boot)->apic)) {
         if (level) {
             cpu_interrupt_set(boot, CPU_INTERRUPT_HARD);
         } else {
@@ -1002,7 +1010,7 @@ static void apic_intr_set(void *opaque, unsigned n, bool level)
 
 static void apic_nmi_set(void *opaque, unsigned n, bool level)
 {
-    if (in_kernel) {
+    if (in_kernel()) {
         if (level && cpus && cpus->len) {
             x86_cpu_send_nmi(cpus->pdata[0]);
         }
@@ -1031,16 +1039,6 @@ Irq *apic_nmi_line(void)
 }
 
 /* ---- local APICs in the host kernel ---- */
-void apic_set_in_kernel(bool yes)
-{
-    in_kernel = yes;
-}
-
-bool apic_in_kernel(void)
-{
-    return in_kernel;
-}
-
 static uint32_t page_get(const uint8_t *page, unsigned reg)
 {
     return ldl_le(page + reg * 16);
@@ -1060,7 +1058,7 @@ static void apic_import_timer(Apic *s, uint32_t current, uint64_t tsc_deadline)
     apic_timer_arm(s, now);
 }
 
-void apic_import_page(Device *dev, const uint8_t *page, uint64_t base, uint64_t tsc_deadline)
+static void apic_import_page(Device *dev, const uint8_t *page, uint64_t base, uint64_t tsc_deadline)
 {
     Apic *s = APIC(dev);
     if ((s->base ^ base) & ~UINT64_C(0xfff)) {
@@ -1088,7 +1086,7 @@ void apic_import_page(Device *dev, const uint8_t *page, uint64_t base, uint64_t 
     apic_import_timer(s, page_get(page, APIC_TMCCT), tsc_deadline);
 }
 
-void apic_export_page(Device *dev, uint8_t *page, uint64_t *tsc_deadline)
+static void apic_export_page(Device *dev, uint8_t *page, uint64_t *tsc_deadline)
 {
     Apic *s = APIC(dev);
     memset(page, 0, 1024);
@@ -1118,6 +1116,12 @@ void apic_export_page(Device *dev, uint8_t *page, uint64_t *tsc_deadline)
     *tsc_deadline = s->tsc_deadline;
     timer_del(&s->timer); /* the kernel's from now on */
 }
+
+const X86ApicOps apic_ops = {
+    .acknowledge = apic_get_interrupt, .pending = apic_has_interrupt, .get_base = apic_get_base, .set_base = apic_set_base,
+    .get_tpr = apic_get_tpr, .set_tpr = apic_set_tpr, .msr_read = apic_msr_read, .msr_write = apic_msr_write,
+    .tsc_changed = apic_tsc_changed, .init = apic_init_reset, .import_page = apic_import_page, .export_page = apic_export_page,
+};
 
 /* ---- device ---- */
 static void apic_print_vectors(GString *out, const char *name, const uint32_t *map)
@@ -1154,6 +1158,7 @@ char *apic_describe(Device *dev)
 /* The page and the message window appear with the first local APIC and go with the last. */
 static void apic_map(void)
 {
+    msi_controller_add(&apic_messages);
     memory_region_init_io(&bus.msi, &apic_msi_ops, NULL, "apic-msi", APIC_MSI_SIZE);
     memory_region_init_io(&bus.page, &apic_page_ops, NULL, "apic", APIC_PAGE_SIZE);
     memory_region_add_subregion_overlap(address_space_memory.root, APIC_DEFAULT_BASE, &bus.msi, 0x1000);
@@ -1175,6 +1180,7 @@ static bool apic_realize(Device *dev, GError **error)
     }
     g_ptr_array_add(bus.apics, s);
     s->cpu->apic = dev;
+    s->cpu->apic_ops = &apic_ops;
     return true;
 }
 
@@ -1185,6 +1191,7 @@ static void apic_unrealize(Device *dev)
     s->cpu->apic = NULL;
     g_ptr_array_remove(bus.apics, s);
     if (!bus.apics->len) {
+        msi_controller_remove(&apic_messages);
         memory_region_destroy(&bus.page);
         memory_region_destroy(&bus.msi);
     }

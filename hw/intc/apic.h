@@ -1,6 +1,6 @@
 /*
- * hw/intc/apic.h: local APICs as machines, the IOAPIC and devices see them; the CPU's side is
- * declared in target/x86/cpu.h. Intel SDM volume 3, chapter "Advanced Programmable Interrupt
+ * hw/intc/apic.h: local APICs as machines, the IOAPIC and devices see them; CPUs reach theirs by X86ApicOps
+ * (target/x86/cpu.h). Intel SDM volume 3, chapter "Advanced Programmable Interrupt
  * Controller (APIC)".
  *
  * Locking: all need the big lock.
@@ -8,12 +8,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #pragma once
-#include "accel/accel.h"
+#include "target/x86/cpu.h"
 
-#define APIC_DEFAULT_BASE UINT64_C(0xfee00000)
-#define MSR_APIC_BASE_BSP (1u << 8)
-#define MSR_APIC_BASE_X2APIC (1u << 10)
-#define MSR_APIC_BASE_ENABLE (1u << 11)
 #define IOAPIC_DEFAULT_BASE UINT64_C(0xfec00000)
 #define IOAPIC_PINS 24
 #define APIC_BUS_FREQUENCY_HZ 1000000000
@@ -42,24 +38,7 @@ Irq *apic_nmi_line(void);
 
 /* One message on the APIC bus. */
 void apic_bus_deliver(uint32_t dest, bool logical, ApicDeliveryMode mode, uint8_t vector, bool level);
-/* A memory write of a device to 0xfeexxxxx, or an IOAPIC's message. */
-void apic_msi_write(uint64_t addr, uint32_t data);
-/* An accelerator whose kernel has the local APICs (but not the IOAPIC) takes messages here; it calls
- * ioapic_eoi_broadcast for the EOIs that the kernel reports. NULL: they are ours. */
-extern void (*apic_message_hook)(uint64_t addr, uint32_t data);
-/* The local APICs are the kernel's; the devices here only hold their state while the VM stands still. The
- * PIC's output then goes to the boot CPU's INTR and the NMI wire to its NMI. Before the first is created. */
-void apic_set_in_kernel(bool in_kernel);
-bool apic_in_kernel(void);
-/* Their registers as the 1 KiB page of struct kvm_lapic_state: register n at 16 * n. `base` is
- * IA32_APIC_BASE. Out of the kernel, and into it. */
-void apic_import_page(Device *apic, const uint8_t *page, uint64_t base, uint64_t tsc_deadline);
-void apic_export_page(Device *apic, uint8_t *page, uint64_t *tsc_deadline);
-/* The IOAPIC is the kernel's: its inputs go there. NULL: it is ours. */
-extern void (*ioapic_line_hook)(unsigned pin, bool level);
-/* Local APICs in the kernel need to know which messages end with an EOI broadcast: told whenever a
- * redirection entry changed; masked: no message. */
-extern void (*ioapic_route_hook)(unsigned pin, bool masked, uint64_t addr, uint32_t data);
+extern const X86ApicOps apic_ops;
 typedef struct {
     uint32_t id; /* bits 27:24 */
     uint8_t select;

@@ -10,6 +10,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "hw/intc/i8259.h"
+#include "hw/intc/kvm_x86.h"
 #include "util/report.h"
 #include "util/trace.h"
 
@@ -50,8 +51,6 @@ typedef struct Pic {
 
 /* The pair, for INTA cycles; slot 0 is the master. */
 static Pic *pics[2];
-
-void (*pic_line_hook)(unsigned line, bool level);
 
 static uint8_t pic_level_lines(const Pic *s)
 {
@@ -105,9 +104,9 @@ static void pic_irq_in(Device *dev, unsigned line, bool level)
 {
     Pic *s = (Pic *)dev;
     uint8_t bit = BIT(line);
-    if (pic_line_hook) {
+    if (irqchip_has(IRQCHIP_PIC)) {
         s->lines = level ? s->lines | bit : s->lines & ~bit;
-        pic_line_hook(s->master ? line : 8 + line, level);
+        irqchip->line(IRQCHIP_PIC, s->master ? line : 8 + line, level);
         return;
     }
     if (pic_level_lines(s) & bit) {
@@ -338,7 +337,7 @@ static bool pic_post_load(void *obj, unsigned version, GError **error)
         return error_set(error, "isa-i8259: saved state is out of range");
     }
     s->intr = pic_pending(s) >= 0;
-    if (s->master && !pic_line_hook) { /* the CPUs, which were loaded before, may know it by another wire */
+    if (s->master && !irqchip_has(IRQCHIP_PIC)) { /* the CPUs, which were loaded before, may know it by another wire */
         device_set_irq(&s->dev, 0, s->intr);
     }
     return true;
@@ -392,3 +391,5 @@ DEVICE_TYPE(pic, Pic, .name = "isa-i8259", .summary = "8259A interrupt controlle
             .props = PROPS(pic_props), .irqs_in = 8, .irqs_out = 1, .irq_in = pic_irq_in,
             .state = STATE(1, pic_state, .post_load = pic_post_load), .realize = pic_realize,
             .unrealize = pic_unrealize, .reset_enter = pic_reset_enter, .reset_hold = pic_reset_hold);
+
+const IrqChip x86_irqchip_user = {.name = "user space", .acknowledge = pic_get_interrupt};

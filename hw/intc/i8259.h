@@ -14,8 +14,6 @@ int pic_get_interrupt(void);
 /* The master's INT output is high. */
 bool pic_has_interrupt(void);
 
-/* The pair is in the host kernel: inputs 0..15 go there, INT and INTA too. NULL: it is ours. */
-extern void (*pic_line_hook)(unsigned line, bool level);
 /* One chip's registers on their way from and to the kernel (0: master, 1: slave). */
 typedef struct {
     uint8_t lines, irr, imr, isr, lowest, base, elcr;

@@ -8,6 +8,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "accel/irqchip.h"
 #include "hw/core/device.h"
 #include "hw/intc/apic.h"
 #include "util/report.h"
@@ -45,31 +46,28 @@ typedef struct IoApic {
 
 static IoApic *ioapics; /* for the EOI broadcast */
 
-void (*ioapic_line_hook)(unsigned pin, bool level);
-void (*ioapic_route_hook)(unsigned pin, bool masked, uint64_t addr, uint32_t data);
-
-/* A redirection entry is a message in other words: it goes the way of all messages, so that only that
- * way needs to know where the local APICs are (see apic_message_hook). */
-static uint64_t rte_address(uint64_t rte)
+/* A redirection entry encodes a message. It goes the way of all messages, so that only that way needs to know where the
+ * local APICs are. */
+static MsiMessage rte_message(uint64_t rte)
 {
-    return APIC_DEFAULT_BASE | (rte >> RTE_DEST_SHIFT) << 12 | (rte & RTE_DESTMOD ? 1 << 2 : 0);
-}
-
-static uint32_t rte_data(uint64_t rte)
-{
-    return (rte & (RTE_VECTOR | 7 << RTE_DELMOD_SHIFT | RTE_LEVEL)) | 1 << 14;
+    return (MsiMessage){
+        .address = APIC_DEFAULT_BASE | (rte >> RTE_DEST_SHIFT) << 12 | (rte & RTE_DESTMOD ? 1 << 2 : 0),
+        .data = (rte & (RTE_VECTOR | 7 << RTE_DELMOD_SHIFT | RTE_LEVEL)) | 1 << 14,
+        .device_id = MSI_NO_DEVICE,
+    };
 }
 
 static void ioapic_send(IoApic *s, unsigned pin)
 {
-    apic_msi_write(rte_address(s->rte[pin]), rte_data(s->rte[pin]));
+    MsiMessage m = rte_message(s->rte[pin]);
+    msi_send(msi_controller(), &m);
 }
 
 static void ioapic_tell_routes(IoApic *s, unsigned first, unsigned count)
 {
-    for (unsigned pin = first; ioapic_route_hook && pin < first + count; pin++) {
-        uint64_t rte = s->rte[pin];
-        ioapic_route_hook(pin, rte & RTE_MASKED, rte_address(rte), rte_data(rte));
+    for (unsigned pin = first; irqchip->route && pin < first + count; pin++) {
+        MsiMessage m = rte_message(s->rte[pin]);
+        irqchip->route(pin, s->rte[pin] & RTE_MASKED, &m);
     }
 }
 
@@ -92,8 +90,8 @@ static void ioapic_irq_in(Device *dev, unsigned pin, bool level)
     IoApic *s = (IoApic *)dev;
     bool was = s->lines & BIT(pin);
     s->lines = level ? s->lines | BIT(pin) : s->lines & ~BIT(pin);
-    if (ioapic_line_hook) {
-        ioapic_line_hook(pin, level);
+    if (irqchip_has(IRQCHIP_IOAPIC)) {
+        irqchip->line(IRQCHIP_IOAPIC, pin, level);
         return;
     }
     if (!level || was) {

@@ -149,7 +149,7 @@ static void timer_fire(HpetTimer *t)
         return;
     }
     if (t->config & TN_FSB_ENABLE) {
-        apic_msi_write(t->fsb >> 32, t->fsb);
+        msi_send(msi_controller(), &(MsiMessage){t->fsb >> 32, t->fsb, MSI_NO_DEVICE});
     } else if (!(t->config & TN_LEVEL) && out >= 0) {
         irq_pulse(s->dev.irq_out[out]);
     }

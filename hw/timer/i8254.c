@@ -11,6 +11,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "hw/timer/i8254.h"
+#include "accel/irqchip.h"
 #include "hw/core/clock.h"
 #include "util/report.h"
 
@@ -52,7 +53,6 @@ typedef struct Pit {
 } Pit;
 
 static Device *the_pit;
-void (*pit_kernel_hook)(bool to_kernel);
 
 Device *pit_find(void)
 {
@@ -148,7 +148,7 @@ static void pit_arm(Pit *s, int64_t now)
 
 static void pit_set_irq(Pit *s, bool level)
 {
-    if (!s->legacy_off && !pit_kernel_hook) {
+    if (!s->legacy_off && !irqchip_has(IRQCHIP_PIT)) {
         device_set_irq(&s->dev, 0, level);
     }
 }
@@ -157,7 +157,7 @@ static void pit_expired(void *opaque)
 {
     Pit *s = opaque;
     int64_t now = clock_now(CLOCK_VIRTUAL_NS);
-    if (pit_kernel_hook) {
+    if (irqchip_has(IRQCHIP_PIT)) {
         return; /* armed for who saves the state; the kernel's timer ticks */
     }
     pit_set_irq(s, false);
@@ -277,8 +277,8 @@ bool pit_get_out(Device *pit, unsigned n)
 void pit_set_legacy_off(Device *pit, bool off)
 {
     Pit *s = (Pit *)pit;
-    if (pit_kernel_hook) {
-        pit_kernel_hook(false);
+    if (irqchip_has(IRQCHIP_PIT)) {
+        irqchip->sync(IRQCHIP_PIT, false);
     }
     timer_settle(&s->timer);
     if (off) {
@@ -286,8 +286,8 @@ void pit_set_legacy_off(Device *pit, bool off)
     }
     s->legacy_off = off;
     pit_changed(s, 0, clock_now(CLOCK_VIRTUAL_NS));
-    if (pit_kernel_hook) {
-        pit_kernel_hook(true);
+    if (irqchip_has(IRQCHIP_PIT)) {
+        irqchip->sync(IRQCHIP_PIT, true);
     }
 }
 

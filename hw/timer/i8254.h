@@ -42,6 +42,3 @@ typedef struct {
 bool pit_export(PitRegs *regs);
 void pit_import(const PitRegs *regs);
 int pit_lost_ticks(void);
-/* Set: the kernel's timer ticks, and the device only keeps the state. Called before (to_kernel false) and after a
- * change that does not come through the ports. */
-extern void (*pit_kernel_hook)(bool to_kernel);

@@ -17,6 +17,7 @@
 #include "hw/x86/pc.h"
 #include "hw/intc/apic.h"
 #include "hw/intc/isa.h"
+#include "hw/intc/kvm_x86.h"
 #include "hw/rtc/mc146818.h"
 #include "hw/x86/bios_area.h"
 #include "hw/x86/mptable.h"
@@ -171,11 +172,13 @@ static bool add_cpus(PcMachine *pc, GError **error)
 {
     const MachineConfig *c = pc->m.config;
     const AccelPlatform platform = {
-        .irqs = &pc_irqs, .irqchip = pc->irqchip == AUTO ? IRQCHIP_AUTO : pc->irqchip, .pic = pc->pic == ON, .pit = pc->pit == ON,
+        .irqs = &pc_irqs, .controllers = X86_KVM_CONTROLLERS,
+        .irqchip = pc->irqchip == AUTO ? IRQCHIP_AUTO : pc->irqchip, .pic = pc->pic == ON, .pit = pc->pit == ON,
         .bus_lock_ratelimit = pc->bus_lock_ratelimit, .smm = pc->smm == AUTO ? SMM_AUTO : pc->smm == ON ? SMM_ON : SMM_OFF,
     };
     uint32_t phys_bits;
 
+    irqchip_use(&x86_irqchip_user);
     if (pc->bus_lock_ratelimit && !accel_current()->platform_init) {
         return error_set(error, "-machine bus-lock-ratelimit: only KVM has it; use -accel kvm");
     }

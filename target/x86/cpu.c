@@ -206,9 +206,9 @@ void x86_cpu_init_reset(Cpu *cpu)
     tlb_switch(cpu, 0, true);
     tlb_flush_all(cpu);
     cpu_interrupt_clear(cpu, X86_INTERRUPT_NMI | X86_INTERRUPT_SMI | X86_INTERRUPT_MCE);
-    bool boot = x->apic ? apic_get_base(x->apic) & BIT(8) : cpu->index == 0;
+    bool boot = x->apic ? x->apic_ops->get_base(x->apic) & BIT(8) : cpu->index == 0;
     if (x->apic) {
-        apic_init_reset(x->apic);
+        x->apic_ops->init(x->apic);
     }
     wait_for_sipi(cpu, !boot);
     log_mask(LOG_RESET, "CPU %u: INIT\n", cpu->index);

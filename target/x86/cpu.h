@@ -327,7 +327,8 @@ struct X86Cpu {
     uint64_t arch_capabilities_asked;
     uint32_t apic_id;
     unsigned sockets, dies, cores, threads; /* topology for CPUID */
-    Device *apic;                  /* local APIC, hw/intc/apic.c; NULL without */
+    Device *apic;                  /* the local APIC; NULL: it has none */
+    const struct X86ApicOps *apic_ops;
     const struct X86CpuModel *model;
     bool brand_set;
     uint64_t host_patch_level;     /* the host's microcode revision, for models that are the host; 0: none */
@@ -380,18 +381,27 @@ int x86_pending_exception(X86State *env); /* vector of the exception in flight, 
 void x86_deliver_exception(Cpu *cpu);
 bool x86_handle_interrupt(Cpu *cpu, uint32_t request);
 
-/* ---- local APIC, called by the CPU (hw/intc/apic.c) ---- */
-int apic_get_interrupt(Device *apic);      /* vector (ExtINT of the PIC included), or -1: none deliverable; acknowledges */
-bool apic_has_interrupt(Device *apic);
-int pic_get_interrupt(void);               /* 8259 pair INTA (hw/intc/i8259.c); only for CPUs without an APIC */
-uint64_t apic_get_base(Device *apic);
-bool apic_set_base(Device *apic, uint64_t value); /* false: #GP */
-uint8_t apic_get_tpr(Device *apic);        /* CR8: bits 7:4 of TPR */
-void apic_set_tpr(Device *apic, uint8_t cr8);
-bool apic_msr_read(Device *apic, uint32_t msr, uint64_t *value);  /* x2APIC 0x800…, TSC deadline 0x6e0 */
-bool apic_msr_write(Device *apic, uint32_t msr, uint64_t value);
-void apic_tsc_changed(Device *apic);       /* software moved the TSC: a deadline may be nearer, or past */
-void apic_init_reset(Device *apic);        /* INIT */
+/* ---- the CPU's interrupt controller, as the CPU sees it; whoever makes one for a CPU sets X86Cpu.apic and .apic_ops ---- */
+typedef struct X86ApicOps {
+    int (*acknowledge)(Device *apic);      /* vector (ExtINT of the PIC included), or -1: none deliverable */
+    bool (*pending)(Device *apic);
+    uint64_t (*get_base)(Device *apic);
+    bool (*set_base)(Device *apic, uint64_t value); /* false: #GP */
+    uint8_t (*get_tpr)(Device *apic);      /* CR8: bits 7:4 of TPR */
+    void (*set_tpr)(Device *apic, uint8_t cr8);
+    bool (*msr_read)(Device *apic, uint32_t msr, uint64_t *value);  /* x2APIC 0x800…, TSC deadline 0x6e0 */
+    bool (*msr_write)(Device *apic, uint32_t msr, uint64_t value);
+    void (*tsc_changed)(Device *apic);     /* software moved the TSC: a deadline may be nearer, or past */
+    void (*init)(Device *apic);            /* INIT */
+    /* Its registers from and to the 1 KiB page of struct kvm_lapic_state; base: IA32_APIC_BASE. */
+    void (*import_page)(Device *apic, const uint8_t *page, uint64_t base, uint64_t tsc_deadline);
+    void (*export_page)(Device *apic, uint8_t *page, uint64_t *tsc_deadline);
+} X86ApicOps;
+int x86_acknowledge_interrupt(X86Cpu *x);  /* of its own controller, or of the board's where it has none; -1: none */
+#define APIC_DEFAULT_BASE UINT64_C(0xfee00000)
+#define MSR_APIC_BASE_BSP (1u << 8)
+#define MSR_APIC_BASE_X2APIC (1u << 10)
+#define MSR_APIC_BASE_ENABLE (1u << 11)
 uint64_t x86_tsc_read(X86State *env);      /* guest TSC */
 uint64_t x86_tsc_khz(void);
 void x86_tsc_set_khz(uint64_t khz);        /* before any CPU runs; 1 GHz unless set */

@@ -98,7 +98,7 @@ static void leaf_1(X86State *env, uint32_t *a, uint32_t *b, uint32_t *c, uint32_
     if (env->cr[4] & CR4_OSXSAVE) {
         *c |= BIT(27);
     }
-    if (x->apic && !(apic_get_base(x->apic) & BIT(11))) {
+    if (x->apic && !(x->apic_ops->get_base(x->apic) & BIT(11))) {
         *d &= ~BIT(9); /* globally disabled */
     }
     if (logical > 1) {

@@ -149,7 +149,7 @@ static void write_cr8(X86State *env, uint64_t value)
     }
     if (apic) {
         bql_lock();
-        apic_set_tpr(apic, value);
+        x86_cpu_of(env)->apic_ops->set_tpr(apic, value);
         bql_unlock();
     }
 }
@@ -167,7 +167,7 @@ uint64_t x86_helper_read_cr(X86State *env, uint32_t reg)
         return 0;
     }
     bql_lock();
-    uint64_t v = apic_get_tpr(apic);
+    uint64_t v = x86_cpu_of(env)->apic_ops->get_tpr(apic);
     bql_unlock();
     return v;
 }

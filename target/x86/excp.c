@@ -11,6 +11,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "accel/irqchip.h"
 #include "target/x86/system.h"
 #include "util/report.h"
 
@@ -529,9 +530,9 @@ static void deliver_external(X86State *env, int vector)
     x86_task_trap(env);
 }
 
-static int acknowledge_interrupt(X86Cpu *x)
+int x86_acknowledge_interrupt(X86Cpu *x)
 {
-    return x->apic ? apic_get_interrupt(x->apic) : pic_get_interrupt();
+    return x->apic ? x->apic_ops->acknowledge(x->apic) : irqchip->acknowledge ? irqchip->acknowledge() : -1;
 }
 
 /* Virtual interrupts (VME, PVI) need no service: VIP only makes STI and POPF fault. */
@@ -541,7 +542,7 @@ bool x86_handle_interrupt(Cpu *cpu, uint32_t request)
     X86State *env = &x->env;
     if (request & X86_INTERRUPT_POLL) {
         cpu_interrupt_clear(cpu, X86_INTERRUPT_POLL);
-        if (x->apic && apic_has_interrupt(x->apic)) {
+        if (x->apic && x->apic_ops->pending(x->apic)) {
             cpu_interrupt_set(cpu, CPU_INTERRUPT_HARD);
             request |= CPU_INTERRUPT_HARD;
         }
@@ -585,7 +586,7 @@ bool x86_handle_interrupt(Cpu *cpu, uint32_t request)
         return true;
     }
     if ((request & CPU_INTERRUPT_HARD) && (env->eflags & IF_MASK)) {
-        int vector = acknowledge_interrupt(x);
+        int vector = x86_acknowledge_interrupt(x);
         if (vector < 0) {
             cpu_interrupt_clear(cpu, CPU_INTERRUPT_HARD);
             return false;

@@ -128,7 +128,7 @@ static uint64_t read_system(X86State *env, unsigned id)
     case ID_CR2: return env->cr[2];
     case ID_CR3: return env->cr[3];
     case ID_CR4: return env->cr[4];
-    case ID_CR8: return apic ? apic_get_tpr(apic) : 0;
+    case ID_CR8: return apic ? x86_cpu_of(env)->apic_ops->get_tpr(apic) : 0;
     default: return env->efer;
     }
 }
@@ -286,7 +286,7 @@ static bool write_system(X86State *env, unsigned id, uint64_t v)
         if (!apic || v > 15) {
             return false;
         }
-        apic_set_tpr(apic, v);
+        x86_cpu_of(env)->apic_ops->set_tpr(apic, v);
         break;
     default:
         if ((v ^ env->efer) & ~(uint64_t)(EFER_SCE | EFER_NXE)) {

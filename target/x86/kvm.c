@@ -1,149 +1,23 @@
 /*
- * target/x86/kvm.c: x86 machines in the kernel's hypervisor: interrupt controllers in the kernel (all, the
- * local ones, none), what is injected before a vCPU runs and looked at afterwards, the paravirtual clock.
- *
- * kernel-irqchip=off: the devices of hw/intc do everything; HLT, INIT and start-up IPIs come here.
- * split: the local APICs are the kernel's; IOAPIC messages go through KVM_SIGNAL_MSI, the PIC's interrupts
- * are injected here. on: everything is the kernel's, mostly the PIT as well; inputs go through KVM_IRQ_LINE.
- *
- * GSIs of "on": 1–23 are the IOAPIC's pins, 24–39 the PIC's lines, so that the machine's wiring is the
- * same under every accelerator. 0 is where the kernel's PIT ticks: line 0 of the PIC and the pin of the IOAPIC that the
- * machine's table has for it; pin 0 has a GSI of its own.
+ * target/x86/kvm.c: x86 machines in the kernel's hypervisor: what the VM needs first, what is injected before a vCPU
+ * runs and looked at afterwards, the paravirtual clock. Interrupt controllers of the board are hw/intc/kvm_x86.c's.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "target/x86/kvm.h"
 #include "accel/debug.h"
+#include "accel/irqchip.h"
 #include "hw/core/clock.h"
-#include "hw/core/irq_table.h"
-#include "hw/intc/apic.h"
-#include "hw/intc/i8259.h"
 #include "target/x86/smm.h"
 #include "target/x86/system.h"
 #include "util/report.h"
 
-#define PIC_LINES 16
-#define PIC_GSI IOAPIC_PINS
-#define PIT_GSI 0
-#define PIN0_GSI (PIC_GSI + PIC_LINES)
 /* Three pages below the top of the BIOS area for real mode on old processors, as others place them. */
 #define IDENTITY_BASE 0xfeffc000u
 #define MSR_UCODE_REV 0x8bu
 #define MSR_DE_CFG 0xc0011029u
 
 X86Kvm x86_kvm;
-
-/* ---- interrupts into the kernel ---- */
-
-static void set_line(unsigned gsi, bool level)
-{
-    int r = kvm_irq_line(gsi, level);
-
-    if (r < 0) {
-        kvm_tell(KVM_IRQ_LINE, r, "an interrupt line does not change");
-    }
-}
-
-static void line_to_ioapic(unsigned pin, bool level)
-{
-    set_line(pin ? pin : PIN0_GSI, level);
-}
-
-static void line_to_pic(unsigned line, bool level)
-{
-    set_line(PIC_GSI + line, level);
-}
-
-static void message(uint64_t addr, uint32_t data)
-{
-    int r = kvm_signal_msi(addr, data);
-
-    if (r == -EINVAL) {
-        guest_error("kvm", "KVM_SIGNAL_MSI: message %#" PRIx64 " = %#x is not taken", addr, data);
-    } else if (r < 0) {
-        kvm_tell(KVM_SIGNAL_MSI, r, "an interrupt is lost");
-    }
-}
-
-static void routes_commit(void)
-{
-    g_autoptr(GError) error = NULL;
-
-    kvm_routes_begin();
-    if (!kvm_routes_commit(&error)) {
-        report_error("kvm: %s", error->message);
-    }
-}
-
-static bool vm_runs;
-
-/* The kernel reports EOIs of the level-triggered messages in its table. It takes a millisecond to give it a new
- * one: a machine that stands still waits with that. */
-static void route_changed(unsigned pin, bool masked, uint64_t addr, uint32_t data)
-{
-    kvm_route_msi_set(pin, addr, data);
-    if (vm_runs) {
-        routes_commit();
-    }
-}
-
-static bool create_split(GError **error)
-{
-    struct kvm_enable_cap c = {.cap = KVM_CAP_SPLIT_IRQCHIP, .args = {IOAPIC_PINS}};
-    int r;
-
-    if (!kvm_cap(KVM_CAP_SPLIT_IRQCHIP)) {
-        return error_set(error, "kernel-irqchip=split: the host kernel does not have it; use on or off");
-    }
-    r = kvm_ioctl(kvm_vm_fd, KVM_ENABLE_CAP, &c);
-    if (r < 0) {
-        return kvm_error(error, KVM_ENABLE_CAP, r);
-    }
-    kvm_routes_init(IOAPIC_PINS);
-    ioapic_route_hook = route_changed;
-    return true;
-}
-
-static bool create_all(const IrqTable *irqs, GError **error)
-{
-    const IrqRow *timer = irq_row_isa(irqs, 0);
-    int r = kvm_cap(KVM_CAP_IRQCHIP) ? kvm_ioctl(kvm_vm_fd, KVM_CREATE_IRQCHIP, 0) : -ENXIO;
-
-    if (r < 0) {
-        return kvm_error(error, KVM_CREATE_IRQCHIP, r);
-    }
-    kvm_routes_init(PIN0_GSI + 1);
-    kvm_routes_begin();
-    kvm_route_irqchip(PIT_GSI, KVM_IRQCHIP_PIC_MASTER, 0);
-    if (timer && timer->gsi >= 0) {
-        kvm_route_irqchip(PIT_GSI, KVM_IRQCHIP_IOAPIC, timer->gsi);
-    }
-    for (unsigned pin = 0; pin < IOAPIC_PINS; pin++) {
-        kvm_route_irqchip(pin ? pin : PIN0_GSI, KVM_IRQCHIP_IOAPIC, pin);
-    }
-    for (unsigned line = 0; line < PIC_LINES; line++) {
-        kvm_route_irqchip(PIC_GSI + line, line < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE, line % 8);
-    }
-    if (!kvm_routes_commit(error)) {
-        return false;
-    }
-    ioapic_line_hook = line_to_ioapic;
-    pic_line_hook = line_to_pic;
-    return true;
-}
-
-/* x2APIC IDs of 32 bits, and no broadcast meaning for 0xff of the old kind. */
-static void enable_x2apic(void)
-{
-    struct kvm_enable_cap c = {.cap = KVM_CAP_X2APIC_API,
-                               .args = {KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK}};
-
-    int r = (kvm_cap(KVM_CAP_X2APIC_API) & c.args[0]) == c.args[0] ? kvm_ioctl(kvm_vm_fd, KVM_ENABLE_CAP, &c) : 0;
-
-    if (r < 0) {
-        kvm_tell(KVM_ENABLE_CAP, r, "APIC IDs above 254 do not work");
-    }
-}
 
 static bool set_addresses(GError **error)
 {
@@ -237,30 +111,26 @@ static void fetch_caps(void)
     x86_kvm.nested_size = nested >= (int)sizeof(struct kvm_nested_state) && nested <= X86_NESTED_MAX ? nested : 0;
 }
 
+static bool create_controllers(const AccelPlatform *platform, GError **error)
+{
+    if (!platform->controllers) {
+        irqchip_use(&irqchip_user);
+        return x86_kvm.irqchip == IRQCHIP_OFF
+               || error_set(error, "kernel-irqchip: the machine has no interrupt controllers that the host kernel could have; use off");
+    }
+    return platform->controllers->create(platform, x86_kvm.irqchip, error);
+}
+
 static bool vm_init(const AccelPlatform *platform, GError **error)
 {
     x86_kvm.irqchip = platform->irqchip != IRQCHIP_AUTO ? platform->irqchip : kvm_cap(KVM_CAP_IRQCHIP) ? IRQCHIP_ON : IRQCHIP_OFF;
     fetch_caps();
-    apic_message_hook = NULL;
-    ioapic_line_hook = NULL;
-    ioapic_route_hook = NULL;
-    pic_line_hook = NULL;
+    x86_kvm.controllers = platform->controllers;
     x86_clock.kvm_ns = 0;
-    vm_runs = false;
     x86_kvm_tsc_forget();
     x86_kvm_debug_forget();
-    if (!fetch_msr_list(error) || !x86_kvm_cpuid_init(error) || !set_addresses(error)
-        || (x86_kvm.irqchip == IRQCHIP_ON && !create_all(platform->irqs, error))
-        || (x86_kvm.irqchip == IRQCHIP_SPLIT && !create_split(error)) || !x86_kvm_pit_init(platform->pit, error)
-        || !x86_kvm_features_init(platform, error) || !init_smm(platform->smm, error)) {
-        return false;
-    }
-    if (x86_kvm.irqchip != IRQCHIP_OFF) {
-        enable_x2apic();
-        apic_message_hook = message;
-    }
-    apic_set_in_kernel(x86_kvm.irqchip != IRQCHIP_OFF);
-    return true;
+    return fetch_msr_list(error) && x86_kvm_cpuid_init(error) && set_addresses(error) && create_controllers(platform, error)
+           && x86_kvm_features_init(platform, error) && init_smm(platform->smm, error);
 }
 
 static bool in_kernel_halt(void)
@@ -357,7 +227,7 @@ static bool prepare(KvmCpu *v)
 
 static int acknowledge(X86Cpu *x)
 {
-    return x86_kvm.irqchip == IRQCHIP_SPLIT || !x->apic ? pic_get_interrupt() : apic_get_interrupt(x->apic);
+    return x86_kvm.irqchip == IRQCHIP_SPLIT ? irqchip->acknowledge() : x86_acknowledge_interrupt(x);
 }
 
 static bool give_interrupt(KvmCpu *v, uint8_t vector, GError **error)
@@ -455,7 +325,7 @@ static bool pre_run(KvmCpu *v)
         if (request & (X86_INTERRUPT_INIT | X86_INTERRUPT_SIPI) & ~held_by_smm(&x->env)) {
             return false;
         }
-        v->run->cr8 = x->apic ? apic_get_tpr(x->apic) : 0;
+        v->run->cr8 = x->apic ? x->apic_ops->get_tpr(x->apic) : 0;
     }
     return true;
 }
@@ -472,12 +342,12 @@ static void post_run(KvmCpu *v)
     if (x86_kvm.irqchip != IRQCHIP_OFF || !x->apic) {
         return;
     }
-    if (run->cr8 != apic_get_tpr(x->apic)) {
-        apic_set_tpr(x->apic, run->cr8);
+    if (run->cr8 != x->apic_ops->get_tpr(x->apic)) {
+        x->apic_ops->set_tpr(x->apic, run->cr8);
     }
-    if (run->apic_base != apic_get_base(x->apic)) {
+    if (run->apic_base != x->apic_ops->get_base(x->apic)) {
         bql_lock();
-        apic_set_base(x->apic, run->apic_base);
+        x->apic_ops->set_base(x->apic, run->apic_base);
         bql_unlock();
     }
 }
@@ -506,7 +376,7 @@ static KvmExit handle_exit(KvmCpu *v)
         return KVM_LEAVE; /* and on, unless the panic action is another */
     case KVM_EXIT_IOAPIC_EOI:
         bql_lock();
-        ioapic_eoi_broadcast(v->run->eoi.vector);
+        x86_kvm.controllers->ended(v->run->eoi.vector);
         bql_unlock();
         return KVM_CONTINUE;
     case KVM_EXIT_HLT: {
@@ -530,107 +400,14 @@ static KvmExit handle_exit(KvmCpu *v)
 
 /* ---- controllers and clock of the VM ---- */
 
-static bool chip_get(struct kvm_irqchip *c)
-{
-    int r = kvm_ioctl(kvm_vm_fd, KVM_GET_IRQCHIP, c);
-
-    if (r < 0) {
-        kvm_tell(KVM_GET_IRQCHIP, r, "an interrupt controller's state is not known");
-    }
-    return r >= 0;
-}
-
-static void chip_put(struct kvm_irqchip *c)
-{
-    int r = kvm_ioctl(kvm_vm_fd, KVM_SET_IRQCHIP, c);
-
-    if (r < 0) {
-        kvm_tell(KVM_SET_IRQCHIP, r, "an interrupt controller's state is not taken");
-    }
-}
-
-static void get_pic(unsigned chip)
-{
-    struct kvm_irqchip c = {.chip_id = chip};
-    PicRegs r;
-    const struct kvm_pic_state *p = &c.chip.pic;
-
-    if (!pic_export(chip, &r) || !chip_get(&c)) {
-        return;
-    }
-    r.irr = p->irr, r.imr = p->imr, r.isr = p->isr, r.lowest = p->priority_add, r.base = p->irq_base, r.elcr = p->elcr;
-    r.init_step = p->init_state ? p->init_state + 1 : 0;
-    r.read_isr = p->read_reg_select, r.poll = p->poll, r.special_mask = p->special_mask, r.auto_eoi = p->auto_eoi;
-    r.rotate_auto_eoi = p->rotate_on_auto_eoi, r.special_nested = p->special_fully_nested_mode, r.want_icw4 = p->init4;
-    pic_import(chip, &r);
-}
-
-static void put_pic(unsigned chip)
-{
-    struct kvm_irqchip c = {.chip_id = chip};
-    PicRegs r;
-
-    if (!pic_export(chip, &r)) {
-        return;
-    }
-    c.chip.pic = (struct kvm_pic_state){
-        .last_irr = r.lines, .irr = r.irr, .imr = r.imr, .isr = r.isr, .priority_add = r.lowest, .irq_base = r.base,
-        .read_reg_select = r.read_isr, .poll = r.poll, .special_mask = r.special_mask,
-        .init_state = r.init_step ? r.init_step - 1 : 0, .auto_eoi = r.auto_eoi, .rotate_on_auto_eoi = r.rotate_auto_eoi,
-        .special_fully_nested_mode = r.special_nested, .init4 = r.want_icw4, .elcr = r.elcr,
-        .elcr_mask = chip ? 0xde : 0xf8,
-    };
-    chip_put(&c);
-}
-
-static void get_ioapic(void)
-{
-    struct kvm_irqchip c = {.chip_id = KVM_IRQCHIP_IOAPIC};
-    IoApicRegs r;
-
-    if (!ioapic_export(&r) || !chip_get(&c)) {
-        return;
-    }
-    r.id = (c.chip.ioapic.id & 15) << 24;
-    r.select = c.chip.ioapic.ioregsel;
-    for (unsigned i = 0; i < IOAPIC_PINS; i++) {
-        r.rte[i] = c.chip.ioapic.redirtbl[i].bits;
-    }
-    ioapic_import(&r);
-}
-
-/* An edge that was taken must not count again: only level pins show their lines. */
-static void put_ioapic(void)
-{
-    struct kvm_irqchip c = {.chip_id = KVM_IRQCHIP_IOAPIC};
-    IoApicRegs r;
-
-    if (!ioapic_export(&r)) {
-        return;
-    }
-    c.chip.ioapic.base_address = IOAPIC_DEFAULT_BASE;
-    c.chip.ioapic.id = r.id >> 24;
-    c.chip.ioapic.ioregsel = r.select;
-    for (unsigned i = 0; i < IOAPIC_PINS; i++) {
-        c.chip.ioapic.redirtbl[i].bits = r.rte[i];
-        c.chip.ioapic.irr |= r.rte[i] & 1 << 15 ? r.lines & 1u << i : 0;
-    }
-    chip_put(&c);
-}
-
 static void vm_stopped(void)
 {
     struct kvm_clock_data clock = {0};
     int r;
 
-    vm_runs = false;
     x86_kvm_tsc_stopped();
-    if (x86_kvm.irqchip == IRQCHIP_ON) {
-        get_pic(0);
-        get_pic(1);
-        get_ioapic();
-        x86_kvm_pit_get();
-        apic_note_intr(pic_has_interrupt());
+    if (x86_kvm.controllers) {
+        x86_kvm.controllers->stopped();
     }
     if (x86_kvm.paravirt_clock) {
         r = kvm_ioctl(kvm_vm_fd, KVM_GET_CLOCK, &clock);
@@ -647,15 +424,8 @@ static void vm_resuming(void)
     struct kvm_clock_data clock = {.clock = x86_clock.kvm_ns};
     int r;
 
-    vm_runs = true;
-    if (x86_kvm.irqchip == IRQCHIP_SPLIT) {
-        routes_commit();
-    }
-    if (x86_kvm.irqchip == IRQCHIP_ON) {
-        put_pic(0);
-        put_pic(1);
-        put_ioapic();
-        x86_kvm_pit_put();
+    if (x86_kvm.controllers) {
+        x86_kvm.controllers->resuming();
     }
     if (x86_clock.kvm_ns) {
         r = kvm_ioctl(kvm_vm_fd, KVM_SET_CLOCK, &clock);

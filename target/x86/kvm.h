@@ -19,6 +19,7 @@ typedef struct {
 
 typedef struct {
     IrqchipMode irqchip;             /* never AUTO */
+    const IrqChipHost *controllers;  /* the board's; NULL: it has none for us */
     bool xsave, xcrs, sregs2, mce, paravirt_clock;
     bool payload, triple_fault;      /* in KVM_GET_VCPU_EVENTS */
     AddressSpace *smm_space;         /* what is seen in system management mode; NULL: memory like everybody's */
@@ -57,10 +58,6 @@ bool x86_kvm_set_cpuid(KvmCpu *v, GError **error) WARN_UNUSED;
 /* kvm_state.c */
 bool x86_kvm_get(KvmCpu *v, GError **error) WARN_UNUSED;
 bool x86_kvm_put(KvmCpu *v, GError **error) WARN_UNUSED;
-/* kvm_pit.c */
-bool x86_kvm_pit_init(bool wanted, GError **error) WARN_UNUSED;
-void x86_kvm_pit_get(void);
-void x86_kvm_pit_put(void);
 /* kvm_features.c: what the kernel does only if it is told to, and the exits that come of it */
 bool x86_kvm_features_init(const AccelPlatform *platform, GError **error) WARN_UNUSED;
 bool x86_kvm_before_vcpu(Cpu *cpu, GError **error) WARN_UNUSED;

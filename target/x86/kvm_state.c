@@ -5,7 +5,6 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "hw/core/clock.h"
-#include "hw/intc/apic.h"
 #include "target/x86/kvm.h"
 #include "target/x86/smm.h"
 #include "target/x86/system.h"
@@ -109,7 +108,7 @@ static bool get_sregs(KvmCpu *v, X86State *env, Device *apic, uint64_t *apic_bas
     env->efer = s.efer;
     *apic_base = s.apic_base;
     if (apic && x86_kvm.irqchip == IRQCHIP_OFF) {
-        apic_set_tpr(apic, s.cr8);
+        x86_cpu_of(env)->apic_ops->set_tpr(apic, s.cr8);
     }
     x86_set_cpl(env, env->eflags & VM_MASK ? 3 : env->cr[0] & CR0_PE ? s.ss.dpl : 0);
     if (x86_kvm.sregs2 && !call(v, KVM_GET_SREGS2, &s2, error)) {
@@ -123,9 +122,10 @@ static bool get_sregs(KvmCpu *v, X86State *env, Device *apic, uint64_t *apic_bas
 
 static bool put_sregs(KvmCpu *v, X86State *env, Device *apic, GError **error)
 {
+    const X86ApicOps *ops = x86_cpu_of(env)->apic_ops;
     struct kvm_sregs2 s = {
         .cr0 = env->cr[0], .cr2 = env->cr[2], .cr3 = env->cr[3], .cr4 = env->cr[4], .efer = env->efer,
-        .cr8 = apic ? apic_get_tpr(apic) : 0, .apic_base = apic ? apic_get_base(apic) : APIC_DEFAULT_BASE | MSR_APIC_BASE_BSP,
+        .cr8 = apic ? ops->get_tpr(apic) : 0, .apic_base = apic ? ops->get_base(apic) : APIC_DEFAULT_BASE | MSR_APIC_BASE_BSP,
         .gdt = {.base = env->gdt.base, .limit = env->gdt.limit}, .idt = {.base = env->idt.base, .limit = env->idt.limit},
     };
     struct kvm_segment *out[6] = {&s.cs, &s.ds, &s.es, &s.fs, &s.gs, &s.ss};
@@ -526,7 +526,7 @@ static bool get_apic(KvmCpu *v, Device *apic, uint64_t base, uint64_t deadline, 
     if (!call(v, KVM_GET_LAPIC, &s, error)) {
         return false;
     }
-    apic_import_page(apic, (const uint8_t *)s.regs, base, deadline);
+    X86_CPU(v->cpu)->apic_ops->import_page(apic, (const uint8_t *)s.regs, base, deadline);
     return true;
 }
 
@@ -538,7 +538,7 @@ static bool put_apic(KvmCpu *v, Device *apic, uint64_t *deadline, GError **error
     if (!apic || x86_kvm.irqchip == IRQCHIP_OFF) {
         return true;
     }
-    apic_export_page(apic, (uint8_t *)s.regs, deadline);
+    X86_CPU(v->cpu)->apic_ops->export_page(apic, (uint8_t *)s.regs, deadline);
     return call(v, KVM_SET_LAPIC, &s, error);
 }
 

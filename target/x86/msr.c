@@ -278,13 +278,14 @@ static bool apic_register(uint32_t index)
 static bool apic_access(X86State *env, uint32_t index, uint64_t *v, bool write)
 {
     Device *apic = x86_cpu_of(env)->apic;
+    const X86ApicOps *ops = x86_cpu_of(env)->apic_ops;
     if (!apic) {
         return false;
     }
     bql_lock();
-    bool ok = index == MSR_APIC_BASE ? (write ? apic_set_base(apic, *v) : (*v = apic_get_base(apic), true))
-              : write                ? apic_msr_write(apic, index, *v)
-                                     : apic_msr_read(apic, index, v);
+    bool ok = index == MSR_APIC_BASE ? (write ? ops->set_base(apic, *v) : (*v = ops->get_base(apic), true))
+              : write                ? ops->msr_write(apic, index, *v)
+                                     : ops->msr_read(apic, index, v);
     bql_unlock();
     return ok;
 }
@@ -313,7 +314,7 @@ static void move_tsc(X86State *env, uint64_t delta)
     env->tsc_offset += delta;
     env->tsc_adjust += delta;
     if (apic) {
-        apic_tsc_changed(apic);
+        x86_cpu_of(env)->apic_ops->tsc_changed(apic);
     }
 }
 

@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "accel/debug.h"
+#include "accel/irqchip.h"
 #include "accel/irqfd.h"
 #include "hw/timer/i8254.h"
 #include "tests/kvm/pretend.h"
@@ -208,10 +209,10 @@ static void test_irqfd(void)
     }
     /* in user space: the main loop carries the message */
     cpu = vm("qemu64,check=off", IRQCHIP_OFF);
-    f[0] = irqfd_new_msi(fd[0], 0xfee00000, 0x41, &error);
+    f[0] = irqfd_new_msi(fd[0], &(MsiMessage){0xfee00000, 0x41, MSI_NO_DEVICE}, &error);
     g_assert_no_error(error);
     g_assert_false(irqfd_in_kernel(f[0]));
-    g_assert_true(irqfd_set_msi(f[0], 0xfee00010, 0x42, &error));
+    g_assert_true(irqfd_set_msi(f[0], &(MsiMessage){0xfee00010, 0x42, MSI_NO_DEVICE}, &error));
     g_assert_cmpint(eventfd_write(fd[0], 1), ==, 0);
     g_main_context_iteration(NULL, FALSE);
     g_assert_cmpuint(writes->len, ==, 1);
@@ -243,16 +244,16 @@ static void test_irqfd(void)
     g_array_set_size(pretend.calls, 0);
     irqfd_begin();
     for (unsigned i = 0; i < 16; i++) {
-        f[i] = irqfd_new_msi(fd[i], 0xfee00000, 0x40 + i, &error);
+        f[i] = irqfd_new_msi(fd[i], &(MsiMessage){0xfee00000, 0x40 + i, MSI_NO_DEVICE}, &error);
         g_assert_no_error(error);
         g_assert_true(irqfd_in_kernel(f[i]));
     }
     g_assert_cmpuint(pretend_count(KVM_SET_GSI_ROUTING), ==, 0);
     g_assert_true(irqfd_commit(&error));
     g_assert_cmpuint(pretend_count(KVM_SET_GSI_ROUTING), ==, 1);
-    g_assert_true(irqfd_set_msi(f[3], 0xfee00000, 0x43, &error)); /* the same: no change */
+    g_assert_true(irqfd_set_msi(f[3], &(MsiMessage){0xfee00000, 0x43, MSI_NO_DEVICE}, &error)); /* the same: no change */
     g_assert_cmpuint(pretend_count(KVM_SET_GSI_ROUTING), ==, 1);
-    g_assert_true(irqfd_set_msi(f[3], 0xfee00000, 0x53, &error));
+    g_assert_true(irqfd_set_msi(f[3], &(MsiMessage){0xfee00000, 0x53, MSI_NO_DEVICE}, &error));
     g_assert_cmpuint(pretend_count(KVM_SET_GSI_ROUTING), ==, 2);
     g_assert_true(irqfd_set_masked(f[4], true, &error));
     for (unsigned i = 0; i < 16; i++) {
@@ -394,7 +395,7 @@ static void test_pit(void)
     pretend.watch = KVM_CREATE_PIT2;
     cpu = vm("qemu64,check=off", IRQCHIP_ON); /* only if it is asked for */
     g_assert_cmpuint(pretend_count(KVM_CREATE_PIT2), ==, 0);
-    g_assert_null(pit_kernel_hook);
+    g_assert_false(irqchip_has(IRQCHIP_PIT));
     vm_free(cpu);
     kvm_options.pit = true;
     cpu = vm("qemu64,check=off", IRQCHIP_SPLIT); /* and the other controllers are there */
@@ -424,7 +425,7 @@ static void test_pit(void)
     vm_free(cpu);
     kvm_options.pit = false;
     cpu = vm("qemu64,check=off", IRQCHIP_ON);
-    g_assert_null(pit_kernel_hook);
+    g_assert_false(irqchip_has(IRQCHIP_PIT));
     vm_free(cpu);
     pretend_end();
     device_unrealize(pit);

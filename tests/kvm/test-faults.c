@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "accel/debug.h"
+#include "accel/irqchip.h"
 #include "accel/irqfd.h"
 #include "hw/intc/apic.h"
 #include "hw/intc/i8259.h"
@@ -200,14 +201,14 @@ static void standing(Cpu *cpu, GString *said)
     memory_region_del_subregion(&root, &mmio);
 
     irqfd_begin();
-    TRY(said, f = irqfd_new_msi(fd, 0xfee00000, 0x41, error));
+    TRY(said, f = irqfd_new_msi(fd, &(MsiMessage){0xfee00000, 0x41, MSI_NO_DEVICE}, error));
     TRY(said, irqfd_commit(error));
     if (f) {
-        TRY(said, irqfd_set_msi(f, 0xfee00000, 0x42, error));
+        TRY(said, irqfd_set_msi(f, &(MsiMessage){0xfee00000, 0x42, MSI_NO_DEVICE}, error));
         irqfd_free(f);
         f = NULL;
     }
-    if (kvm_target()->in_kernel_halt() && ioapic_line_hook) {
+    if (kvm_target()->in_kernel_halt() && irqchip_has(IRQCHIP_IOAPIC)) {
         TRY(said, f = irqfd_new_line(fd, resample, 9, error));
         g_clear_pointer(&f, irqfd_free);
     }
@@ -248,15 +249,15 @@ static void running(Cpu *cpu, GString *said)
     stop_at(DEBUG_BREAK_HARD, 0x5000, 1);
     cpu_interrupt_set(cpu, X86_INTERRUPT_NMI | (x86_has_smm ? X86_INTERRUPT_SMI : 0));
     pic_import(0, &(PicRegs){.base = VECTOR, .irr = 1, .lines = 1});
-    if (kvm_target() && !ioapic_line_hook) {
+    if (kvm_target() && !irqchip_has(IRQCHIP_IOAPIC)) {
         cpu_interrupt_set(cpu, CPU_INTERRUPT_HARD);
     }
-    if (ioapic_line_hook) {
-        ioapic_line_hook(5, true);
-        ioapic_line_hook(5, false);
+    if (irqchip_has(IRQCHIP_IOAPIC)) {
+        irqchip->line(IRQCHIP_IOAPIC, 5, true);
+        irqchip->line(IRQCHIP_IOAPIC, 5, false);
     }
-    if (apic_message_hook) {
-        apic_message_hook(0xfee00000, 0x43);
+    if (irqchip->send) {
+        irqchip->send(&(MsiMessage){0xfee00000, 0x43, MSI_NO_DEVICE});
     }
     TRY(said, accel_current()->stats(cpu, collect, NULL, error));
 }
@@ -646,7 +647,7 @@ static unsigned check_source(const char *path)
 
 static void test_all_met(void)
 {
-    static const char *const folders[] = {"accel/kvm", "target/x86"};
+    static const char *const folders[] = {"accel/kvm", "target/x86", "hw/intc"};
     unsigned names = 0, files = 0;
 
     for (unsigned i = 0; i < ARRAY_SIZE(folders); i++) {

@@ -10,6 +10,7 @@
 #include "accel/kvm/kvm.h"
 #include "hw/core/clock.h"
 #include "hw/intc/apic.h"
+#include "hw/intc/kvm_x86.h"
 #include "hw/x86/pc.h"
 #include "target/x86/system.h"
 #include "tests/kvm/vcpu.h"
@@ -46,7 +47,9 @@ static Cpu *cpu_new(GError **error)
 
 static Cpu *vm_new(IrqchipMode irqchip, GError **error)
 {
-    if (!kvm_vm_create(error) || !accel_current()->platform_init(&x86_cpu_class, &(AccelPlatform){.irqs = &pc_irqs, .irqchip = irqchip}, error)) {
+    const AccelPlatform platform = {.irqs = &pc_irqs, .controllers = X86_KVM_CONTROLLERS, .irqchip = irqchip};
+
+    if (!kvm_vm_create(error) || !accel_current()->platform_init(&x86_cpu_class, &platform, error)) {
         return NULL;
     }
     return cpu_new(error);
@@ -401,7 +404,7 @@ static void test_irqfd(void)
     uint64_t exits;
 
     kvm_routes_begin();
-    gsi = kvm_route_msi_add(0xfee00000, 0x40);
+    gsi = kvm_route_msi_add(&(MsiMessage){0xfee00000, 0x40, MSI_NO_DEVICE});
     g_assert_cmpint(gsi, >=, 0);
     g_assert_true(kvm_routes_commit(&error));
     g_assert_true(kvm_irqfd_add(gsi, fd, -1, &error));

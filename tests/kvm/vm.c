@@ -5,6 +5,7 @@
  */
 #include "tests/kvm/vm.h"
 #include "tests/kvm/vcpu.h"
+#include "hw/intc/kvm_x86.h"
 #include "hw/x86/pc.h"
 #include "hw/core/clock.h"
 #include "util/report.h"
@@ -39,7 +40,7 @@ Cpu *vm_add_cpu(const char *model, GError **error)
 Cpu *vm_new(const char *model, IrqchipMode irqchip, GError **error)
 {
     g_array_set_size(writes, 0);
-    const AccelPlatform platform = {.irqs = &pc_irqs, .irqchip = irqchip, .pit = true, .smm = vm_smm};
+    const AccelPlatform platform = {.irqs = &pc_irqs, .controllers = X86_KVM_CONTROLLERS, .irqchip = irqchip, .pit = true, .smm = vm_smm};
 
     if (!kvm_vm_create(error) || !accel_current()->platform_init(&x86_cpu_class, &platform, error)) {
         return NULL;

@@ -39,6 +39,11 @@ static void wr(unsigned c, unsigned reg, uint32_t v)
     writel(LAPIC + reg, v);
     current_cpu = NULL;
 }
+static void message(uint64_t addr, uint32_t data)
+{
+    MsiMessage m = {addr, data, MSI_NO_DEVICE};
+    msi_send(msi_controller(), &m);
+}
 static bool hard(unsigned c)
 {
     return cpu_interrupt_pending(cpu[c]) & CPU_INTERRUPT_HARD;
@@ -51,7 +56,7 @@ static bool took(unsigned c, uint32_t bit)
 }
 static int ack(unsigned c)
 {
-    return hard(c) ? apic_get_interrupt(apic[c]) : -1;
+    return hard(c) ? apic_ops.acknowledge(apic[c]) : -1;
 }
 static void eoi(unsigned c)
 {
@@ -100,8 +105,8 @@ static void test_reset(void)
     g_assert_cmphex(rd(0, 0xf0), ==, 0xff);
     g_assert_cmphex(rd(0, 0xe0), ==, 0xffffffff);
     g_assert_cmphex(rd(1, 0x350), ==, 0x10000);
-    g_assert_cmphex(apic_get_base(apic[0]), ==, 0xfee00900);
-    g_assert_cmphex(apic_get_base(apic[1]), ==, 0xfee00800);
+    g_assert_cmphex(apic_ops.get_base(apic[0]), ==, 0xfee00900);
+    g_assert_cmphex(apic_ops.get_base(apic[1]), ==, 0xfee00800);
     wr(1, 0x320, 0x31); /* the mask is stuck while software-disabled */
     g_assert_cmphex(rd(1, 0x320), ==, 0x10031);
 }
@@ -208,17 +213,17 @@ static void test_lowest_priority(void)
 static void test_tpr(void)
 {
     start();
-    apic_set_tpr(apic[0], 5);
+    apic_ops.set_tpr(apic[0], 5);
     g_assert_cmphex(rd(0, 0x80), ==, 0x50);
     ipi(1, 0, 0x4055);
     g_assert_false(hard(0));
-    g_assert_false(apic_has_interrupt(apic[0]));
+    g_assert_false(apic_ops.pending(apic[0]));
     wr(0, 0x80, 0x4f);
     g_assert_true(hard(0));
-    g_assert_cmpint(apic_get_tpr(apic[0]), ==, 4);
-    apic_set_tpr(apic[0], 5);
+    g_assert_cmpint(apic_ops.get_tpr(apic[0]), ==, 4);
+    apic_ops.set_tpr(apic[0], 5);
     g_assert_false(hard(0));
-    apic_set_tpr(apic[0], 0);
+    apic_ops.set_tpr(apic[0], 0);
     g_assert_cmpint(ack(0), ==, 0x55);
 }
 
@@ -263,25 +268,25 @@ static void test_deadline(void)
     start();
     wr(0, 0x320, 0x40045);
     now = x86_tsc_read(&X86_CPU(cpu[0])->env);
-    g_assert_true(apic_msr_write(apic[0], 0x6e0, now + x86_tsc_khz() * 5)); /* 5 ms */
-    g_assert_true(apic_msr_read(apic[0], 0x6e0, &v));
+    g_assert_true(apic_ops.msr_write(apic[0], 0x6e0, now + x86_tsc_khz() * 5)); /* 5 ms */
+    g_assert_true(apic_ops.msr_read(apic[0], 0x6e0, &v));
     g_assert_cmpuint(v, ==, now + x86_tsc_khz() * 5);
     step(4990 * USEC);
     g_assert_false(hard(0));
     step(20 * USEC);
     g_assert_cmpint(ack(0), ==, 0x45);
-    apic_msr_read(apic[0], 0x6e0, &v);
+    apic_ops.msr_read(apic[0], 0x6e0, &v);
     g_assert_cmpuint(v, ==, 0);
     eoi(0);
-    g_assert_true(apic_msr_write(apic[0], 0x6e0, 1)); /* the past: now */
+    g_assert_true(apic_ops.msr_write(apic[0], 0x6e0, 1)); /* the past: now */
     g_assert_cmpint(ack(0), ==, 0x45);
     eoi(0);
     wr(0, 0x380, 1000); /* ignored in this mode */
     step(MSEC);
     g_assert_false(hard(0));
     wr(0, 0x320, 0x45); /* leaving the mode disarms */
-    g_assert_true(apic_msr_write(apic[0], 0x6e0, now * 2));
-    apic_msr_read(apic[0], 0x6e0, &v);
+    g_assert_true(apic_ops.msr_write(apic[0], 0x6e0, now * 2));
+    apic_ops.msr_read(apic[0], 0x6e0, &v);
     g_assert_cmpuint(v, ==, 0);
 }
 
@@ -318,20 +323,20 @@ static void test_late_timer(void)
         step(MSEC);
         g_assert_false(hard(0));
         wr(0, 0x320, 0x40045);
-        apic_msr_write(apic[0], 0x6e0, x86_tsc_read(&X86_CPU(cpu[0])->env) + x86_tsc_khz() / 1000);
+        apic_ops.msr_write(apic[0], 0x6e0, x86_tsc_read(&X86_CPU(cpu[0])->env) + x86_tsc_khz() / 1000);
         step_late(2000 + late);
-        apic_msr_write(apic[0], 0x6e0, 0); /* disarmed too late */
+        apic_ops.msr_write(apic[0], 0x6e0, 0); /* disarmed too late */
         g_assert_cmpint(ack(0), ==, 0x45);
         eoi(0);
     }
     /* software moves the TSC past the deadline */
     wr(0, 0x320, 0x40045);
-    apic_msr_write(apic[0], 0x6e0, x86_tsc_read(&X86_CPU(cpu[0])->env) + x86_tsc_khz() * 1000);
+    apic_ops.msr_write(apic[0], 0x6e0, x86_tsc_read(&X86_CPU(cpu[0])->env) + x86_tsc_khz() * 1000);
     X86_CPU(cpu[0])->env.tsc_offset += x86_tsc_khz() * 1000;
-    apic_tsc_changed(apic[0]);
+    apic_ops.tsc_changed(apic[0]);
     step(USEC);
     g_assert_cmpint(ack(0), ==, 0x45);
-    g_assert_true(apic_msr_read(apic[0], 0x6e0, &v));
+    g_assert_true(apic_ops.msr_read(apic[0], 0x6e0, &v));
     g_assert_cmpuint(v, ==, 0);
 }
 
@@ -377,33 +382,33 @@ static void test_x2apic(void)
 {
     uint64_t v;
     start();
-    g_assert_false(apic_msr_read(apic[0], 0x802, &v)); /* not in x2APIC mode */
-    g_assert_false(apic_set_base(apic[0], 0xfee00500)); /* x2APIC without enable */
-    g_assert_true(apic_set_base(apic[0], 0xfee00d00));
-    g_assert_true(apic_set_base(apic[1], 0xfee00c00));
-    g_assert_false(apic_set_base(apic[0], 0xfee00900)); /* back to xAPIC */
-    g_assert_true(apic_msr_read(apic[1], 0x802, &v));
+    g_assert_false(apic_ops.msr_read(apic[0], 0x802, &v)); /* not in x2APIC mode */
+    g_assert_false(apic_ops.set_base(apic[0], 0xfee00500)); /* x2APIC without enable */
+    g_assert_true(apic_ops.set_base(apic[0], 0xfee00d00));
+    g_assert_true(apic_ops.set_base(apic[1], 0xfee00c00));
+    g_assert_false(apic_ops.set_base(apic[0], 0xfee00900)); /* back to xAPIC */
+    g_assert_true(apic_ops.msr_read(apic[1], 0x802, &v));
     g_assert_cmphex(v, ==, 1);
-    g_assert_true(apic_msr_read(apic[1], 0x80d, &v));
+    g_assert_true(apic_ops.msr_read(apic[1], 0x80d, &v));
     g_assert_cmphex(v, ==, 2);
     g_assert_cmphex(rd(0, 0x30), ==, 0xffffffff); /* no memory access in this mode */
-    g_assert_true(apic_msr_write(apic[0], 0x830, UINT64_C(1) << 32 | 0x31));
+    g_assert_true(apic_ops.msr_write(apic[0], 0x830, UINT64_C(1) << 32 | 0x31));
     g_assert_cmpint(ack(1), ==, 0x31);
-    g_assert_false(apic_msr_write(apic[1], 0x80b, 1));
-    g_assert_true(apic_msr_write(apic[1], 0x80b, 0));
-    g_assert_true(apic_msr_write(apic[0], 0x830, UINT64_C(3) << 32 | 0x832)); /* logical 0 and 1 */
+    g_assert_false(apic_ops.msr_write(apic[1], 0x80b, 1));
+    g_assert_true(apic_ops.msr_write(apic[1], 0x80b, 0));
+    g_assert_true(apic_ops.msr_write(apic[0], 0x830, UINT64_C(3) << 32 | 0x832)); /* logical 0 and 1 */
     g_assert_true(hard(0) && hard(1));
-    g_assert_true(apic_msr_write(apic[0], 0x83f, 0x41));
+    g_assert_true(apic_ops.msr_write(apic[0], 0x83f, 0x41));
     g_assert_cmpint(ack(0), ==, 0x41);
-    g_assert_false(apic_msr_write(apic[0], 0x802, 5));
-    g_assert_false(apic_msr_write(apic[0], 0x80e, 0));
-    g_assert_false(apic_msr_write(apic[0], 0x808, 0x100));
-    g_assert_false(apic_msr_read(apic[0], 0x80b, &v));
-    g_assert_true(apic_msr_write(apic[0], 0x830, UINT64_C(0xffffffff) << 32 | 0x51)); /* broadcast */
+    g_assert_false(apic_ops.msr_write(apic[0], 0x802, 5));
+    g_assert_false(apic_ops.msr_write(apic[0], 0x80e, 0));
+    g_assert_false(apic_ops.msr_write(apic[0], 0x808, 0x100));
+    g_assert_false(apic_ops.msr_read(apic[0], 0x80b, &v));
+    g_assert_true(apic_ops.msr_write(apic[0], 0x830, UINT64_C(0xffffffff) << 32 | 0x51)); /* broadcast */
     g_assert_true(hard(2));
-    g_assert_true(apic_set_base(apic[0], 0xfee00100));
-    g_assert_false(apic_set_base(apic[0], 0xfee00d00)); /* off → x2APIC */
-    g_assert_true(apic_set_base(apic[0], 0xfee00900));
+    g_assert_true(apic_ops.set_base(apic[0], 0xfee00100));
+    g_assert_false(apic_ops.set_base(apic[0], 0xfee00d00)); /* off → x2APIC */
+    g_assert_true(apic_ops.set_base(apic[0], 0xfee00900));
     device_reset(apic[0]);
     device_reset(apic[1]);
 }
@@ -464,14 +469,14 @@ static void test_ioapic_level(void)
 static void test_msi(void)
 {
     start();
-    apic_msi_write(0xfee02000, 0x77);
+    message(0xfee02000, 0x77);
     g_assert_cmpint(ack(2), ==, 0x77);
     writel(0xfee01000, 0x78); /* a device's write, below the CPU's own page it is not */
     g_assert_cmpint(ack(1), ==, 0x78);
     wr(2, 0xd0, 4u << 24);
-    apic_msi_write(0xfee04004, 0x91);
+    message(0xfee04004, 0x91);
     g_assert_cmpint(ack(2), ==, 0x91);
-    apic_msi_write(0xfee00000, 0x400);
+    message(0xfee00000, 0x400);
     g_assert_true(took(0, X86_INTERRUPT_NMI));
 }
 
@@ -517,10 +522,10 @@ static void test_virtual_wire(void)
     g_assert_cmpint(ack(0), ==, 0x23);
     outb(0x20, 0x20);
     /* and with its APIC off */
-    g_assert_true(apic_set_base(apic[0], 0xfee00100));
+    g_assert_true(apic_ops.set_base(apic[0], 0xfee00100));
     irq_pulse(device_irq_in(pic, 4));
     g_assert_cmpint(ack(0), ==, 0x24);
-    g_assert_true(apic_set_base(apic[0], 0xfee00900));
+    g_assert_true(apic_ops.set_base(apic[0], 0xfee00900));
 }
 
 static void test_lint(void)
@@ -557,7 +562,7 @@ static void test_init(void)
     start();
     wr(1, 0x80, 0x33);
     ipi(0, 1, 0x4041);
-    apic_init_reset(apic[1]);
+    apic_ops.init(apic[1]);
     g_assert_false(hard(1));
     g_assert_cmphex(rd(1, 0x80), ==, 0);
     g_assert_cmphex(rd(1, 0xf0), ==, 0xff);
@@ -608,26 +613,26 @@ static void test_wide_ids(void)
     start();
     device_reset(far->apic);
     cpu_interrupt_clear(&far->cpu, UINT32_MAX);
-    g_assert_true(apic_msr_read(far->apic, 0x802, &v));
+    g_assert_true(apic_ops.msr_read(far->apic, 0x802, &v));
     g_assert_cmpuint(v, ==, 258);
-    g_assert_true(apic_msr_write(far->apic, 0x80f, 0x1ff));
+    g_assert_true(apic_ops.msr_write(far->apic, 0x80f, 0x1ff));
     ipi(0, 2, 0x4500); /* INIT, start-up, fixed: to CPU 2 alone */
     g_assert_true(took(2, X86_INTERRUPT_INIT));
     ipi(0, 2, 0x4612);
     g_assert_true(took(2, X86_INTERRUPT_SIPI));
     ipi(0, 2, 0x4031);
-    apic_msi_write(APIC_DEFAULT_BASE | 2 << 12, 0x32);
+    message(APIC_DEFAULT_BASE | 2 << 12, 0x32);
     ipi(0, 0x04, 0x4833); /* logical */
     g_assert_cmphex(cpu_interrupt_pending(&far->cpu), ==, 0);
     ipi(0, 0xff, 0x4034); /* to all */
     g_assert_true(cpu_interrupt_pending(&far->cpu) & CPU_INTERRUPT_HARD);
-    g_assert_cmpint(apic_get_interrupt(far->apic), ==, 0x34);
-    g_assert_true(apic_set_base(apic[1], 0xfee00c00));
-    g_assert_true(apic_msr_write(apic[1], 0x830, UINT64_C(258) << 32 | 0x4500));
+    g_assert_cmpint(apic_ops.acknowledge(far->apic), ==, 0x34);
+    g_assert_true(apic_ops.set_base(apic[1], 0xfee00c00));
+    g_assert_true(apic_ops.msr_write(apic[1], 0x830, UINT64_C(258) << 32 | 0x4500));
     g_assert_true(cpu_interrupt_pending(&far->cpu) & X86_INTERRUPT_INIT);
     g_assert_false(took(2, X86_INTERRUPT_INIT));
-    apic_init_reset(far->apic); /* INIT leaves the mode */
-    g_assert_true(apic_msr_read(far->apic, 0x802, &v));
+    apic_ops.init(far->apic); /* INIT leaves the mode */
+    g_assert_true(apic_ops.msr_read(far->apic, 0x802, &v));
 }
 
 int main(int argc, char **argv)

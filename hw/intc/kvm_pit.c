@@ -1,5 +1,5 @@
 /*
- * target/x86/kvm_pit.c: the PC's interval timer in the kernel (KVM_CREATE_PIT2), with the gate and output of
+ * hw/intc/kvm_pit.c: the PC's interval timer in the kernel (KVM_CREATE_PIT2), with the gate and output of
  * channel 2 at port 0x61. While the machine stands still its state is the device's of hw/timer/i8254.c.
  *
  * The kernel's load times are of CLOCK_MONOTONIC, the device's of the virtual clock. The kernel does not know
@@ -7,9 +7,10 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "hw/intc/kvm_x86.h"
 #include "hw/core/clock.h"
 #include "hw/timer/i8254.h"
-#include "target/x86/kvm.h"
+#include "accel/kvm/kvm.h"
 #include "util/report.h"
 
 enum { STATE_NONE, STATE_LSB, STATE_MSB, STATE_WORD0, STATE_WORD1 }; /* of the kernel's byte sequences */
@@ -31,7 +32,7 @@ static uint8_t sequence(uint8_t rw, bool high)
     return rw == RW_WORD ? (high ? STATE_WORD1 : STATE_WORD0) : rw;
 }
 
-void x86_kvm_pit_get(void)
+static void pit_get(void)
 {
     struct kvm_pit_state2 k;
     int64_t offset = kernel_clock_offset();
@@ -63,7 +64,7 @@ void x86_kvm_pit_get(void)
     pit_import(&r);
 }
 
-void x86_kvm_pit_put(void)
+static void pit_put(void)
 {
     struct kvm_pit_state2 k = {0};
     int64_t offset = kernel_clock_offset();
@@ -97,26 +98,24 @@ void x86_kvm_pit_put(void)
     }
 }
 
-static void hook(bool to_kernel)
+void kvm_pit_sync(IrqChipPart part, bool to_kernel)
 {
-    (to_kernel ? x86_kvm_pit_put : x86_kvm_pit_get)();
+    (to_kernel ? pit_put : pit_get)();
 }
 
-bool x86_kvm_pit_init(bool wanted, GError **error)
+bool kvm_pit_create(bool wanted, bool *created, GError **error)
 {
     struct kvm_pit_config config = {.flags = KVM_PIT_SPEAKER_DUMMY};
     int r;
 
-    present = false;
-    pit_kernel_hook = NULL;
-    if (!wanted || x86_kvm.irqchip != IRQCHIP_ON || !kvm_options.pit || !kvm_cap(KVM_CAP_PIT2) || !kvm_cap(KVM_CAP_PIT_STATE2)) {
+    *created = present = false;
+    if (!wanted || !kvm_options.pit || !kvm_cap(KVM_CAP_PIT2) || !kvm_cap(KVM_CAP_PIT_STATE2)) {
         return true;
     }
     r = kvm_ioctl(kvm_vm_fd, KVM_CREATE_PIT2, &config);
     if (r < 0) {
         return kvm_error(error, KVM_CREATE_PIT2, r);
     }
-    present = true;
-    pit_kernel_hook = hook;
+    *created = present = true;
     return true;
 }
