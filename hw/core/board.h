@@ -79,4 +79,4 @@ Irq *board_line(Machine *m, const char *name);
 bool board_add_devices(Machine *m, const Board *board, uint32_t have, GError **error) WARN_UNUSED;
 /* The device of a row; NULL: it was left out. */
 Device *board_device(Machine *m, const char *name);
-void board_free_lines(Machine *m);
+void board_free_lines(Machine *m); /* the machine type does it */

@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "hw/core/machine.h"
+#include "hw/core/board.h"
 #include "backends/memory.h"
 #include "util/report.h"
 
@@ -63,8 +63,13 @@ static void machine_init(Object *obj)
     MACHINE(obj)->config = &machine_config;
 }
 
+static void machine_finalize(Object *obj)
+{
+    board_free_lines(MACHINE(obj));
+}
+
 OBJECT_TYPE(machine, Machine, .name = "machine", .abstract = true, .props = PROPS(machine_props),
-            .init = machine_init);
+            .init = machine_init, .finalize = machine_finalize);
 
 /* ---- finding one ---- */
 

@@ -471,7 +471,6 @@ static void pc_finalize(Object *obj)
 {
     PcMachine *pc = PC(obj);
 
-    board_free_lines(&pc->m);
     x86_boot_clear(&pc->boot);
     e820_clear(&pc->e820);
     acpi_tables_free(pc->tables);
