@@ -171,6 +171,17 @@ static void cmd_dump(GString *out, json_t *args)
     call(out, "dump-guest-memory", request);
 }
 
+static void cmd_calc_dirty_rate(GString *out, json_t *args)
+{
+    json_t *pages = json_object_get(args, "sample_pages_per_GB");
+    json_t *request = json_pack("{s:O, s:s}", "calc-time", json_object_get(args, "second"), "mode",
+                                json_object_get(args, "-b") ? "dirty-bitmap" : "page-sampling");
+    if (pages) {
+        json_object_set(request, "sample-pages", pages);
+    }
+    call(out, "calc-dirty-rate", request);
+}
+
 typedef struct {
     MachineCheck mc;
     bool ok;
@@ -280,6 +291,8 @@ static void show_properties(GString *out, json_t *reply)
 
 const HmpCommand hmp_commands[] = {
     {"boot_set", "devices:s", "choose what firmware boots from next (not supported yet)", .run = cmd_boot_set},
+    {"calc_dirty_rate", "-b?:-,second:i,sample_pages_per_GB?:i", "measure how much memory the guest writes; -b: by the log of written pages",
+     .run = cmd_calc_dirty_rate},
     {"chardev-add", "options:k", "make a character device, as -chardev does", .run = cmd_chardev_add},
     {"chardev-change", "id:c,options:S", "give a character device another back end, as -chardev without id=", .run = cmd_chardev_change},
     {"chardev-remove", "id:c", "remove a character device", "chardev-remove"},

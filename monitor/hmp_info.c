@@ -86,6 +86,18 @@ static void show_memory(GString *out, json_t *reply)
     g_string_append_printf(out, "base memory: %" JSON_INTEGER_FORMAT "\n", number(reply, "base-memory"));
 }
 
+static void show_dirty_rate(GString *out, json_t *reply)
+{
+    const char *status = json_string_value(json_object_get(reply, "status"));
+    g_string_append_printf(out, "Status: %s\nStart Time: %" JSON_INTEGER_FORMAT " (s)\nPeriod: %" JSON_INTEGER_FORMAT " (s)\nMode: %s\n", status,
+                           number(reply, "start-time"), number(reply, "calc-time"), json_string_value(json_object_get(reply, "mode")));
+    if (json_object_get(reply, "dirty-rate")) {
+        g_string_append_printf(out, "Dirty rate: %" JSON_INTEGER_FORMAT " (MB/s)\n", number(reply, "dirty-rate"));
+    } else {
+        g_string_append(out, "Dirty rate: (not ready)\n");
+    }
+}
+
 static void show_version(GString *out, json_t *reply)
 {
     g_string_append_printf(out, "%s (Rhea %s)\n", RHEA_QEMU_VERSION, RHEA_VERSION);
@@ -372,6 +384,7 @@ const HmpCommand hmp_info_items[] = {
     {"block", "", "show the virtual disks", "query-block", show_nothing_yet},
     {"chardev", "", "show the character devices", "query-chardev", show_chardevs},
     {"cpus", "", "show infos for each CPU", "query-cpus-fast", show_cpus},
+    {"dirty_rate", "", "show how much memory the guest writes, as calc_dirty_rate measured it", "query-dirty-rate", show_dirty_rate},
     {"fdsets", "", "show the sets of descriptors", "query-fdsets", show_fdsets},
     {"history", "", "show the command line history", .run = info_history},
     {"hotpluggable-cpus", "", "show the places for CPUs", "query-hotpluggable-cpus", show_places},

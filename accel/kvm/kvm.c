@@ -14,6 +14,7 @@
 #include "accel/debug.h"
 #include "accel/kvm/kvm.h"
 #include "hw/core/clock.h"
+#include "memory/dirty.h"
 #include "util/rcu.h"
 #include "util/report.h"
 #include <pthread.h>
@@ -163,6 +164,8 @@ void kvm_vm_destroy(void)
 
 static bool kvm_init(GError **error)
 {
+    static const DirtyLogOps dirty_log = {.start = kvm_dirty_log_start, .stop = kvm_dirty_log_stop, .fetch = kvm_dirty_log_sync};
+    dirty_log_set_ops(&dirty_log);
     kvm_dirty_ring_entries = kvm_options.ring_entries;
     if (!kvm_active() && !kvm_vm_create(error)) {
         return false;

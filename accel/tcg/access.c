@@ -7,6 +7,7 @@
 #include "util/osdep.h"
 #include "accel/debug.h"
 #include "accel/tcg/runtime.h"
+#include "memory/dirty.h"
 #include <immintrin.h>
 
 /* ---- watchpoints ----
@@ -106,6 +107,9 @@ static void after_code_store(TcgCpu *t, const TlbFull *f, uint64_t va, unsigned 
         if (tb_maybe_code(ram_addr, len)) {
             tb_invalidate_ram(ram_addr, len);
         }
+    }
+    if (dirty_log_active()) {
+        dirty_log_mark(ram_addr);
     }
     tlb_allow_stores(t, t->slot, m, (va >> PAGE_BITS) & (TLB_SIZE - 1));
 }
@@ -298,7 +302,8 @@ bool tcg_probe_nofault(Cpu *cpu, uint64_t va, MmuAccess access, unsigned m, void
     TlbFull *f = tlb_get_nofault(tcg_cpu(cpu), va, access, m);
     if (host) {
         *host = f && f->host && !(f->watched && access != MMU_INST_FETCH) &&
-                        !(access == MMU_DATA_STORE && (f->readonly || tb_page_has_code(f->ram_addr)))
+                        !(access == MMU_DATA_STORE && (f->readonly || tb_page_has_code(f->ram_addr) ||
+                                                        (dirty_log_active() && dirty_log_is_clean(f->ram_addr))))
                     ? f->host + (va & (PAGE_SIZE - 1)) : NULL;
     }
     return f != NULL;

@@ -12,6 +12,7 @@
 #include "accel/tcg/host.h"
 #include "accel/debug.h"
 #include "accel/tcg/runtime.h"
+#include "memory/dirty.h"
 #include "util/report.h"
 #include <xmmintrin.h>
 
@@ -375,8 +376,17 @@ static bool tcg_available(GError **error)
     return tcg_backend_init(error);
 }
 
+static void watch_stores(void)
+{
+    for (unsigned i = 0; cpus && i < cpus->len; i++) {
+        cpu_run_on(cpus->pdata[i], tlb_watch_stores, NULL, true);
+    }
+}
+
 static bool tcg_init(GError **error)
 {
+    static const DirtyLogOps dirty_log = {.watch = watch_stores};
+    dirty_log_set_ops(&dirty_log);
     return tcg_backend_init(error);
 }
 

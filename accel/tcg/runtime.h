@@ -266,6 +266,7 @@ void tlb_protect_code(TcgCpu *t, uint64_t ram_page);
 /* Another vCPU may have a fast entry for stores to this page, or be between its check and its store. */
 bool tlb_others_write(const TcgCpu *t, uint64_t ram_page);
 /* Fast stores to the page of entry i from now on, if nothing speaks against it; after a store on the slow path. */
+void tlb_watch_stores(Cpu *cpu, void *unused);
 void tlb_allow_stores(TcgCpu *t, TlbSlot *s, unsigned mode, unsigned i);
 /* Note a debugger's hit; the vCPU leaves the execution loop at the next opportunity. */
 void tcg_debug_hit(TcgCpu *t, unsigned kind, uint64_t va);

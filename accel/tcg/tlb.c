@@ -11,6 +11,7 @@
 #include "util/osdep.h"
 #include "accel/debug.h"
 #include "accel/tcg/runtime.h"
+#include "memory/dirty.h"
 #include "util/rcu.h"
 #include "util/report.h"
 #include <immintrin.h>
@@ -113,6 +114,9 @@ static void ram_written(const RamRange *r, uint64_t pa, unsigned size)
 {
     uint64_t ram_addr = r->ram_addr + (pa - r->start);
     __atomic_thread_fence(__ATOMIC_SEQ_CST); /* as in after_code_store */
+    if (dirty_log_active()) {
+        dirty_log_mark(ram_addr);
+    }
     if (tb_page_has_code(ram_addr)) {
         tb_invalidate_ram(ram_addr, size);
     }
@@ -564,15 +568,29 @@ bool tlb_others_write(const TcgCpu *t, uint64_t ram_page)
     return cpus->len > 1 && (mask & ~(cpus->len <= 8 ? writer_bit(t) : 0));
 }
 
+/* A vCPU's own: all its stores come to the slow path, which lets them go on fast where that is all right. */
+void tlb_watch_stores(Cpu *cpu, void *unused)
+{
+    TcgCpu *t = tcg_cpu(cpu);
+    for (unsigned n = 0; t && n < TLB_SLOTS; n++) {
+        TlbSlot *s = &t->slots[n];
+        for (unsigned m = 0; s->valid && m < TLB_MODES; m++) {
+            for (unsigned k = 0; k < s->n_used[m]; k++) {
+                fast_reset(&s->fast[m][TLB_SIZE + s->used[m][k]], s->used[m][k]);
+            }
+        }
+    }
+}
+
 /*
- * A fast entry for stores, unless the page holds code. Whoever is going to read code there claims the page and then
+ * A fast entry for stores, unless the page holds code, or its first write is still to be recorded. Whoever is going to read code there claims the page and then
  * looks at writers (tb.c); here it is the other way round, so that one of both sees the other.
  */
 void tlb_allow_stores(TcgCpu *t, TlbSlot *s, unsigned m, unsigned i)
 {
     const TlbFull *f = &s->full[m][i];
     uint8_t *w = writers_of(f->ram_addr), bit = writer_bit(t);
-    if (f->readonly || f->watched || tb_page_has_code(f->ram_addr)) {
+    if (f->readonly || f->watched || tb_page_has_code(f->ram_addr) || (dirty_log_active() && dirty_log_is_clean(f->ram_addr))) {
         return;
     }
     if (w && !(__atomic_load_n(w, __ATOMIC_RELAXED) & bit)) {

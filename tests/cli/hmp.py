@@ -5,6 +5,7 @@
 import os
 import re
 import sys
+import time
 
 from harness import BZIMAGE, HALT, PATIENCE, SCRATCH, Background, Skip, Terminal, main, multiboot_kernel, need_address_space, rhea, scratch, test
 
@@ -243,6 +244,25 @@ def instructions_one_by_one():
         with open(log, encoding='utf-8') as f:
             translated = f.read().count('inc ecx')
         assert translated >= 3 if args or command else 1 <= translated < 3, (args, command, translated)
+
+
+@test
+def dirty_rate():
+    """A guest that writes to 4,096 pages over and over: 16 MiB in the second that is looked at."""
+    loop = bytes.fromhex('bf00002000' 'b900100000' 'ff07' '81c700100000' 'e2f6' 'ebea')
+    with Background('-M', 'pc', '-m', '64', '-accel', 'tcg', '-kernel', scratch('writer.bin', multiboot_kernel(loop))) as b:
+        m = Monitor(b)
+        expect(m('info dirty_rate'), '^Status: unstarted$', 'not ready')
+        for options, least, most in (('-b', 12, 16), ('', 4, 40)):
+            assert m(f'calc_dirty_rate {options} 1 4096') == ''
+            expect(m('info dirty_rate'), '^Status: measuring$', 'not ready')
+            expect(m('calc_dirty_rate 1'), 'Error: .*already')
+            while 'measured' not in m('info dirty_rate'):
+                time.sleep(0.05)
+            rate = int(re.search(r'^Dirty rate: (\d+) \(MB/s\)$', m('info dirty_rate'), re.M).group(1))
+            assert least <= rate <= most, m('info dirty_rate')
+        for line, error in (('calc_dirty_rate 61', '61 is not from 1 to 60'), ('calc_dirty_rate 1 5', '5 is not from 128')):
+            expect(m(line), 'Error: .*' + error)
 
 
 @test
