@@ -248,11 +248,6 @@ MemTxResult memory_region_dispatch_write(MemoryRegion *mr, hwaddr offset, uint64
 
 /* ---- whole accesses ---- */
 
-static bool is_ram(const FlatRange *r)
-{
-    return r->mr->kind == REGION_RAM || r->mr->kind == REGION_ROM;
-}
-
 /* NULL: the region was destroyed after the view had been found. */
 static uint8_t *ram_at(const FlatRange *r, hwaddr addr, RamBlock **ram, uint64_t *offset)
 {
@@ -372,7 +367,7 @@ MemTxResult address_space_read(AddressSpace *as, hwaddr addr, MemTxAttrs attrs, 
         if (!piece.range) {
             memset(p, 0xff, n);
             result |= piece.result;
-        } else if (is_ram(piece.range)) {
+        } else if (piece.range->ram) {
             const uint8_t *host = ram_at(piece.range, piece.addr, &ram, &offset);
             if (host) {
                 copy(p, host, n);
@@ -430,10 +425,10 @@ static MemTxResult write_space(AddressSpace *as, hwaddr addr, MemTxAttrs attrs, 
 
         if (!piece.range) {
             result |= piece.result;
-        } else if (is_ram(piece.range) && (!piece.range->readonly || to_rom)) {
+        } else if (to_rom ? piece.range->mr->ram != NULL : piece.range->ram && !piece.range->readonly) {
             result |= write_ram(piece.range, piece.addr, p, n);
-        } else if (is_ram(piece.range) || to_rom) {
-            result |= MEMTX_ERROR;
+        } else if (to_rom || !piece.range->mr->ops) {
+            result |= piece.range->ram || to_rom ? MEMTX_ERROR : MEMTX_DECODE_ERROR;
         } else {
             result |= write_mmio(piece.range, piece.addr, attrs, p, &n);
         }
@@ -474,7 +469,7 @@ uint64_t address_space_ld(AddressSpace *as, hwaddr addr, unsigned size, MemTxAtt
 
     rcu_enter();
     r = flat_view_find(address_space_view(as), addr);
-    if (r && r->mr->kind == REGION_MMIO && one_piece(r, addr, size)) {
+    if (r && !r->ram && r->mr->kind != REGION_IOMMU && one_piece(r, addr, size)) {
         res = memory_region_dispatch_read(r->mr, r->offset + (addr - r->start), &value, size, attrs);
     } else {
         res = address_space_read(as, addr, attrs, bytes, size);
@@ -496,7 +491,7 @@ void address_space_st(AddressSpace *as, hwaddr addr, uint64_t value, unsigned si
 
     rcu_enter();
     r = flat_view_find(address_space_view(as), addr);
-    if (r && r->mr->kind == REGION_MMIO && one_piece(r, addr, size)) {
+    if (r && (!r->ram || r->mr->ops) && r->mr->kind != REGION_IOMMU && one_piece(r, addr, size)) {
         res = memory_region_dispatch_write(r->mr, r->offset + (addr - r->start), value, size, attrs);
     } else {
         stq_le(bytes, value);

@@ -29,7 +29,7 @@ MemTxResult dma_fill(DmaContext *dma, hwaddr addr, uint8_t value, uint64_t len)
 static RamBlock *piece_ram(const MemoryPiece *p, bool write, uint64_t *offset)
 {
     const FlatRange *r = p->range;
-    if (!r || (r->mr->kind != REGION_RAM && r->mr->kind != REGION_ROM) || (write && r->readonly)) {
+    if (!r || !r->ram || (write && r->readonly)) {
         return NULL;
     }
     RamBlock *ram = rcu_load(&r->mr->ram);
@@ -69,7 +69,7 @@ MemTxResult dma_map(DmaContext *dma, hwaddr addr, uint64_t len, DmaDirection dir
     MemoryPiece p = address_space_find(dma->as, addr, len, write, dma->attrs);
     m->ram = piece_ram(&p, write, &m->offset);
     m->len = p.len;
-    bool device = p.range && p.range->mr->kind == REGION_MMIO;
+    bool device = p.range && p.range->mr->ops;
     MemTxResult result = p.range ? MEMTX_ERROR : p.result;
     rcu_leave();
     if (m->ram) {

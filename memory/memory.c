@@ -53,6 +53,11 @@ static uint64_t clamp_size(Addr size)
     return size > UINT64_MAX ? UINT64_MAX : (uint64_t)size;
 }
 
+static bool is_memory(const MemoryRegion *mr)
+{
+    return mr->kind == REGION_RAM || mr->kind == REGION_ROM || (mr->kind == REGION_ROM_DEVICE && mr->rom_mode);
+}
+
 /* Fill the part of [lo, hi) that no earlier (higher) region took. `base` is where mr's offset 0 is. */
 static void fill_gaps(GArray *ranges, MemoryRegion *mr, Addr base, Addr lo, Addr hi, bool readonly)
 {
@@ -67,7 +72,7 @@ static void fill_gaps(GArray *ranges, MemoryRegion *mr, Addr base, Addr lo, Addr
         if (next > lo) {
             Addr stop = MIN(next, hi);
             FlatRange r = {.start = (hwaddr)lo, .size = clamp_size(stop - lo), .mr = mr,
-                           .offset = (uint64_t)(lo - base), .readonly = readonly};
+                           .offset = (uint64_t)(lo - base), .readonly = readonly, .ram = is_memory(mr)};
 
             g_array_insert_val(ranges, i, r);
             lo = stop;
@@ -111,7 +116,7 @@ static void merge_neighbours(GArray *ranges)
         FlatRange *r = &g_array_index(ranges, FlatRange, i);
         FlatRange *last = out ? &g_array_index(ranges, FlatRange, out - 1) : NULL;
 
-        if (last && last->mr == r->mr && last->readonly == r->readonly && range_end(last) == (Addr)r->start &&
+        if (last && last->mr == r->mr && last->readonly == r->readonly && last->ram == r->ram && range_end(last) == (Addr)r->start &&
             last->offset + last->size == r->offset) {
             last->size = clamp_size((Addr)last->size + r->size);
         } else {
@@ -181,7 +186,7 @@ const FlatView *address_space_view(AddressSpace *as)
 static bool range_equal(const FlatRange *a, const FlatRange *b)
 {
     return a->start == b->start && a->size == b->size && a->mr == b->mr && a->offset == b->offset &&
-           a->readonly == b->readonly;
+           a->readonly == b->readonly && a->ram == b->ram;
 }
 
 static bool view_equal(const FlatView *a, const FlatView *b)
@@ -575,6 +580,30 @@ bool memory_region_init_rom(MemoryRegion *mr, const char *name, uint64_t size, G
     return true;
 }
 
+bool memory_region_init_rom_device(MemoryRegion *mr, const MemoryRegionOps *ops, void *opaque, const char *name, uint64_t size,
+                                   GError **error)
+{
+    if (!memory_region_init_rom(mr, name, size, error)) {
+        return false;
+    }
+    mr->kind = REGION_ROM_DEVICE;
+    mr->rom_mode = true;
+    mr->ops = ops;
+    mr->opaque = opaque;
+    return true;
+}
+
+void memory_region_set_rom_mode(MemoryRegion *mr, bool on)
+{
+    assert(mr->kind == REGION_ROM_DEVICE);
+    if (mr->rom_mode != on) {
+        memory_transaction_begin();
+        mr->rom_mode = on;
+        region_changed();
+        memory_transaction_commit();
+    }
+}
+
 void memory_region_init_alias(MemoryRegion *mr, const char *name, MemoryRegion *target, uint64_t offset,
                               uint64_t size)
 {
@@ -734,6 +763,8 @@ static const char *kind_name(const MemoryRegion *mr, bool readonly)
     case REGION_RAM:
     case REGION_ROM:
         return readonly ? "rom" : "ram";
+    case REGION_ROM_DEVICE:
+        return "romd";
     case REGION_RESERVATION:
         return "reserved";
     default:

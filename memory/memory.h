@@ -89,7 +89,7 @@ typedef struct {
 } MemoryGuard;
 
 typedef enum {
-    REGION_CONTAINER, REGION_RAM, REGION_ROM, REGION_MMIO, REGION_ALIAS, REGION_RESERVATION, REGION_IOMMU
+    REGION_CONTAINER, REGION_RAM, REGION_ROM, REGION_MMIO, REGION_ALIAS, REGION_RESERVATION, REGION_IOMMU, REGION_ROM_DEVICE
 } RegionKind;
 
 struct MemoryRegion {
@@ -98,6 +98,7 @@ struct MemoryRegion {
     uint64_t size;
     bool enabled, mapped;
     bool coalesced;              /* see memory_region_set_coalesced */
+    bool rom_mode;               /* ROM device: reads find its memory */
     bool readonly;               /* RAM seen read-only through this region (ROM; alias of RAM) */
     int priority;
     hwaddr addr;                 /* offset in the parent */
@@ -123,6 +124,11 @@ bool memory_region_init_ram(MemoryRegion *mr, const char *name, uint64_t size, G
 /* RAM that is there already and outlives mr. */
 void memory_region_init_ram_block(MemoryRegion *mr, const char *name, RamBlock *block);
 bool memory_region_init_rom(MemoryRegion *mr, const char *name, uint64_t size, GError **error) WARN_UNUSED;
+/* Memory that a device answers for, as flash does: in ROM mode (so at first) reads find the memory and writes call the device,
+ * out of it both call the device. What memory_region_ram_ptr gives is the device's to write; it calls ram_set_dirty then. */
+bool memory_region_init_rom_device(MemoryRegion *mr, const MemoryRegionOps *ops, void *opaque, const char *name, uint64_t size,
+                                   GError **error) WARN_UNUSED;
+void memory_region_set_rom_mode(MemoryRegion *mr, bool on);
 void memory_region_init_alias(MemoryRegion *mr, const char *name, MemoryRegion *target, uint64_t offset, uint64_t size);
 /* Takes its addresses from lower regions and answers nothing. */
 void memory_region_init_reservation(MemoryRegion *mr, const char *name, uint64_t size);
@@ -197,7 +203,8 @@ typedef struct {
     hwaddr start, size;  /* guest-physical [start, start+size) */
     MemoryRegion *mr;    /* leaf: RAM, ROM or MMIO */
     uint64_t offset;     /* offset in mr of `start` */
-    bool readonly;
+    bool readonly;       /* writes do not change what reads find; a ROM device is told of them */
+    bool ram;            /* reads find memory, mr->ram, and so do writes unless it is readonly */
 } FlatRange;
 struct FlatView {
     unsigned count;

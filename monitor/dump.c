@@ -91,7 +91,7 @@ static GArray *find_blocks(uint64_t begin, uint64_t length)
     for (unsigned i = 0; i < view->count; i++) {
         const FlatRange *r = &view->ranges[i];
         uint64_t from = MAX(r->start, begin), to = MIN(r->start + r->size, end);
-        if ((r->mr->kind == REGION_RAM || r->mr->kind == REGION_ROM) && from < to) {
+        if (r->ram && from < to) {
             add_block(blocks, from, to - from, (uint8_t *)memory_region_ram_ptr(r->mr) + r->offset + (from - r->start));
         }
     }

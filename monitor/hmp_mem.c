@@ -401,7 +401,7 @@ static uint8_t *find_ram(GString *out, json_t *args, hwaddr *addr, const char **
     const FlatView *view = address_space_view(&address_space_memory);
     for (unsigned i = 0; i < view->count; i++) {
         const FlatRange *r = &view->ranges[i];
-        if (*addr - r->start < r->size && (r->mr->kind == REGION_RAM || r->mr->kind == REGION_ROM)) {
+        if (*addr - r->start < r->size && r->ram) {
             *name = r->mr->name;
             return (uint8_t *)memory_region_ram_ptr(r->mr) + r->offset + (*addr - r->start);
         }

@@ -191,7 +191,7 @@ static void note(MemoryListener *l, bool add, const FlatRange *range)
 {
     Change c = {add, *range};
 
-    if (range->mr->ram) {
+    if (range->ram) {
         g_array_append_val(container_of(l, Space, listener)->changes, c);
     }
 }

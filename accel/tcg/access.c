@@ -158,8 +158,11 @@ static void st_one(TcgCpu *t, uint64_t va, uint64_t v, unsigned size, unsigned m
         mmio_write(t, f, va, v, size, m, ra);
         return;
     }
-    if (f->readonly) {
-        return; /* ROM ignores stores */
+    if (f->readonly) { /* ROM ignores stores */
+        if (f->mr) {
+            mmio_write(t, f, va, v, size, m, ra);
+        }
+        return;
     }
     before_code_store(t, f, va, size, ra);
     st_host(f->host + (va & (PAGE_SIZE - 1)), v, size);
@@ -245,7 +248,7 @@ void tcg_st_bytes(Cpu *cpu, uint64_t va, const void *buf, unsigned len, unsigned
     while (len) {
         unsigned n = MIN(len, PAGE_SIZE - (va & (PAGE_SIZE - 1)));
         TlbFull *f = tlb_get(t, va, MMU_DATA_STORE, m, ra);
-        if (f->host) {
+        if (f->host && !f->mr) {
             if (!f->readonly) {
                 memcpy(f->host + (va & (PAGE_SIZE - 1)), p, n);
                 after_code_store(t, f, va, n, m);

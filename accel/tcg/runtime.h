@@ -144,7 +144,7 @@ typedef struct {
     uint64_t pa;           /* guest-physical page */
     uint8_t *host;         /* of the page; NULL for devices */
     uint64_t ram_addr;     /* of the page, when host */
-    MemoryRegion *mr;      /* devices */
+    MemoryRegion *mr;      /* devices; with host: a ROM device, which is told of stores */
     uint64_t mr_offset;
     MemTxAttrs attrs;
     uint8_t prot, page_bits; /* an entry that is all zeros, or has no page_bits, is empty */

@@ -54,13 +54,13 @@ static void ram_map_rebuild(void)
     RamMap *m = g_malloc0(sizeof(*m) + v->count * sizeof(RamRange));
     for (unsigned i = 0; i < v->count; i++) {
         const FlatRange *f = &v->ranges[i];
-        if (f->mr->kind == REGION_RAM || f->mr->kind == REGION_ROM) {
+        if (f->ram) {
             RamRange *r = &m->r[m->n++];
             r->start = f->start;
             r->size = f->size;
             r->host = (uint8_t *)memory_region_ram_ptr(f->mr) + f->offset;
             r->ram_addr = f->mr->ram->ram_addr + f->offset;
-            r->readonly = f->readonly || f->mr->kind == REGION_ROM;
+            r->readonly = f->readonly;
         }
     }
     qsort(m->r, m->n, sizeof(m->r[0]), by_size);
@@ -641,6 +641,11 @@ static void fill_entry(TcgCpu *t, unsigned m, uint64_t va, const MmuResult *r)
     f->host = ram->host + (pa - ram->start);
     f->ram_addr = ram->ram_addr + (pa - ram->start);
     f->readonly = ram->readonly;
+    if (f->readonly) { /* who is told of stores, if anybody is */
+        const FlatRange *fr = flat_view_find(address_space_view(t->cpu->as), pa);
+        f->mr = fr && fr->mr->ops ? fr->mr : NULL;
+        f->mr_offset = fr ? fr->offset + (pa - fr->start) : 0;
+    }
     if (unlikely(f->watched)) {
         return;
     }

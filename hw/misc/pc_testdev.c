@@ -51,7 +51,7 @@ static void flush_write(void *opaque, hwaddr addr, uint64_t value, unsigned size
     MemoryPiece piece;
     rcu_enter();
     piece = address_space_find(&address_space_memory, value & ~UINT64_C(0xfff), 1, false, MEMTXATTRS_NONE);
-    bool ram = piece.range && piece.range->mr->ram;
+    bool ram = piece.range && piece.range->ram;
     rcu_leave();
     if (!ram) {
         guest_error("pc-testdev", "flush of 0x%" PRIx64 ", which is not RAM", value);

@@ -230,6 +230,42 @@ static void let_go(void)
     bql_lock();
 }
 
+/* Flash: reads find memory until it is told otherwise; writes are commands. */
+static void test_rom_device(void)
+{
+    g_autoptr(GError) error = NULL;
+    MemoryRegion flash = {0};
+    MemTxResult result = MEMTX_OK;
+    DmaMapping m;
+    uint8_t byte;
+    set_up(false);
+    g_assert_true(memory_region_init_rom_device(&flash, &picky_ops, &picky, "flash", 0x1000, &error));
+    memory_region_add_subregion(&system_root, 0x30000, &flash);
+    stl_le(memory_region_ram_ptr(&flash), 0xf1a5f1a5);
+    g_assert_cmphex(dma_ldl_le(&dma, 0x30000, &result), ==, 0xf1a5f1a5);
+    g_assert_cmpuint(picky.reads, ==, 0);
+    g_assert_cmpint(dma_stw_le(&dma, 0x30000, 0x90), ==, MEMTX_OK);
+    g_assert_cmpint(dma_write(&dma, 0x30004, "\x91", 1), ==, MEMTX_OK);
+    g_assert_cmpuint(picky.writes, ==, 2);
+    g_assert_cmphex(picky.value, ==, 0x91);
+    g_assert_cmphex(dma_ldl_le(&dma, 0x30000, &result), ==, 0xf1a5f1a5);
+    g_assert_cmpint(dma_map(&dma, 0x30000, 16, DMA_FROM_GUEST, &m), ==, MEMTX_OK);
+    g_assert_true(m.host == memory_region_ram_ptr(&flash));
+    dma_unmap(&dma, &m, 0);
+    memory_region_set_rom_mode(&flash, false);
+    g_assert_cmphex(dma_ldl_le(&dma, 0x30000, &result), ==, 0x55667788);
+    g_assert_cmpint(dma_read(&dma, 0x30001, &byte, 1), ==, MEMTX_OK);
+    g_assert_cmphex(byte, ==, 0x77);
+    g_assert_cmpint(dma_stw_le(&dma, 0x30000, 0x92), ==, MEMTX_OK);
+    g_assert_cmphex(picky.value, ==, 0x92);
+    g_assert_cmpint(address_space_write_rom(&behind, 0x30010, "x", 1), ==, MEMTX_OK); /* the loader's */
+    memory_region_set_rom_mode(&flash, true);
+    g_assert_cmphex(dma_ldb_le(&dma, 0x30010, &result), ==, 'x');
+    g_assert_cmpint(result, ==, MEMTX_OK);
+    memory_region_destroy(&flash);
+    tear_down();
+}
+
 /* Memory that goes while it is mapped stays accessible, and then goes. */
 static void test_unplug(void)
 {
@@ -304,6 +340,7 @@ int main(int argc, char **argv)
     g_test_add_func("/dma/guard", test_guard);
     g_test_add_func("/dma/iommu", test_iommu);
     g_test_add_func("/dma/cache", test_cache);
+    g_test_add_func("/dma/rom-device", test_rom_device);
     g_test_add_func("/dma/unplug", test_unplug);
     g_test_add_func("/dma/bounce", test_bounce);
     return g_test_run();
