@@ -15,6 +15,7 @@ import zlib
 RHEA, SCRATCH = (os.path.abspath(x) for x in sys.argv[1:3])
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from client import Emulator, Skip, fails, guest, main, test  # noqa: E402
+from tap import need_address_space  # noqa: E402
 
 SCRATCH = tempfile.mkdtemp(dir=SCRATCH)
 MB = 1 << 20
@@ -151,6 +152,18 @@ def elf_with_virtual_addresses():
     out = gdb(path, 'info registers', 'x/1xw 0xffffffff80100000', 'x/1i $rip')
     if out:
         assert '0x123456789abcdef' in out and '0x1badb002' in out and 'jmp' in out, out
+
+
+@test
+def memory_that_the_translator_does_not_track():
+    """A guest of 300 GiB stores at 260 GiB, by a page of 1 GiB: beyond the tables of pages that may hold code."""
+    need_address_space(400 << 30)
+    store = bytes.fromhex('48ba8300000041000000' '48891425' + '20182000' + '48b90000000041000000' 'c70178563412' 'f0ff4104')
+    with Emulator(RHEA, SCRATCH, '-M', 'pc', '-m', '300G', '-accel', 'tcg', '-cpu', 'max', '-S', '-kernel', long_mode_guest(store)) as e:
+        c = e.connect()
+        run_a_bit(c)
+        c.run('stop')
+        assert memory(c, 0x4100000000, 8) == struct.pack('<II', 0x12345678, 1)
 
 
 @test
