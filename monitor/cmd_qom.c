@@ -7,6 +7,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "hw/core/bus.h"
 #include "hw/core/machine.h"
 #include "hw/core/user_object.h"
 #include "monitor/monitor.h"
@@ -165,7 +166,7 @@ static json_t *special_property(Object *obj, const char *name)
             return json_boolean(DEVICE(obj)->hotplugged);
         }
         if (g_str_equal(name, "hotpluggable")) {
-            return json_boolean(DEVICE(obj)->bus && DEVICE(obj)->bus->ops->hotplug);
+            return json_boolean(device_may_hotplug(DEVICE(obj)));
         }
     }
     if (cc && cc->features) {

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "accel/tcg/tcg.h"
+#include "hw/core/bus.h"
 #include "hw/core/machine.h"
 #include "monitor/hmp.h"
 #include "monitor/monitor.h"

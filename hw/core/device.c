@@ -3,6 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "hw/core/bus.h"
 #include "hw/core/object_internal.h"
 #include "util/rcu.h"
 #include "util/report.h"
@@ -49,6 +50,7 @@ static void device_init(Object *obj)
     for (unsigned i = 0; i < DEVICE_MAX_MMIO; i++) {
         dev->regions[i] = &dev->mmio[i];
     }
+    dev->bus_addr = BUS_NO_ADDR;
 }
 
 static void drop_regions(Device *dev)
@@ -75,6 +77,10 @@ static void device_finalize(Object *obj)
     g_free(dev->irq_in);
     g_free(dev->irq_out);
     g_free(dev->id);
+    for (guint i = 0; dev->child_buses && i < dev->child_buses->len; i++) {
+        ((Bus *)g_ptr_array_index(dev->child_buses, i))->parent = NULL;
+    }
+    g_clear_pointer(&dev->child_buses, g_ptr_array_unref);
 }
 
 OBJECT_TYPE(device, Device, .name = "device", .abstract = true, .init = device_init, .finalize = device_finalize);
@@ -94,37 +100,27 @@ const char *device_name(const Device *dev)
     return dev->id ? dev->id : dev->obj.name ? dev->obj.name : dev->obj.type->name;
 }
 
-static bool plug(Device *dev, GError **error)
+static bool find_bus(Device *dev, GError **error)
 {
     const char *kind = INHERITED(dev->obj.type, bus);
 
-    if (!kind && !dev->bus) {
-        return true;
-    }
-    if (!dev->bus) {
+    if (kind && !dev->bus) {
         dev->bus = bus_find(kind);
     }
-    if (!dev->bus) {
-        return error_set(error, "device '%s' needs a bus of kind '%s', and this machine has none", device_name(dev),
-                         kind);
+    return !kind || dev->bus || error_set(error, "device '%s' needs a bus of kind '%s', and this machine has none", device_name(dev), kind);
+}
+
+/* Where it is asked for by name, the bus was set before. */
+static bool pre_plug(Device *dev, GError **error)
+{
+    if (!find_bus(dev, error)) {
+        return false;
     }
-    if (dev->bus->ops->plug && !dev->bus->ops->plug(dev->bus, dev, error)) {
+    if (!bus_pre_plug(dev, error)) {
         dev->bus = NULL;
         return false;
     }
-    g_ptr_array_add(dev->bus->devices, dev);
     return true;
-}
-
-static void unplug(Device *dev)
-{
-    if (dev->bus) {
-        g_ptr_array_remove(dev->bus->devices, dev);
-        if (dev->bus->ops->unplug) {
-            dev->bus->ops->unplug(dev->bus, dev);
-        }
-        dev->bus = NULL;
-    }
 }
 
 /* What a callback of the device does, DMA above all, must not enter the device again. */
@@ -167,15 +163,21 @@ bool device_realize(Device *dev, GError **error)
     if (added) {
         object_add_child(object_container("/machine/unattached"), "device[*]", &dev->obj);
     }
-    ok = plug(dev, &reason);
+    ok = pre_plug(dev, &reason);
     if (ok) {
         ok = realize_parts(dev, &reason);
         if (!ok) {
-            unplug(dev);
+            bus_unplug(dev);
         }
     }
     dev->realizing = false;
     dev->realized = ok;
+    if (ok && dev->hotplugged) {
+        device_reset(dev);
+    }
+    if (ok) {
+        bus_plug(dev);
+    }
     if (!ok) {
         error_set(error, "%s", reason ? reason->message : "the device could not be realized");
         if (added) {
@@ -185,6 +187,19 @@ bool device_realize(Device *dev, GError **error)
     return ok;
 }
 
+static void unrealize_children(Object *obj)
+{
+    for (guint i = obj->child_order ? obj->child_order->len : 0; i--;) {
+        Object *child = g_ptr_array_index(obj->child_order, i);
+
+        if (object_type_is(child->type, "device")) {
+            device_unrealize(DEVICE(child));
+        } else {
+            unrealize_children(child);
+        }
+    }
+}
+
 void device_unrealize(Device *dev)
 {
     void (*unrealize)(Device *dev) = INHERITED(dev->obj.type, unrealize);
@@ -192,12 +207,21 @@ void device_unrealize(Device *dev)
     if (!dev->realized) {
         return;
     }
+    for (guint i = 0; dev->child_buses && i < dev->child_buses->len; i++) {
+        Bus *bus = g_ptr_array_index(dev->child_buses, i);
+
+        while (bus->devices->len) {
+            device_unrealize(g_ptr_array_index(bus->devices, bus->devices->len - 1));
+        }
+    }
     if (unrealize) {
         unrealize(dev);
     }
-    unplug(dev);
+    bus_unplug(dev);
     drop_regions(dev);
     dev->realized = false;
+    dev->unplug_pending = false;
+    unrealize_children(&dev->obj);
 }
 
 /* ---- wires and windows ---- */
@@ -238,14 +262,34 @@ void device_map_io(Device *dev, unsigned n, uint16_t port)
 
 /* ---- reset ---- */
 
-void devices_foreach(Object *obj, void (*fn)(Device *dev, void *opaque), void *opaque)
+typedef void DeviceFn(Device *dev, void *opaque);
+
+/* What is on a bus behind a device is visited from there, and nowhere else; `top`: begin with it nevertheless. */
+static void visit(Object *obj, bool top, DeviceFn *fn, void *opaque)
 {
-    if (object_type_is(obj->type, "device") && DEVICE(obj)->realized) {
-        fn(DEVICE(obj), opaque);
+    Device *dev = object_type_is(obj->type, "device") ? DEVICE(obj) : NULL;
+
+    if (dev && dev->bus && dev->bus->parent && !top) {
+        return;
+    }
+    if (dev && dev->realized) {
+        fn(dev, opaque);
     }
     for (guint i = 0; obj->child_order && i < obj->child_order->len; i++) {
-        devices_foreach(g_ptr_array_index(obj->child_order, i), fn, opaque);
+        visit(g_ptr_array_index(obj->child_order, i), false, fn, opaque);
     }
+    for (guint i = 0; dev && dev->child_buses && i < dev->child_buses->len; i++) {
+        const Bus *bus = g_ptr_array_index(dev->child_buses, i);
+
+        for (guint k = 0; k < bus->devices->len; k++) {
+            visit(g_ptr_array_index(bus->devices, k), true, fn, opaque);
+        }
+    }
+}
+
+void devices_foreach(Object *obj, DeviceFn *fn, void *opaque)
+{
+    visit(obj, true, fn, opaque);
 }
 
 static void enter(Device *dev, void *opaque)
@@ -308,9 +352,21 @@ void reset_unregister(void (*fn)(void *opaque), void *opaque)
 
 void device_reset(Device *dev)
 {
-    enter(dev, NULL);
-    hold(dev, NULL);
-    leave(dev, NULL);
+    object_reset_tree(&dev->obj);
+}
+
+static void bus_phase(Bus *bus, DeviceFn *fn)
+{
+    for (guint i = 0; i < bus->devices->len; i++) {
+        visit(g_ptr_array_index(bus->devices, i), true, fn, NULL);
+    }
+}
+
+void bus_reset(Bus *bus)
+{
+    bus_phase(bus, enter);
+    bus_phase(bus, hold);
+    bus_phase(bus, leave);
 }
 
 void object_reset_tree(Object *obj)

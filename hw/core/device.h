@@ -286,9 +286,12 @@ void device_list_help(FILE *out);
 struct Device {
     Object obj;
     char *id;             /* user's id or NULL */
-    Bus *bus;
+    Bus *bus;             /* that it is on; NULL: the machine wires it */
+    uint32_t bus_addr;    /* its slot there; BUS_NO_ADDR: it has none */
+    GPtrArray *child_buses; /* Bus *: those behind it; NULL: none */
     bool realized, realizing;
     bool hotplugged;      /* added while the machine was there */
+    bool unplug_pending;  /* the guest was asked to let go */
     GPtrArray *reg_tables; /* what device_init_regs was given, see reg.c */
     Irq **irq_out;        /* [num_irq_out], each NULL until connected */
     Irq *irq_in;          /* [num_irq_in] */
@@ -303,13 +306,17 @@ struct Device {
  * nearest type in the chain that has them; a type that overrides one calls the parent's if it needs it. */
 Device *device_new(const char *type_name); /* unknown type is a bug; user input goes through object_type_find */
 bool device_realize(Device *dev, GError **error) WARN_UNUSED; /* parent set first, else /machine/unattached */
+/* First what is on the buses behind it, then itself, then its parts. */
 void device_unrealize(Device *dev);
 /* driver=, id=, bus= and properties: create, set, plug and realize a user_creatable device. hotplug: the
  * machine is there already, and the bus must allow it. */
 Device *device_add(KeyValues *kv, bool hotplug, GError **error);
 /* By id or path. The device may still be there afterwards: some buses ask the guest first. */
 bool device_del(const char *id, GError **error) WARN_UNUSED;
-void device_remove(Device *dev); /* the guest has let go: unrealize, free, DEVICE_DELETED */
+/* The guest has let go: unrealize, free, DEVICE_DELETED, for those on buses behind it, too. */
+void device_remove(Device *dev);
+/* The guest keeps it: it may be asked again, DEVICE_UNPLUG_GUEST_ERROR. */
+void device_unplug_refused(Device *dev);
 /* The type, if users may add such devices; errors suggest. */
 const ObjectType *device_type_for_users(const char *name, GError **error);
 /* So many lines, for types with a number that properties say: in realize, before anybody connects one. There may be
@@ -324,29 +331,14 @@ void device_map(Device *dev, unsigned n, hwaddr addr);
 void device_map_io(Device *dev, unsigned n, uint16_t port);
 const char *device_name(const Device *dev); /* id, else path; for messages */
 
-/* ---- buses ---- */
-typedef struct BusOps {
-    const char *kind;
-    /* Before realize: check and assign the address ("addr" etc.). */
-    bool (*plug)(Bus *bus, Device *dev, GError **error);
-    void (*unplug)(Bus *bus, Device *dev);
-    bool hotplug; /* devices may come and go while the machine is there */
-    /* device_del: ask the guest to let go; device_remove follows. NULL: it needs not be asked. */
-    bool (*unplug_request)(Bus *bus, Device *dev, GError **error);
-} BusOps;
-struct Bus {
-    Object obj;
-    const BusOps *ops;
-    GPtrArray *devices;
-};
-Bus *bus_new(const BusOps *ops, Object *parent, const char *name);
-Bus *bus_find(const char *kind_or_name);
-
-/* ---- reset: three phases over the whole tree, children after parents ---- */
-void device_reset(Device *dev);
-void machine_reset_devices(void);
+/* ---- the tree, and reset: three phases over it ----
+ * Below a device are its parts (its children in the composition tree), and what is on the buses behind it (hw/core/bus.h),
+ * wherever that is in the composition tree. */
 /* Every realized device at or below obj, parents first. */
 void devices_foreach(Object *obj, void (*fn)(Device *dev, void *opaque), void *opaque);
+/* The device and what is below it. */
+void device_reset(Device *dev);
+void machine_reset_devices(void);
 /* Three phases over obj and what is below it. */
 void object_reset_tree(Object *obj);
 /* For state that is not a device's. Called in the hold phase. */

@@ -2,12 +2,12 @@
  * hw/core/device_user.c: devices that users add (-device, device_add) and remove (device_del).
  *
  * While the machine is being put together any type with .user_creatable may be added. Later its bus must
- * allow it (BusOps.hotplug). Removing is the guest's decision where the bus has an .unplug_request; else
+ * allow it (HotplugHandler.hotplug). Removing is the guest's decision where the bus has an .unplug_request; else
  * the device goes at once. Either way DEVICE_DELETED tells when it is gone.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "hw/core/device.h"
+#include "hw/core/bus.h"
 #include "qapi/qapi-events.h"
 #include "util/report.h"
 
@@ -86,13 +86,15 @@ static bool choose_bus(Device *dev, const char *name, GError **error)
     return true;
 }
 
-static bool may_come_and_go(const Device *dev, GError **error)
+static bool may_come_and_go(Device *dev, GError **error)
 {
+    if (device_may_hotplug(dev)) {
+        return true;
+    }
     if (!dev->bus) {
         return error_set(error, "'%s' is on no bus and can neither come nor go while the machine is there", dev->obj.type->name);
     }
-    return dev->bus->ops->hotplug ||
-           error_set(error, "bus '%s' of kind %s does not allow devices ('%s') to come or go while the machine is there; use -device",
+    return error_set(error, "bus '%s' of kind %s does not allow devices ('%s') to come or go while the machine is there; use -device",
                      dev->bus->obj.name, dev->bus->ops->kind, dev->obj.type->name);
 }
 
@@ -134,21 +136,31 @@ Device *device_add(KeyValues *kv, bool hotplug, GError **error)
     Device *dev = DEVICE(object_new(type));
     dev->id = g_strdup(keyvals_get(kv, "id"));
     dev->hotplugged = hotplug;
-    bool ok = choose_bus(dev, keyvals_get(kv, "bus"), error) && (!hotplug || may_come_and_go(dev, error)) &&
-              set_properties(dev, kv, error) && enter_tree(dev, error);
+    bool ok = choose_bus(dev, keyvals_get(kv, "bus"), error) && set_properties(dev, kv, error) &&
+              (!hotplug || may_come_and_go(dev, error)) && enter_tree(dev, error);
     if (ok && !device_realize(dev, error)) {
         object_unparent(&dev->obj);
         ok = false;
-    }
-    if (ok && hotplug) {
-        device_reset(dev);
     }
     object_unref(&dev->obj); /* the tree keeps it, or it goes */
     return ok ? dev : NULL;
 }
 
+void device_unplug_refused(Device *dev)
+{
+    g_autofree char *path = object_path(&dev->obj);
+    dev->unplug_pending = false;
+    qapi_event_send_device_unplug_guest_error(&(QapiEventDeviceUnplugGuestErrorArg){.device = dev->id, .path = path});
+}
+
 void device_remove(Device *dev)
 {
+    for (guint i = 0; dev->child_buses && i < dev->child_buses->len; i++) {
+        Bus *bus = g_ptr_array_index(dev->child_buses, i);
+        while (bus->devices->len) {
+            device_remove(g_ptr_array_index(bus->devices, bus->devices->len - 1));
+        }
+    }
     g_autofree char *id = g_strdup(dev->id), *path = object_path(&dev->obj);
     device_unrealize(dev);
     object_unparent(&dev->obj);
@@ -183,9 +195,20 @@ bool device_del(const char *id, GError **error)
     if (!may_come_and_go(dev, error)) {
         return false;
     }
-    if (dev->bus->ops->unplug_request) {
-        return dev->bus->ops->unplug_request(dev->bus, dev, error);
+    HotplugPart part = device_hotplug_part(dev);
+    const HotplugHandler *own = dev->bus ? &dev->bus->ops->handler : NULL;
+    const HotplugHandler *h = part.handler && (part.handler->unplug_request || !own) ? part.handler : own;
+    if (!h || !h->unplug_request) {
+        device_remove(dev);
+        return true;
     }
-    device_remove(dev);
+    if (dev->unplug_pending) {
+        return error_set(error, "the guest was asked to let '%s' go already and has not answered", id);
+    }
+    dev->unplug_pending = true; /* the handler may remove it at once */
+    if (!h->unplug_request(h == own ? dev->bus : part.opaque, dev, error)) {
+        dev->unplug_pending = false;
+        return false;
+    }
     return true;
 }

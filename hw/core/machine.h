@@ -71,6 +71,8 @@ typedef struct MachineOps {
     /* Resolve "-cpu" text into a new, unrealized Cpu. */
     Cpu *(*cpu_new)(const char *model, GError **error);
     void (*cpu_help)(FILE *out);       /* "-cpu help" */
+    /* Who takes part when a device that is on no bus comes and goes (hw/core/bus.h). NULL, or NULL for this device: nobody. */
+    const struct HotplugHandler *(*hotplug)(Machine *m, Device *dev);
 } MachineOps;
 
 struct Machine {

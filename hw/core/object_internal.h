@@ -13,6 +13,11 @@ void properties_set_defaults(Object *obj);
 void properties_apply_globals(Object *obj);
 void properties_free(Object *obj);
 
+/* bus.c: a device comes (before and after it is realized) and goes */
+bool bus_pre_plug(Device *dev, GError **error) WARN_UNUSED;
+void bus_plug(Device *dev);
+void bus_unplug(Device *dev);
+
 /* reg.c: a register file of a device */
 typedef struct {
     Device *dev;

@@ -23,16 +23,7 @@ static struct {
     IsaLine line[ISA_IRQS];
 } isa;
 
-static bool isa_plug(Bus *bus, Device *dev, GError **error)
-{
-    return true;
-}
-
-static void isa_unplug(Bus *bus, Device *dev)
-{
-}
-
-static const BusOps isa_ops = { .kind = "isa", .plug = isa_plug, .unplug = isa_unplug };
+static const BusOps isa_ops = { .kind = "isa" };
 
 Bus *isa_bus_new(Object *parent, Irq **irqs)
 {

@@ -7,7 +7,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #pragma once
-#include "hw/core/device.h"
+#include "hw/core/bus.h"
 
 #define ISA_IRQS 16
 

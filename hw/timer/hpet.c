@@ -13,6 +13,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "hw/core/bus.h"
 #include "hw/core/clock.h"
 #include "hw/core/device.h"
 #include "hw/intc/apic.h"
@@ -149,7 +150,7 @@ static void timer_fire(HpetTimer *t)
         return;
     }
     if (t->config & TN_FSB_ENABLE) {
-        msi_send(msi_controller(), &(MsiMessage){t->fsb >> 32, t->fsb, MSI_NO_DEVICE});
+        msi_send(device_msi(&t->hpet->dev), &(MsiMessage){t->fsb >> 32, t->fsb, MSI_NO_DEVICE});
     } else if (!(t->config & TN_LEVEL) && out >= 0) {
         irq_pulse(s->dev.irq_out[out]);
     }

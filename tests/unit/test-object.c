@@ -1,5 +1,5 @@
 /* tests/unit/test-object.c: types, the tree, properties, globals, errors, devices, reset. SPDX-License-Identifier: GPL-2.0-or-later */
-#include "hw/core/device.h"
+#include "hw/core/bus.h"
 #include "qapi/qapi.h"
 #include "util/report.h"
 
@@ -270,13 +270,13 @@ static void test_device_add(void)
 /* ---- hot-plug ---- */
 
 static Device *asked;
-static bool ask_guest(Bus *bus, Device *dev, GError **error)
+static bool ask_guest(void *bus, Device *dev, GError **error)
 {
     asked = dev;
     return true;
 }
-static const BusOps cold_ops = {.kind = "cold"}, hot_ops = {.kind = "hot", .hotplug = true},
-                    polite_ops = {.kind = "polite", .hotplug = true, .unplug_request = ask_guest};
+static const BusOps cold_ops = {.kind = "cold"}, hot_ops = {.kind = "hot", .handler.hotplug = true},
+                    polite_ops = {.kind = "polite", .handler = {.hotplug = true, .unplug_request = ask_guest}};
 #define ON_BUS(ident, type_name, kind) \
     DEVICE_TYPE(ident, Thing, .name = type_name, .bus = kind, .user_creatable = true, .props = PROPS(thing_props), \
                 .realize = thing_realize, .reset_enter = thing_enter, .reset_hold = thing_hold, .reset_exit = thing_exit)
