@@ -12,7 +12,7 @@
 typedef struct IrqFd IrqFd;
 
 /* `fd` sends this message. */
-IrqFd *irqfd_new_msi(int fd, const MsiMessage *m, GError **error);
+IrqFd *irqfd_new_msi(int fd, const MsiMessage *m, GError **error) WARN_UNUSED;
 /* The message changes; interrupts that come meanwhile take the old or the new one. */
 bool irqfd_set_msi(IrqFd *f, const MsiMessage *m, GError **error) WARN_UNUSED;
 /* Masked: interrupts that come are kept in the eventfd, and unmasking sends one. */
@@ -20,7 +20,7 @@ bool irqfd_set_masked(IrqFd *f, bool masked, GError **error) WARN_UNUSED;
 /* `fd` raises the kernel controllers' line `gsi`; `resample` (-1: edge) is signalled at the end of the interrupt, upon which
  * the owner signals fd again if the line is still up. Fails where the controllers are not in the kernel: the owner drives an
  * Irq instead. */
-IrqFd *irqfd_new_line(int fd, int resample, unsigned gsi, GError **error);
+IrqFd *irqfd_new_line(int fd, int resample, unsigned gsi, GError **error) WARN_UNUSED;
 void irqfd_free(IrqFd *f);
 /* True: taken by the kernel. For tests and statistics. */
 bool irqfd_in_kernel(const IrqFd *f);

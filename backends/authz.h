@@ -7,6 +7,6 @@
 #include "hw/core/device.h"
 
 typedef struct Authz Authz;
-Authz *authz_find(const char *id, GError **error);
+Authz *authz_find(const char *id, GError **error) WARN_UNUSED;
 /* identity: a certificate's distinguished name, or the user name of a shared key. */
 bool authz_allows(const Authz *a, const char *identity);

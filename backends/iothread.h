@@ -9,7 +9,7 @@
 #include "hw/core/device.h"
 
 typedef struct IoThread IoThread;
-IoThread *iothread_find(const char *id, GError **error);
+IoThread *iothread_find(const char *id, GError **error) WARN_UNUSED;
 /* Its loop. Lives as long as the object: whoever uses it has a reference to that. */
 EventContext *iothread_context(IoThread *t);
 int iothread_tid(const IoThread *t); /* the host's number of the thread */

@@ -25,8 +25,8 @@ typedef struct MemoryBackend {
 #define HOST_NODES_MAX 64
 
 /* A "memory-backend-ram" with id `id` in /objects. */
-MemoryBackend *memory_backend_new(const char *id, uint64_t size, GError **error);
+MemoryBackend *memory_backend_new(const char *id, uint64_t size, GError **error) WARN_UNUSED;
 /* NULL: there is no such backend. */
-MemoryBackend *memory_backend_find(const char *id, GError **error);
+MemoryBackend *memory_backend_find(const char *id, GError **error) WARN_UNUSED;
 /* Make it the RAM of `user`: mr becomes a RAM region. At most once. */
 bool memory_backend_use(MemoryBackend *b, Object *user, MemoryRegion *mr, GError **error) WARN_UNUSED;

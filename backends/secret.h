@@ -5,7 +5,7 @@
 #include "hw/core/device.h"
 
 /* The bytes of "-object secret,id=…"; free with g_bytes_unref. */
-GBytes *secret_lookup(const char *id, GError **error);
+GBytes *secret_lookup(const char *id, GError **error) WARN_UNUSED;
 
 /* ---- for kinds of secrets, which descend from "secret_common" ---- */
 typedef struct Secret {

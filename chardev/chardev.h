@@ -27,8 +27,8 @@ typedef struct ChardevFrontend {
 /* "-chardev BACKEND,id=ID,opt=…" and the short forms of -serial/-monitor ("stdio", "mon:stdio",
  * "file:x", "unix:path,server=on,wait=off", "chardev:ID", "none"). Errors name option and value.
  * chardev_parse_short returns NULL without an error for "none". */
-Chardev *chardev_new(const char *options, GError **error);
-Chardev *chardev_parse_short(const char *text, const char *id, GError **error);
+Chardev *chardev_new(const char *options, GError **error) WARN_UNUSED;
+Chardev *chardev_parse_short(const char *text, const char *id, GError **error) WARN_UNUSED;
 Chardev *chardev_find(const char *id);
 void chardev_delete(Chardev *chr);
 void chardev_foreach(void (*fn)(const Chardev *chr, void *data), void *data); /* without those behind a mux */

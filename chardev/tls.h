@@ -13,17 +13,17 @@ typedef struct TlsSession TlsSession;
 typedef enum { TLS_WAITING, TLS_READY, TLS_FAILED } TlsProgress;
 
 /* The TLS credentials with that id, for a server or a client; the caller has a reference. */
-Object *tls_credentials_get(const char *id, bool server, GError **error);
+Object *tls_credentials_get(const char *id, bool server, GError **error) WARN_UNUSED;
 /* The object that says whom a server with these credentials lets in; the caller has a reference. */
-Object *tls_authz_get(const char *id, Object *credentials, GError **error);
+Object *tls_authz_get(const char *id, Object *credentials, GError **error) WARN_UNUSED;
 
 #ifdef CONFIG_GNUTLS
 /* host: whom a client's certificates must name, NULL for servers. authz: NULL, or who may come in. All these outlive the
  * session. */
-TlsSession *tls_session_new(Object *credentials, Object *authz, int fd, const char *host, GError **error);
+TlsSession *tls_session_new(Object *credentials, Object *authz, int fd, const char *host, GError **error) WARN_UNUSED;
 /* Tells the peer, if it can be told at once. NULL is fine. */
 void tls_session_free(TlsSession *s);
-TlsProgress tls_session_handshake(TlsSession *s, GError **error);
+TlsProgress tls_session_handshake(TlsSession *s, GError **error) WARN_UNUSED;
 /* What the handshake waits for. */
 GIOCondition tls_session_waits_for(const TlsSession *s);
 /* As read(2). */

@@ -26,10 +26,10 @@ typedef void EventFn(void *opaque);
 /* ---- contexts ---- */
 
 /* Error: there are no descriptors left (epoll, eventfd). */
-EventContext *event_context_new(GError **error);
+EventContext *event_context_new(GError **error) WARN_UNUSED;
 /* One that a GLib loop hosts: its functions are called by that loop's thread, which is the caller. Its timers are those of
  * `timers`, which that thread runs itself. It does not poll memory. */
-EventContext *event_context_new_hosted(GMainContext *host, TimerGroup *timers, GError **error);
+EventContext *event_context_new_hosted(GMainContext *host, TimerGroup *timers, GError **error) WARN_UNUSED;
 /* No thread runs or uses it any more. Descriptors still watched are removed, bottom halves not yet called never will be;
  * no timer may be armed and no coroutine wait. */
 void event_context_free(EventContext *ctx);

@@ -182,7 +182,7 @@ typedef struct {
     uint64_t page_size; /* the mapping's alignment and unit; 0: the host's pages */
 } RamSource;
 /* Under the big lock (or before there are threads). On error the descriptor is still the caller's. */
-RamBlock *ram_block_new_from(const char *name, uint64_t size, const RamSource *source, GError **error);
+RamBlock *ram_block_new_from(const char *name, uint64_t size, const RamSource *source, GError **error) WARN_UNUSED;
 /* Nobody finds it any more; its memory goes with the last reference, and when no RCU reader can see it. */
 void ram_block_free(RamBlock *block);
 /* Keep the memory of a block that was found as an RCU reader. False: it is about to go. Any thread. */

@@ -75,7 +75,7 @@ extern const QmpCommand qmp_commands[]; /* sorted by name */
 extern const unsigned qmp_command_count;
 const QmpCommand *qmp_command_find(const char *name);
 /* Check arguments (NULL: none given) and run. */
-json_t *qmp_command_call(const QmpCommand *cmd, json_t *arguments, GError **error);
+json_t *qmp_command_call(const QmpCommand *cmd, json_t *arguments, GError **error) WARN_UNUSED;
 
 /* Where generated event emitters send: data is NULL or stolen. Set by the monitor; NULL: nowhere. */
 extern void (*qapi_event_sink)(const char *name, json_t *data);

@@ -93,7 +93,7 @@ struct CommandLine {
 /* Find options and arguments in argv. Errors name the option and suggest a near one. */
 bool options_parse(CommandLine *cl, int argc, char **argv, GError **error) WARN_UNUSED;
 /* The row of an option, by its name without dash. */
-const OptionRow *options_find(const char *name, GError **error);
+const OptionRow *options_find(const char *name, GError **error) WARN_UNUSED;
 /* As if it were given after those so far; arg is copied. */
 bool options_add(CommandLine *cl, const char *name, const char *arg, GError **error) WARN_UNUSED;
 /* Each option that takes an argument. */

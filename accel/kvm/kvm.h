@@ -169,7 +169,7 @@ void kvm_dirty_log_stop(void);
 void kvm_dirty_log_sync(void);
 void kvm_dirty_ring_reap(KvmCpu *v);              /* v's thread or v stopped */
 /* For RamBlock.private_fd of this VM's RAM, before it is mapped; -errno. */
-int kvm_private_memory_create(uint64_t size, GError **error);
+int kvm_private_memory_create(uint64_t size, GError **error) WARN_UNUSED;
 extern uint32_t kvm_dirty_ring_entries;           /* 0: bitmap */
 extern uint64_t kvm_slot_max;                     /* bytes in a slot; larger ranges take several */
 /* ---- coalesced.c: regions whose writes the kernel gathers (memory_region_set_coalesced) ---- */
@@ -182,7 +182,7 @@ void kvm_coalesced_flush(void);
 
 /* ---- stats.c: the kernel's binary statistics (KVM_GET_STATS_FD) ---- */
 /* Of vCPU cpu, or NULL: of the VM. */
-bool kvm_stats(Cpu *cpu, void (*fn)(const AccelStat *stat, void *opaque), void *opaque, GError **error);
+bool kvm_stats(Cpu *cpu, void (*fn)(const AccelStat *stat, void *opaque), void *opaque, GError **error) WARN_UNUSED;
 void kvm_stats_free(KvmStats *s);
 extern KvmStats kvm_vm_stats;
 

@@ -255,7 +255,7 @@ char *object_path(const Object *obj);       /* caller frees */
 const Property *object_property_find(const ObjectType *type, const char *name);
 /* Text in, text out. Errors name type, property, value and what is valid. */
 bool property_set(Object *obj, const char *name, const char *text, GError **error) WARN_UNUSED;
-char *property_get(Object *obj, const char *name, GError **error);
+char *property_get(Object *obj, const char *name, GError **error) WARN_UNUSED;
 /* Names of all properties of a type, sorted (const char *); free the container. */
 GPtrArray *object_property_names(const ObjectType *type);
 char *property_type_text(const Property *p);     /* "uint32", "str", "link<…>" */
@@ -310,7 +310,7 @@ bool device_realize(Device *dev, GError **error) WARN_UNUSED; /* parent set firs
 void device_unrealize(Device *dev);
 /* driver=, id=, bus= and properties: create, set, plug and realize a user_creatable device. hotplug: the
  * machine is there already, and the bus must allow it. */
-Device *device_add(KeyValues *kv, bool hotplug, GError **error);
+Device *device_add(KeyValues *kv, bool hotplug, GError **error) WARN_UNUSED;
 /* By id or path. The device may still be there afterwards: some buses ask the guest first. */
 bool device_del(const char *id, GError **error) WARN_UNUSED;
 /* The guest has let go: unrealize, free, DEVICE_DELETED, for those on buses behind it, too. */
@@ -318,7 +318,7 @@ void device_remove(Device *dev);
 /* The guest keeps it: it may be asked again, DEVICE_UNPLUG_GUEST_ERROR. */
 void device_unplug_refused(Device *dev);
 /* The type, if users may add such devices; errors suggest. */
-const ObjectType *device_type_for_users(const char *name, GError **error);
+const ObjectType *device_type_for_users(const char *name, GError **error) WARN_UNUSED;
 /* So many lines, for types with a number that properties say: in realize, before anybody connects one. There may be
  * thousands. */
 void device_size_irqs(Device *dev, unsigned in, unsigned out);

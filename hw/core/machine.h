@@ -94,7 +94,7 @@ struct Machine {
  * ops->build; it does not reset: the caller does, with machine_reset. */
 /* `options` is the -machine text: "pc,accel=tcg,hpet=off". Unknown machine or property: error that
  * lists what is valid. */
-Machine *machine_new(const char *type_name, GError **error);
+Machine *machine_new(const char *type_name, GError **error) WARN_UNUSED;
 bool machine_build(Machine *m, GError **error) WARN_UNUSED;
 bool machine_finish(Machine *m, GError **error) WARN_UNUSED; /* after -device, before the first reset */
 void machine_reset(Machine *m); /* devices, CPUs, then ops->reset; caller: big lock, vCPUs stopped */
@@ -105,7 +105,7 @@ bool machine_type_help(const char *name, FILE *out, GError **error) WARN_UNUSED;
 
 /* ---- file loading (hw/core/loader.c) ---- */
 /* Whole file into memory; NULL + error naming path. limit 0: none. */
-uint8_t *load_file(const char *path, uint64_t limit, size_t *size, GError **error);
+uint8_t *load_file(const char *path, uint64_t limit, size_t *size, GError **error) WARN_UNUSED;
 /* Bytes that are placed in guest memory at every reset. Takes a copy. Refuses overlaps. */
 bool rom_add_blob(const char *name, const void *data, size_t size, hwaddr addr, GError **error) WARN_UNUSED;
 void rom_reset_all(void);

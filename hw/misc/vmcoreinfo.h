@@ -8,4 +8,4 @@
 
 /* The ELF note that the guest left with the device "vmcoreinfo"; NULL without an error: there is none; with one: what
  * the guest said leads to none. */
-GByteArray *vmcoreinfo_note(GError **error);
+GByteArray *vmcoreinfo_note(GError **error) WARN_UNUSED;

@@ -36,7 +36,7 @@ typedef struct {
     int fd;
     uint64_t size;
 } BootFile;
-BootFile *boot_file_open(const char *what, const char *path, GError **error);
+BootFile *boot_file_open(const char *what, const char *path, GError **error) WARN_UNUSED;
 void boot_file_close(BootFile *f);
 /* Exactly len bytes at offset. False with an error if they are not there. */
 bool boot_file_read(const BootFile *f, uint64_t offset, void *buf, size_t len, GError **error) WARN_UNUSED;

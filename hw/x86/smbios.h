@@ -25,7 +25,7 @@ typedef struct {
 
 /* Tables whose image is made for address `base` and ends below `end`. NULL with an error if it does
  * not fit. */
-SmbiosTables *smbios_build(const SmbiosConfig *config, uint32_t base, uint32_t end, GError **error);
+SmbiosTables *smbios_build(const SmbiosConfig *config, uint32_t base, uint32_t end, GError **error) WARN_UNUSED;
 void smbios_free(SmbiosTables *t);
 
 /* -smbios type=N,key=value,… or file=FILE: checked at once, used by smbios_build. */

@@ -428,6 +428,6 @@ int x86_noncanonical_vector(X86State *env); /* EXCP_SS or EXCP_GP, of the access
 bool x86_translate_address(Cpu *cpu, uint64_t va, MmuAccess access, unsigned mmu_idx, bool probe, MmuResult *out);
 void x86_cpu_reset(Cpu *cpu);
 /* CPU models (cpu_models.c): "max,+avx2,-pku" → unrealized Cpu. */
-Cpu *x86_cpu_new(const char *model, GError **error);
+Cpu *x86_cpu_new(const char *model, GError **error) WARN_UNUSED;
 void x86_cpu_help(FILE *out);
 void x86_cpuid(X86State *env, uint32_t leaf, uint32_t subleaf, uint32_t *a, uint32_t *b, uint32_t *c, uint32_t *d);

@@ -45,7 +45,7 @@ void x86_tcg_supported(uint32_t words[FEAT_WORDS]);
 const char *x86_model_nth(unsigned i);
 void x86_flags(Cpu *cpu, void (*fn)(const char *name, bool on, void *opaque), void *opaque);
 char *x86_model_alias_of(const char *name);
-Cpu *x86_model_new(const char *text, GError **error);
+Cpu *x86_model_new(const char *text, GError **error) WARN_UNUSED;
 void x86_model_missing(const char *model, void (*fn)(const char *feature, void *opaque), void *opaque);
 void x86_filtered(Cpu *cpu, void (*fn)(const char *feature, void *opaque), void *opaque);
 void x86_words(Cpu *cpu, CpuWordFn *fn, void *opaque);

@@ -142,7 +142,7 @@ bool x86_debug_translate(Cpu *cpu, uint64_t va, hwaddr *pa);
 /* for memory dumps (core.c): see CpuClass */
 void x86_core_notes(Cpu *cpu, GByteArray *out);
 bool x86_core_mappings(Cpu *cpu, CpuCoreMapping *fn, void *opaque, uint64_t *root);
-bool x86_cpu_class_init(Cpu *cpu, GError **error); /* cpu_models.c */
+bool x86_cpu_class_init(Cpu *cpu, GError **error) WARN_UNUSED; /* cpu_models.c */
 void x86_cpu_class_destroy(Cpu *cpu);
 
 /* ---- the machine's clocks, saved with it (state.c) ---- */

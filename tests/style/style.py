@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Style as a test: file headers, line length, layers, banned calls, devices that nobody builds, links in docs.
+"""Style as a test: file headers, line length, layers, errors that can be ignored, banned calls, devices that nobody builds, links in docs.
 
   style.py SOURCE_ROOT        prints TAP; one test per rule, with the offending lines as diagnostics
 """
@@ -65,6 +65,38 @@ def layers():
                 yield f'{name(f)} includes {inc}: layer {mine} may not use layer {theirs}'
 
 
+# Declared low and defined high: who calls them low reaches up. Each with its reason; the list may only get shorter.
+REQUEST = 'a request to the run state: a flag that the main loop looks at'
+BACK_DOORS = {'system_reset_request': REQUEST, 'system_shutdown_request': REQUEST, 'system_shutdown_with_code': REQUEST,
+              'system_powerdown_request': REQUEST, 'system_internal_error_request': REQUEST, 'system_watchdog_request': REQUEST,
+              'system_debug_request': REQUEST, 'powerdown_notifier_add': REQUEST}
+
+
+def declared():
+    """A function that a lower layer declares is not defined in a higher one."""
+    where = {}
+    for f in sources:
+        if f.suffix == '.c' and not name(f).startswith('tests/'):
+            for function in re.findall(r'^(?!static|typedef|extern|#)[A-Za-z_][\w ]*[ *](\w+)\([^;{}]*\)\n\{', text[f], re.M):
+                where[function] = f
+    for f in sources:
+        if f.suffix != '.h' or name(f).startswith('tests/'):
+            continue
+        for function in re.findall(r'^(?!static|typedef|#)[A-Za-z_][\w ]*[ *](\w+)\([^;{}]*\)[^;{}()]*;', text[f], re.M):
+            mine, theirs = layer(name(f)), layer(name(where[function])) if function in where else None
+            if mine is not None and theirs is not None and theirs > mine and function not in BACK_DOORS:
+                yield f'{function}: {name(f)} declares it, {name(where[function])} defines it'
+
+
+def unused():
+    """What fails by a GError cannot be ignored: such a function is WARN_UNUSED."""
+    for f in sources:
+        if f.suffix == '.h' and not name(f).startswith('tests/'):
+            for m in re.finditer(r'^(?!static|typedef|void|#)[A-Za-z_][^;{}#]*?GError \*\*\w*\);', text[f], re.M):
+                if '(*' not in m.group(0).split(',')[0] and not re.match(r'[A-Z_]+\(', m.group(0)):
+                    yield f'{name(f)}: {m.group(0).splitlines()[0]}'
+
+
 BANNED = {r'\bstrcpy\(': 'g_strlcpy or g_strdup', r'\bstrcat\(': 'GString', r'(?<![a-z_])sprintf\(': 'g_strdup_printf or snprintf',
           r'\bgets\(': 'fgets', r'\bstrtok\(': 'g_strsplit', r'\batoi\(': 'parse_u64', r'\bsystem\(': 'GSubprocess', r'\babort\(\)': 'assert or an error'}
 
@@ -112,7 +144,7 @@ def links():
                     yield f'{name(f)}: link to {target}: no such file'
 
 
-rules = [header, columns, layers, banned, built, sizes, links]
+rules = [header, columns, layers, declared, unused, banned, built, sizes, links]
 print(f'1..{len(rules)}')
 failed = False
 for i, rule in enumerate(rules, 1):
