@@ -261,5 +261,3 @@ void system_powerdown_request(void);                                /* press the
 void system_internal_error_request(Cpu *cpu);                       /* it cannot go on: run state internal-error */
 void system_watchdog_request(void);                                 /* it expired: the user's choice follows */
 void system_debug_request(Cpu *cpu);                                /* breakpoint hit */
-/* registered by the machine: ACPI power button */
-void powerdown_notifier_add(void (*fn)(void *opaque), void *opaque);

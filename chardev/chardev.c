@@ -7,6 +7,7 @@
 #include "chardev/backend.h"
 #include <fcntl.h>
 #include <poll.h>
+#include "util/notifier.h"
 #include "util/fdset.h"
 
 extern const ChardevKind *const __start_rhea_chardevs[];
@@ -548,12 +549,21 @@ static void flush_all(void)
     }
 }
 
-static void (*cleanup_hook)(void);
+static NotifierList flush_hooks;
 
-void chardev_cleanup_hook(void (*fn)(void))
+void chardev_flush_hook_add(void (*fn)(void *opaque), void *opaque)
 {
-    assert(!cleanup_hook || cleanup_hook == fn);
-    cleanup_hook = fn;
+    notifier_add(&flush_hooks, fn, opaque);
+}
+
+void chardev_flush_hook_remove(void (*fn)(void *opaque), void *opaque)
+{
+    notifier_remove(&flush_hooks, fn, opaque);
+}
+
+void chardevs_flush(void)
+{
+    notifier_call(&flush_hooks);
 }
 
 void chardevs_cleanup(void)
@@ -561,9 +571,7 @@ void chardevs_cleanup(void)
     if (!chardevs) {
         return;
     }
-    if (cleanup_hook) {
-        cleanup_hook();
-    }
+    chardevs_flush();
     for (unsigned i = 0; i < chardevs->len; i++) {
         Chardev *chr = chardevs->pdata[i];
         if (chr->fe) {

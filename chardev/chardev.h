@@ -48,8 +48,11 @@ void chardev_kinds_foreach(void (*fn)(const char *name, void *data), void *data)
 bool chardev_is_used(const Chardev *chr); /* a front end is connected, or it is a mux or behind one */
 /* Give old's front end and id to `chr`, and delete old. Not for muxes. */
 bool chardev_replace(Chardev *old, Chardev *chr, GError **error) WARN_UNUSED;
-/* A kind of front end that collects output hands it over when fn is called, before the clean-up. */
-void chardev_cleanup_hook(void (*fn)(void));
+/* A front end that collects output hands it over when fn is called: before the guest is reset or ends, and before the
+ * clean-up. */
+void chardev_flush_hook_add(void (*fn)(void *opaque), void *opaque);
+void chardev_flush_hook_remove(void (*fn)(void *opaque), void *opaque);
+void chardevs_flush(void);
 void chardevs_cleanup(void); /* flush, restore the terminal */
 
 /* Connect; fails if taken already (a mux takes more). Re-connecting after disconnect is fine. */

@@ -7,6 +7,7 @@
 #include "system/runstate.h"
 #include <signal.h>
 #include "accel/debug.h"
+#include "chardev/chardev.h"
 #include "hw/core/clock.h"
 #include "hw/core/machine.h"
 #include "qapi/qapi-events.h"
@@ -26,12 +27,6 @@ static struct {
     const char *held; /* see runstate_hold */
 } rs = {.state = QAPI_RUN_STATE_PRELAUNCH, .actions = {.panic = QAPI_PANIC_ACTION_SHUTDOWN}, .stop_state = -1,
         .exit_code = EXIT_CODE_NONE};
-
-typedef struct {
-    void (*fn)(void *opaque);
-    void *opaque;
-} Notifier;
-static GArray *powerdown_notifiers;
 
 /*
  * The state machine: which state may follow which. A machine begins in prelaunch. Running is left for
@@ -176,8 +171,17 @@ void vm_stop_request(RunState state)
     mainloop_wake();
 }
 
+/* What the guest wrote comes out before it is reset or ends. Some ask without the big lock: a vCPU that gave up. */
+static void flush_output(void)
+{
+    if (bql_locked()) {
+        chardevs_flush();
+    }
+}
+
 void system_reset_request(ShutdownCause cause)
 {
+    flush_output();
     if (rs.actions.reboot == QAPI_REBOOT_ACTION_SHUTDOWN && cause != SHUTDOWN_SUBSYSTEM_RESET) {
         system_shutdown_request(cause);
         return;
@@ -188,6 +192,7 @@ void system_reset_request(ShutdownCause cause)
 
 void system_shutdown_request(ShutdownCause cause)
 {
+    flush_output();
     __atomic_store_n(&rs.shutdown_cause, (int)cause, __ATOMIC_RELEASE);
     mainloop_wake();
 }
@@ -219,15 +224,6 @@ void system_debug_request(Cpu *cpu)
 void system_internal_error_request(Cpu *cpu)
 {
     vm_stop_request(RUN_STATE_INTERNAL_ERROR);
-}
-
-void powerdown_notifier_add(void (*fn)(void *opaque), void *opaque)
-{
-    if (!powerdown_notifiers) {
-        powerdown_notifiers = g_array_new(FALSE, FALSE, sizeof(Notifier));
-    }
-    Notifier n = {fn, opaque};
-    g_array_append_val(powerdown_notifiers, n);
 }
 
 void runstate_signal(int signo, int sender_pid)
@@ -262,10 +258,7 @@ static void tell_shutdown(ShutdownCause cause)
 
 static void do_powerdown(void)
 {
-    for (unsigned i = 0; powerdown_notifiers && i < powerdown_notifiers->len; i++) {
-        Notifier *n = &g_array_index(powerdown_notifiers, Notifier, i);
-        n->fn(n->opaque);
-    }
+    machine_powerdown();
     qapi_event_send_powerdown();
 }
 

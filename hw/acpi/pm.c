@@ -12,8 +12,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "hw/acpi/pm.h"
-#include "accel/accel.h"
-#include "hw/char/serial16550.h"
+#include "hw/core/machine.h"
 #include "hw/core/clock.h"
 #include "util/report.h"
 
@@ -41,8 +40,6 @@ typedef struct AcpiPm {
     Timer carry_timer;
     bool rtc_alarm;        /* level of input 0 */
 } AcpiPm;
-
-static AcpiPm *the_pm; /* who hears the power button */
 
 static unsigned pm_timer_bits(const AcpiPm *s)
 {
@@ -112,10 +109,9 @@ static void pm_irq_in(Device *dev, unsigned n, bool level)
 
 static void pm_power_button(void *opaque)
 {
-    if (the_pm) {
-        the_pm->pm1_sts |= PM1_PWRBTN;
-        pm_update(the_pm);
-    }
+    AcpiPm *s = opaque;
+    s->pm1_sts |= PM1_PWRBTN;
+    pm_update(s);
 }
 
 /* ---- registers ---- */
@@ -135,7 +131,6 @@ static void pm_sleep(unsigned type)
 {
     switch (type) {
     case ACPI_SLP_TYP_S5:
-        serial_flush_all();
         system_shutdown_request(SHUTDOWN_GUEST_SHUTDOWN);
         break;
     case ACPI_SLP_TYP_S3:
@@ -160,7 +155,6 @@ static void pm_write_cnt(void *opaque, const Reg *r, unsigned index, uint64_t v)
 static void pm_write_reset(void *opaque, const Reg *r, unsigned index, uint64_t v)
 {
     if (v == ACPI_RESET_VALUE) {
-        serial_flush_all();
         system_reset_request(SHUTDOWN_GUEST_RESET);
     }
 }
@@ -204,22 +198,17 @@ static const MemoryRegionOps smi_ops = { .read = smi_read, .write = smi_write, .
 /* ---- device ---- */
 static bool pm_realize(Device *dev, GError **error)
 {
-    static bool notified; /* the notifier outlives the device */
     AcpiPm *s = (AcpiPm *)dev;
     timer_init(&s->carry_timer, CLOCK_VIRTUAL_NS, pm_update, s);
     memory_region_init_io(&dev->mmio[1], &smi_ops, s, "apm", 2);
-    the_pm = s;
-    if (!notified) {
-        notified = true;
-        powerdown_notifier_add(pm_power_button, NULL);
-    }
+    powerdown_notifier_add(pm_power_button, s);
     return true;
 }
 
 static void pm_unrealize(Device *dev)
 {
+    powerdown_notifier_remove(pm_power_button, dev);
     timer_del(&((AcpiPm *)dev)->carry_timer);
-    the_pm = NULL;
 }
 
 static void pm_reset_enter(Device *dev)

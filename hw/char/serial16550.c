@@ -12,7 +12,6 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "hw/char/serial16550.h"
 #include "chardev/chardev.h"
 #include "hw/acpi/aml.h"
 #include "hw/core/clock.h"
@@ -85,10 +84,7 @@ typedef struct Uart {
     bool line;                   /* INTR output */
     bool stuck;                  /* waits for the back end's writable callback */
     Timer rx_timer, out_timer;
-    struct Uart *next;
 } Uart;
-
-static Uart *uarts;
 
 /* ---- interrupt ---- */
 static unsigned uart_rx_trigger(const Uart *s)
@@ -201,11 +197,9 @@ static void uart_collect(Uart *s, uint8_t byte)
     }
 }
 
-void serial_flush_all(void)
+static void uart_flush_hook(void *opaque)
 {
-    for (Uart *s = uarts; s; s = s->next) {
-        uart_flush(s);
-    }
+    uart_flush(opaque);
 }
 
 static void uart_rx_push(Uart *s, uint8_t byte, bool is_break);
@@ -502,9 +496,7 @@ static bool uart_realize(Uart *s, GError **error)
     if (s->chardev.chr && !chardev_connect(s->chardev.chr, &s->chardev, error)) {
         return false;
     }
-    chardev_cleanup_hook(serial_flush_all);
-    s->next = uarts;
-    uarts = s;
+    chardev_flush_hook_add(uart_flush_hook, s);
     return true;
 }
 
@@ -514,8 +506,11 @@ static bool isa_serial_realize(Device *dev, GError **error)
     Uart *s = (Uart *)dev;
     if (s->index == UINT32_MAX) { /* the first one not taken */
         s->index = 0;
-        for (Uart *u = uarts; u; u = u->next) {
-            s->index = MAX(s->index, u->index + 1);
+        for (guint i = 0; i < dev->bus->devices->len; i++) {
+            Device *other = g_ptr_array_index(dev->bus->devices, i);
+            if (other != dev && other->obj.type == dev->obj.type) {
+                s->index = MAX(s->index, ((Uart *)other)->index + 1);
+            }
         }
     }
     if (s->index >= ARRAY_SIZE(ports) && (s->iobase == UINT32_MAX || s->irq == UINT32_MAX)) {
@@ -560,11 +555,7 @@ static void uart_unrealize(Device *dev)
     timer_del(&s->out_timer);
     chardev_disconnect(&s->chardev);
     isa_disconnect_irq(dev, 0);
-    Uart **p = &uarts;
-    while (*p != s) {
-        p = &(*p)->next;
-    }
-    *p = s->next;
+    chardev_flush_hook_remove(uart_flush_hook, s);
 }
 
 static void uart_reset_enter(Device *dev)

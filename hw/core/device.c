@@ -5,6 +5,7 @@
  */
 #include "hw/core/bus.h"
 #include "hw/core/object_internal.h"
+#include "util/notifier.h"
 #include "util/rcu.h"
 #include "util/report.h"
 
@@ -292,6 +293,28 @@ void devices_foreach(Object *obj, DeviceFn *fn, void *opaque)
     visit(obj, true, fn, opaque);
 }
 
+typedef struct {
+    const char *type;
+    Device *found;
+} Search;
+
+static void look_at(Device *dev, void *opaque)
+{
+    Search *s = opaque;
+
+    if (!s->found && object_type_is(dev->obj.type, s->type)) {
+        s->found = dev;
+    }
+}
+
+Device *device_of_type(const char *type)
+{
+    Search s = {type};
+
+    devices_foreach(object_root(), look_at, &s);
+    return s.found;
+}
+
 static void enter(Device *dev, void *opaque)
 {
     void (*fn)(Device *dev) = INHERITED(dev->obj.type, reset_enter);
@@ -322,32 +345,16 @@ static void leave(Device *dev, void *opaque)
     }
 }
 
-typedef struct {
-    void (*fn)(void *opaque);
-    void *opaque;
-} ResetHook;
-static GArray *reset_hooks;
+static NotifierList reset_hooks;
 
 void reset_register(void (*fn)(void *opaque), void *opaque)
 {
-    ResetHook hook = {fn, opaque};
-
-    if (!reset_hooks) {
-        reset_hooks = g_array_new(FALSE, FALSE, sizeof(ResetHook));
-    }
-    g_array_append_val(reset_hooks, hook);
+    notifier_add(&reset_hooks, fn, opaque);
 }
 
 void reset_unregister(void (*fn)(void *opaque), void *opaque)
 {
-    for (guint i = 0; reset_hooks && i < reset_hooks->len; i++) {
-        ResetHook *h = &g_array_index(reset_hooks, ResetHook, i);
-
-        if (h->fn == fn && h->opaque == opaque) {
-            g_array_remove_index(reset_hooks, i);
-            return;
-        }
-    }
+    notifier_remove(&reset_hooks, fn, opaque);
 }
 
 void device_reset(Device *dev)
@@ -380,10 +387,6 @@ void machine_reset_devices(void)
 {
     devices_foreach(object_root(), enter, NULL);
     devices_foreach(object_root(), hold, NULL);
-    for (guint i = 0; reset_hooks && i < reset_hooks->len; i++) {
-        ResetHook h = g_array_index(reset_hooks, ResetHook, i);
-
-        h.fn(h.opaque);
-    }
+    notifier_call(&reset_hooks);
     devices_foreach(object_root(), leave, NULL);
 }

@@ -336,6 +336,8 @@ const char *device_name(const Device *dev); /* id, else path; for messages */
  * wherever that is in the composition tree. */
 /* Every realized device at or below obj, parents first. */
 void devices_foreach(Object *obj, void (*fn)(Device *dev, void *opaque), void *opaque);
+/* The first realized device of that type, or of one below it, in the machine; NULL: there is none. For what happens seldom. */
+Device *device_of_type(const char *type);
 /* The device and what is below it. */
 void device_reset(Device *dev);
 void machine_reset_devices(void);

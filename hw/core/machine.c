@@ -5,6 +5,7 @@
  */
 #include "hw/core/board.h"
 #include "backends/memory.h"
+#include "util/notifier.h"
 #include "util/report.h"
 
 #define IO_SPACE_SIZE (64 * KiB)
@@ -156,6 +157,23 @@ bool machine_type_help(const char *name, FILE *out, GError **error)
 Machine *machine_current(void)
 {
     return current;
+}
+
+static NotifierList powerdown_notifiers;
+
+void powerdown_notifier_add(void (*fn)(void *opaque), void *opaque)
+{
+    notifier_add(&powerdown_notifiers, fn, opaque);
+}
+
+void powerdown_notifier_remove(void (*fn)(void *opaque), void *opaque)
+{
+    notifier_remove(&powerdown_notifiers, fn, opaque);
+}
+
+void machine_powerdown(void)
+{
+    notifier_call(&powerdown_notifiers);
 }
 
 /* Containers that were made under /machine before the machine itself move below it. */

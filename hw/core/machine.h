@@ -99,6 +99,10 @@ bool machine_build(Machine *m, GError **error) WARN_UNUSED;
 bool machine_finish(Machine *m, GError **error) WARN_UNUSED; /* after -device, before the first reset */
 void machine_reset(Machine *m); /* devices, CPUs, then ops->reset; caller: big lock, vCPUs stopped */
 Machine *machine_current(void); /* from machine_new on */
+/* The power button: devices that hear of it, and pressing it. */
+void powerdown_notifier_add(void (*fn)(void *opaque), void *opaque);
+void powerdown_notifier_remove(void (*fn)(void *opaque), void *opaque);
+void machine_powerdown(void);
 void machine_list_help(const char *arch, FILE *out);
 /* "-machine pc,help" */
 bool machine_type_help(const char *name, FILE *out, GError **error) WARN_UNUSED;

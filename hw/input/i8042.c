@@ -10,7 +10,6 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "accel/accel.h"
-#include "hw/char/serial16550.h"
 #include "hw/core/device.h"
 #include "hw/input/ps2.h"
 #include "util/report.h"
@@ -135,7 +134,6 @@ static void i8042_reply(I8042 *s, uint8_t byte, bool aux)
 /* ---- output port ---- */
 static void i8042_request_reset(I8042 *s)
 {
-    serial_flush_all();
     if (s->dev.irq_out[OUT_RESET]) {
         irq_pulse(s->dev.irq_out[OUT_RESET]);
     } else {

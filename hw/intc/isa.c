@@ -18,25 +18,26 @@ typedef struct {
     uint32_t high;            /* sources that hold the line up */
 } IsaLine;
 
-static struct {
-    Bus *bus;
+typedef struct {
+    Bus bus;
     IsaLine line[ISA_IRQS];
-} isa;
+} IsaBus;
 
 static const BusOps isa_ops = { .kind = "isa" };
+OBJECT_TYPE(isa_bus, IsaBus, .name = "isa-bus", .parent = "bus", .ops = &isa_ops);
 
 Bus *isa_bus_new(Object *parent, Irq **irqs)
 {
-    isa.bus = bus_new(&isa_ops, parent, "isa");
+    IsaBus *isa = (IsaBus *)bus_new_of_type("isa-bus", parent, "isa");
     for (unsigned i = 0; i < ISA_IRQS; i++) {
-        isa.line[i] = (IsaLine){ .sink = irqs ? irqs[i] : NULL };
+        isa->line[i].sink = irqs ? irqs[i] : NULL;
     }
-    return isa.bus;
+    return &isa->bus;
 }
 
-Irq *isa_irq(unsigned n)
+Irq *isa_irq(Bus *bus, unsigned n)
 {
-    return n < ISA_IRQS ? isa.line[n].sink : NULL;
+    return n < ISA_IRQS ? ((IsaBus *)bus)->line[n].sink : NULL;
 }
 
 static void isa_source_set(void *opaque, unsigned n, bool level)
@@ -55,10 +56,11 @@ bool isa_connect_irq(Device *dev, unsigned out, unsigned n, GError **error)
     if (dev->irq_out[out]) {
         return true; /* the machine wired it */
     }
+    IsaLine *line = &((IsaBus *)dev->bus)->line[n];
     for (unsigned i = 0; i < SOURCES_MAX; i++) {
-        if (!isa.line[n].source[i]) {
-            isa.line[n].source[i] = irq_new(isa_source_set, &isa.line[n], i);
-            device_connect_irq(dev, out, isa.line[n].source[i]);
+        if (!line->source[i]) {
+            line->source[i] = irq_new(isa_source_set, line, i);
+            device_connect_irq(dev, out, line->source[i]);
             return true;
         }
     }

@@ -13,8 +13,8 @@
 
 /* Make the bus (a child "isa" of parent) over lines irqs[0..15]; NULL entries stay unconnected. */
 Bus *isa_bus_new(Object *parent, Irq **irqs);
-/* Line n of the bus, or NULL when there is no bus or n is not below ISA_IRQS. */
-Irq *isa_irq(unsigned n);
+/* Line n of the bus, or NULL when n is not below ISA_IRQS. */
+Irq *isa_irq(Bus *bus, unsigned n);
 /* For ISA devices with an interrupt property: checks n and connects output `out`, beside the other
  * devices on the line. Undone by isa_disconnect_irq. */
 bool isa_connect_irq(Device *dev, unsigned out, unsigned n, GError **error) WARN_UNUSED;

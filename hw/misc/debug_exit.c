@@ -5,7 +5,6 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "accel/accel.h"
-#include "hw/char/serial16550.h"
 #include "hw/core/device.h"
 #include "util/report.h"
 
@@ -21,7 +20,6 @@ static uint64_t debug_exit_read(void *opaque, hwaddr addr, unsigned size)
 
 static void debug_exit_write(void *opaque, hwaddr addr, uint64_t value, unsigned size)
 {
-    serial_flush_all();
     system_shutdown_with_code(SHUTDOWN_GUEST_SHUTDOWN, (int)((value << 1 | 1) & 0xff));
 }
 

@@ -60,7 +60,7 @@ static void flush_write(void *opaque, hwaddr addr, uint64_t value, unsigned size
 
 static void irq_write(void *opaque, hwaddr addr, uint64_t value, unsigned size)
 {
-    irq_set(isa_irq(addr), value);
+    irq_set(isa_irq(((PcTestdev *)opaque)->dev.bus, addr), value);
 }
 
 static uint64_t iomem_read(void *opaque, hwaddr addr, unsigned size)

@@ -4,7 +4,6 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "accel/accel.h"
-#include "hw/char/serial16550.h"
 #include "hw/core/device.h"
 
 #define PORT92_INIT 0x01 /* a rising edge resets */
@@ -20,7 +19,6 @@ static void port92_after(void *opaque)
     Port92 *s = opaque;
     device_set_irq(&s->dev, 0, s->value & PORT92_A20);
     if (s->value & ~s->before & PORT92_INIT) {
-        serial_flush_all();
         system_reset_request(SHUTDOWN_GUEST_RESET);
     }
     s->before = s->value;

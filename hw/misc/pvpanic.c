@@ -6,7 +6,7 @@
  */
 #include "accel/accel.h"
 #include "hw/acpi/aml.h"
-#include "hw/char/serial16550.h"
+#include "chardev/chardev.h"
 #include "hw/core/device.h"
 #include "qapi/qapi-events.h"
 #include "util/report.h"
@@ -35,7 +35,7 @@ static void pvpanic_write(void *opaque, hwaddr addr, uint64_t value, unsigned si
     }
     value &= s->events;
     if (value & (PVPANIC_PANICKED | PVPANIC_SHUTDOWN)) {
-        serial_flush_all();
+        chardevs_flush();
     }
     if (value & PVPANIC_PANICKED) {
         report_info("the guest says that it panicked");

@@ -25,10 +25,9 @@ G_STATIC_ASSERT(sizeof(Location) == 16);
 
 typedef struct VmCoreInfo {
     Device dev;
+    FwCfg *fw_cfg;   /* that has its file */
     Location at;
 } VmCoreInfo;
-
-static VmCoreInfo *the_device;
 
 /* The first note of `bytes` if it is the right one, without what follows it. */
 static bool trim(GByteArray *bytes)
@@ -48,7 +47,8 @@ static bool trim(GByteArray *bytes)
 
 GByteArray *vmcoreinfo_note(GError **error)
 {
-    const Location *at = the_device ? &the_device->at : NULL;
+    const VmCoreInfo *s = (VmCoreInfo *)device_of_type("vmcoreinfo");
+    const Location *at = s ? &s->at : NULL;
     if (!at || !at->guest_format) {
         return NULL;
     }
@@ -81,14 +81,13 @@ static bool vmcoreinfo_realize(Device *dev, GError **error)
     if (!fw_cfg_add_writable_file(fw_cfg, FILE_NAME, &s->at, sizeof(s->at), error)) {
         return false;
     }
-    the_device = s;
+    s->fw_cfg = fw_cfg;
     return true;
 }
 
 static void vmcoreinfo_unrealize(Device *dev)
 {
-    fw_cfg_remove_file(fw_cfg_find(), FILE_NAME);
-    the_device = NULL;
+    fw_cfg_remove_file(((VmCoreInfo *)dev)->fw_cfg, FILE_NAME);
 }
 
 static void vmcoreinfo_reset(Device *dev)

@@ -52,13 +52,12 @@ struct FwCfg {
     uint64_t dma_addr;
 };
 
-static FwCfg *fw_cfg_device;
 typedef struct { char *name; uint8_t *data; size_t size; } UserFile;
 static GArray *user_files; /* UserFile, from -fw_cfg */
 
 FwCfg *fw_cfg_find(void)
 {
-    return fw_cfg_device;
+    return (FwCfg *)device_of_type("fw_cfg_io");
 }
 
 /* ---- items ---- */
@@ -475,20 +474,18 @@ static bool fw_cfg_realize(Device *dev, GError **error)
 {
     FwCfg *s = (FwCfg *)dev;
 
-    if (fw_cfg_device) {
+    if (fw_cfg_find()) {
         return error_set(error, "fw_cfg_io: there is one already");
     }
     fw_cfg_add_bytes(s, FW_CFG_SIGNATURE, "QEMU", 4);
     fw_cfg_add_u32(s, FW_CFG_ID, ID_TRADITIONAL | (s->dma_enabled ? ID_DMA : 0));
     dma_context_init(&s->dma, &address_space_memory, MEMTXATTRS_NONE);
     memory_region_init_io(&dev->mmio[0], &fw_cfg_io_ops, s, "fwcfg", FW_CFG_IO_SIZE);
-    fw_cfg_device = s;
     return true;
 }
 
 static void fw_cfg_unrealize(Device *dev)
 {
-    fw_cfg_device = NULL;
     memory_region_destroy(&dev->mmio[0]);
     g_hash_table_remove_all(((FwCfg *)dev)->items);
 }

@@ -64,11 +64,10 @@ typedef struct Rtc {
     bool legacy_off;     /* the HPET drives IRQ 8 */
 } Rtc;
 
-static Device *the_rtc;
 
 Device *rtc_find(void)
 {
-    return the_rtc;
+    return device_of_type("mc146818rtc");
 }
 
 static int64_t floor_div(int64_t a, int64_t b)
@@ -472,7 +471,6 @@ static bool rtc_realize(Device *dev, GError **error)
     timer_init(&s->update_timer, machine_config.rtc_clock, rtc_update_expired, s);
     timer_init(&s->periodic_timer, CLOCK_VIRTUAL_NS, rtc_periodic_expired, s);
     memory_region_init_io(&dev->mmio[0], &rtc_ops, s, "rtc", 2);
-    the_rtc = dev;
     return true;
 }
 
@@ -481,7 +479,6 @@ static void rtc_unrealize(Device *dev)
     Rtc *s = (Rtc *)dev;
     timer_del(&s->update_timer);
     timer_del(&s->periodic_timer);
-    the_rtc = NULL;
 }
 
 /* RESET keeps time, alarm, control A and the RAM; it clears the interrupt enables and flags. */

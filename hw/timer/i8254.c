@@ -52,11 +52,10 @@ typedef struct Pit {
     int lost_ticks;  /* PIT_LOST_TICKS_*: of the timer in the kernel */
 } Pit;
 
-static Device *the_pit;
 
 Device *pit_find(void)
 {
-    return the_pit;
+    return device_of_type("isa-pit");
 }
 
 static bool pit_periodic(const PitChannel *c)
@@ -295,13 +294,14 @@ void pit_set_legacy_off(Device *pit, bool off)
 
 int pit_lost_ticks(void)
 {
-    return the_pit ? ((Pit *)the_pit)->lost_ticks : PIT_LOST_TICKS_DELAY;
+    Pit *s = (Pit *)pit_find();
+    return s ? s->lost_ticks : PIT_LOST_TICKS_DELAY;
 }
 
 bool pit_export(PitRegs *regs)
 {
     int64_t now = clock_now(CLOCK_VIRTUAL_NS);
-    Pit *s = (Pit *)the_pit;
+    Pit *s = (Pit *)pit_find();
     if (!s) {
         return false;
     }
@@ -337,7 +337,7 @@ static void pit_import_channel(PitChannel *c, const PitChannelRegs *r, int64_t n
 void pit_import(const PitRegs *regs)
 {
     int64_t now = clock_now(CLOCK_VIRTUAL_NS);
-    Pit *s = (Pit *)the_pit;
+    Pit *s = (Pit *)pit_find();
     for (unsigned i = 0; s && i < PIT_CHANNELS; i++) {
         pit_import_channel(&s->channel[i], &regs->channel[i], now);
     }
@@ -465,14 +465,12 @@ static bool pit_realize(Device *dev, GError **error)
     Pit *s = (Pit *)dev;
     timer_init(&s->timer, CLOCK_VIRTUAL_NS, pit_expired, s);
     memory_region_init_io(&dev->mmio[0], &pit_ops, s, "pit", 4);
-    the_pit = dev;
     return true;
 }
 
 static void pit_unrealize(Device *dev)
 {
     timer_del(&((Pit *)dev)->timer);
-    the_pit = NULL;
 }
 
 static void pit_reset_enter(Device *dev)

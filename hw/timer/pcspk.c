@@ -18,17 +18,23 @@
 
 typedef struct PcSpeaker {
     Device dev;
+    Object *pit;         /* property: the timer whose channel 2 it has */
     uint8_t control;
 } PcSpeaker;
+
+static Device *timer(const PcSpeaker *s)
+{
+    return DEVICE(s->pit);
+}
 
 static uint64_t pcspk_read(void *opaque, hwaddr addr, unsigned size)
 {
     PcSpeaker *s = opaque;
-    uint8_t v = s->control | (pit_get_gate(pit_find(), 2) ? PORTB_GATE2 : 0) | (pit_get_speaker(pit_find()) ? PORTB_SPEAKER : 0);
+    uint8_t v = s->control | (pit_get_gate(timer(s), 2) ? PORTB_GATE2 : 0) | (pit_get_speaker(timer(s)) ? PORTB_SPEAKER : 0);
     if ((clock_now(CLOCK_VIRTUAL_NS) / REFRESH_NS) & 1) {
         v |= PORTB_REFRESH;
     }
-    if (pit_get_out(pit_find(), 2)) {
+    if (pit_get_out(timer(s), 2)) {
         v |= PORTB_OUT2;
     }
     return v;
@@ -38,16 +44,16 @@ static void pcspk_write(void *opaque, hwaddr addr, uint64_t value, unsigned size
 {
     PcSpeaker *s = opaque;
     s->control = value & PORTB_WRITABLE & ~(PORTB_GATE2 | PORTB_SPEAKER); /* those are kept with the timer */
-    pit_set_gate(pit_find(), 2, value & PORTB_GATE2);
-    pit_set_speaker(pit_find(), value & PORTB_SPEAKER);
+    pit_set_gate(timer(s), 2, value & PORTB_GATE2);
+    pit_set_speaker(timer(s), value & PORTB_SPEAKER);
 }
 
 static const MemoryRegionOps pcspk_ops = { .read = pcspk_read, .write = pcspk_write, .impl = { 1, 1 } };
 
 static bool pcspk_realize(Device *dev, GError **error)
 {
-    if (!pit_find()) {
-        return error_set(error, "pcspk: needs an isa-pit, which the machine does not have");
+    if (!((PcSpeaker *)dev)->pit) {
+        return error_set(error, "pcspk: its property 'pit' must name the isa-pit whose channel 2 it has");
     }
     memory_region_init_io(&dev->mmio[0], &pcspk_ops, dev, "pcspk", 1);
     return true;
@@ -60,5 +66,7 @@ static void pcspk_reset_enter(Device *dev)
 
 static const StateField pcspk_state[] = { STATE_U8(PcSpeaker, control) };
 
+static const Property pcspk_props[] = {PROP_LINK("pit", PcSpeaker, pit, "isa-pit", "the timer whose channel 2 drives it")};
+
 DEVICE_TYPE(pcspk, PcSpeaker, .name = "isa-pcspk", .alias = "pcspk", .summary = "speaker and port 0x61",
-            .state = STATE(1, pcspk_state), .realize = pcspk_realize, .reset_enter = pcspk_reset_enter);
+            .props = PROPS(pcspk_props), .state = STATE(1, pcspk_state), .realize = pcspk_realize, .reset_enter = pcspk_reset_enter);

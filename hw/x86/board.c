@@ -89,7 +89,7 @@ static const BoardRow rows[] = {
     {"pic0", "isa-i8259", {AT_PORT(0x20), AT_PORT(0x4d0)}, {ON_LINE(0, "intr")}, .props = "master=on", .needs = PC_HAS_PIC},
     {"pic1", "isa-i8259", {AT_PORT(0xa0), AT_PORT(0x4d1)}, {ON_LINE(0, "cascade")}, .props = "master=off", .needs = PC_HAS_PIC},
     {"pit", "isa-pit", {AT_PORT(0x40)}, {ON_LINE(0, "timer")}, .needs = PC_HAS_PIT},
-    {"pcspk", "pcspk", {AT_PORT(0x61)}, .needs = PC_HAS_PIT},
+    {"pcspk", "pcspk", {AT_PORT(0x61)}, .props = "pit=/machine/pit", .needs = PC_HAS_PIT},
     {"rtc", "mc146818rtc", {AT_PORT(0x70)}, {ON_LINE(0, "rtc"), ON_LINE(1, "rtc-alarm")}, .needs = PC_HAS_RTC},
     {"hpet", "hpet", {AT_MEMORY(HPET_ADDR)},
      {ON_INPUTS(0, "ioapic", 0, IOAPIC_PINS), ON_LINE(24, "timer"), ON_LINE(25, "rtc"), ON_LINE(26, "hpet-legacy")},

@@ -51,8 +51,10 @@ static Device *make(const char *type, GError **error)
         device_reset(X86_CPU(cpu)->apic);
         return X86_CPU(cpu)->apic;
     }
-    if (g_str_equal(type, "isa-pcspk")) { /* it looks for its timer */
-        harness_device("isa-pit", NULL);
+    if (g_str_equal(type, "isa-pcspk")) {
+        g_autofree char *pit = object_path(&harness_device("isa-pit", NULL)->obj), *props = g_strdup_printf("pit=%s", pit);
+
+        return harness_try_device(type, props, error);
     }
     return harness_try_device(type, object_property_find(object_type_find(type), "chardev") ? "chardev=null0" : NULL,
                               error);

@@ -69,7 +69,7 @@ def layers():
 REQUEST = 'a request to the run state: a flag that the main loop looks at'
 BACK_DOORS = {'system_reset_request': REQUEST, 'system_shutdown_request': REQUEST, 'system_shutdown_with_code': REQUEST,
               'system_powerdown_request': REQUEST, 'system_internal_error_request': REQUEST, 'system_watchdog_request': REQUEST,
-              'system_debug_request': REQUEST, 'powerdown_notifier_add': REQUEST}
+              'system_debug_request': REQUEST}
 
 
 def declared():

@@ -279,7 +279,7 @@ int main(int argc, char **argv)
     dt_init(&argc, &argv);
     pit = dt_device("isa-pit", "pit", NULL, 1);
     device_map_io(pit, 0, 0x40);
-    device_map_io(dt_device("pcspk", "pcspk", NULL, 0), 0, 0x61);
+    device_map_io(dt_device("pcspk", "pcspk", "pit=/pit", 0), 0, 0x61);
     g_test_add_func("/pit/rate", test_rate);
     g_test_add_func("/pit/square", test_square);
     g_test_add_func("/pit/terminal", test_terminal);

@@ -2,7 +2,6 @@
 #include "tests/unit/devtest.h"
 #include "chardev/backend.h"
 #include "chardev/ringbuf.h"
-#include "hw/char/serial16550.h"
 #include "hw/intc/isa.h"
 
 #define PORT 0x3f8
@@ -11,7 +10,7 @@ static Chardev *chr;
 
 static char *output(void)
 {
-    serial_flush_all();
+    chardevs_flush();
     g_autoptr(GByteArray) a = ringbuf_take(chr, 65536, NULL);
     return g_strndup(a->len ? (char *)a->data : "", a->len);
 }
