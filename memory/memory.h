@@ -240,9 +240,6 @@ struct MemoryListener {
     void (*region_add)(MemoryListener *l, const FlatRange *range);
     void (*region_del)(MemoryListener *l, const FlatRange *range);
     void (*commit)(MemoryListener *l);
-    void (*log_start)(MemoryListener *l, const FlatRange *range);
-    void (*log_stop)(MemoryListener *l, const FlatRange *range);
-    void (*log_sync)(MemoryListener *l, const FlatRange *range);
     void (*eventfd_add)(MemoryListener *l, const FlatRange *range, bool match, uint64_t data, int fd);
     void (*eventfd_del)(MemoryListener *l, const FlatRange *range, bool match, uint64_t data, int fd);
 };
