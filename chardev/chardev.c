@@ -563,7 +563,12 @@ void chardev_flush_hook_remove(void (*fn)(void *opaque), void *opaque)
 
 void chardevs_flush(void)
 {
-    notifier_call(&flush_hooks);
+    static bool flushing;
+    if (!flushing) { /* what a back end gets may be the request to end, as with testdev */
+        flushing = true;
+        notifier_call(&flush_hooks);
+        flushing = false;
+    }
 }
 
 void chardevs_cleanup(void)
